@@ -1,0 +1,123 @@
+"""The only place that names TVM's moving modules, and how its code generator is made to emit a raw C ABI.
+
+TVM's own calling convention packs arguments and needs its runtime library. Kernels built here are plain C functions
+``int32_t name(void *, ...)``: buffers become pointers before the pipeline runs, and the pass that would pack them
+skips functions whose calling convention is already set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import tvm
+import tvm_ffi
+from tvm import relax, s_tir, te, tirx, topi
+from tvm.ir import IRModule, PointerType, PrimType
+from tvm.s_tir import Schedule
+from tvm.script.ir_builder import IRBuilder
+from tvm.tirx import PrimFunc, compilation_pipeline
+from tvm.tirx.buffer import is_buffer_var
+from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
+
+__all__ = [
+    "IRBuilder",
+    "IRModule",
+    "PrimFunc",
+    "Schedule",
+    "T",
+    "compile_object",
+    "relax",
+    "s_tir",
+    "te",
+    "tirx",
+    "topi",
+    "tvm",
+]
+
+_PIPELINE = "sparsecc"
+#: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
+_C_CALL = 2
+
+
+def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> tuple[bytes, str]:
+    """Compile kernels to one relocatable object.
+
+    Parameters
+    ----------
+    functions : mapping of str to PrimFunc
+        C symbol -> scheduled kernel.
+    llvm : mapping
+        Target description for TVM's LLVM back end.
+
+    Returns
+    -------
+    tuple
+        The object file and its assembly listing.
+    """
+    import tempfile
+    from pathlib import Path
+
+    module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
+    built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=_PIPELINE)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "kernels.o"
+        built.write_to_file(str(path))
+        return path.read_bytes(), str(built.inspect_source("s"))
+
+
+def _with_pointers(func: PrimFunc) -> PrimFunc:
+    """Replace buffer parameters by raw pointers: ``f(X: Buffer)`` becomes ``f(X_ptr) { X = Buffer(X_ptr); ... }``."""
+    params, declared = [], []
+    for p in func.params:
+        if is_buffer_var(p):
+            pointer = tirx.Var(p.name + "_ptr", PointerType(PrimType(str(p.ty.dtype.dtype))))
+            params.append(pointer)
+            declared.append(tirx.DeclBuffer(p, data=pointer))
+        else:
+            params.append(p)
+    body = tirx.SeqStmt([*declared, func.body])
+    raw = PrimFunc(params, body, ret_type=PrimType("int32"), attrs=func.attrs)
+    return raw.with_attr("calling_conv", _C_CALL)
+
+
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.DeviceScope")
+def _device_scope(module: IRModule, _context: Any) -> IRModule:
+    """Name the device around each body, which the lowering of allocations asks for."""
+
+    def wrap(func: PrimFunc) -> PrimFunc:
+        body = tirx.AttrStmt("default", "device_type", tirx.const(1, "int32"), func.body)
+        return func.with_body(tirx.AttrStmt("default", "device_id", tirx.const(0, "int32"), body))
+
+    return IRModule({gv: wrap(f) for gv, f in module.functions.items()}, attrs=module.attrs)
+
+
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.StackAccumulators")
+def _stack_accumulators(module: IRModule, _context: Any) -> IRModule:
+    """Keep allocations of constant size on the stack, where LLVM turns accumulators into registers.
+
+    TVM sends everything from 1024 bytes on to a heap workspace; our largest is 32 registers of 64 bytes.
+    """
+
+    def fix(alloc: Any) -> Any:
+        if not all(isinstance(extent, tirx.IntImm) for extent in alloc.buffer.ty.shape):
+            return alloc
+        return tirx.AllocBuffer(alloc.buffer, {**alloc.annotations, "disable_lower_builtin": tirx.IntImm("int32", 1)})
+
+    functions = {gv: tvm_ffi.structural_map(f, (tirx.AllocBuffer, fix)) for gv, f in module.functions.items()}
+    return IRModule(functions, attrs=module.attrs)
+
+
+def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
+    passes, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
+
+    def host() -> Any:
+        lower = tirx.transform
+        return tvm.transform.Sequential(
+            [_device_scope, _stack_accumulators, lower.LowerTVMBuiltin(), lower.LowerIntrin()]
+        )
+
+    return passes, host, device
+
+
+compilation_pipeline.register_tir_pipeline(_PIPELINE, _pipeline)

@@ -1,0 +1,61 @@
+"""The errors of sparsecc: three kinds, told apart by who has to act.
+
+* :class:`UserError` and its children: the caller's mistake; the message says what to change.
+* :class:`NotSupportedError`: a valid request that sparsecc can't serve yet; the message names operator and layer.
+* :class:`InternalError` and its children: our bug; the message says what to report.
+
+A message answers four questions: where, what was found, what was expected, what to do.
+"""
+
+
+class SparseccError(Exception):
+    """Base of everything that sparsecc raises on purpose."""
+
+    #: exit code of the command line for this kind
+    exit_code = 1
+
+
+class UserError(SparseccError):
+    """The caller's mistake: a wrong argument, file or input."""
+
+    exit_code = 2
+
+
+class ModelError(UserError):
+    """The model or model file can't be used as it is."""
+
+
+class InputError(UserError):
+    """An input or output array does not fit the library it is given to."""
+
+
+class TargetError(UserError):
+    """The target is unknown or malformed."""
+
+
+class ToolchainError(UserError):
+    """The C compiler or linker is missing or failed because of its environment."""
+
+
+class OutputError(UserError):
+    """A result can't be written: read-only folder, full disk, missing parent."""
+
+
+class LibraryError(UserError):
+    """A file is not a library of ours, is damaged, or is for another processor."""
+
+
+class NotSupportedError(SparseccError):
+    """A valid request that is outside what sparsecc does."""
+
+    exit_code = 3
+
+
+class InternalError(SparseccError):
+    """Our bug: please report it with the message."""
+
+    exit_code = 4
+
+
+class VerificationError(InternalError):
+    """The compiled library and PyTorch disagree by more than the tolerance."""

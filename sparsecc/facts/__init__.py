@@ -1,0 +1,1 @@
+"""What is known about a network, as frozen dataclasses on NumPy: no TVM, no torch."""

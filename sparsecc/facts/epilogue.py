@@ -1,0 +1,63 @@
+"""What is applied to an accumulator before it is stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Residual = Literal["none", "before", "after"]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """An elementwise function of one variable.
+
+    Attributes
+    ----------
+    kind : str
+        A key of :data:`ACTIVATIONS`.
+    params : tuple of float
+        Its constants: ``clip`` has ``(low, high)``, ``leaky_relu`` its slope, ``elu`` its alpha.
+    """
+
+    kind: str
+    params: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        return self.kind + (f"({', '.join(f'{p:g}' for p in self.params)})" if self.params else "")
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """Bias is always added; then a residual before or after the activation, or none."""
+
+    activation: Activation | None = None
+    residual: Residual = "none"
+
+    def __str__(self) -> str:
+        parts = ["bias"]
+        if self.residual == "before":
+            parts.append("residual")
+        if self.activation is not None:
+            parts.append(str(self.activation))
+        if self.residual == "after":
+            parts.append("residual")
+        return "+".join(parts)
+
+
+#: kind of activation -> number of its constants
+ACTIVATIONS: dict[str, int] = {
+    "relu": 0,
+    "clip": 2,
+    "leaky_relu": 1,
+    "hardswish": 0,
+    "hardsigmoid": 0,
+    "sigmoid": 0,
+    "silu": 0,
+    "tanh": 0,
+    "gelu": 0,
+    "gelu_tanh": 0,
+    "mish": 0,
+    "elu": 1,
+    "softplus": 2,
+}

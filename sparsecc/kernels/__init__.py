@@ -1,0 +1,1 @@
+"""What is computed: one strategy a file, as TensorIR before scheduling."""

@@ -1,0 +1,156 @@
+"""Linear layers and convolutions on one pixel: with nothing to vectorize over but output channels, N is the vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.kernels import activation
+
+
+@dataclass(frozen=True)
+class LinearShape:
+    """Everything that the kernel's loops and addresses depend on, none of the weights.
+
+    Attributes
+    ----------
+    m, ic, oc : int
+        Rows of the input, features in and out.
+    rows, block_n, nnzb : int
+        Rows of blocks, output features in each, kept blocks.
+    uniform : int or None
+        Kept blocks of every row when they are equal.
+    dense : bool
+        Every block is kept, in order; the last row of blocks overlaps the one before when ``block_n`` does not
+        divide ``oc``.
+    scattered : bool
+        Output features of a row are looked up in a table.
+    epilogue : Epilogue
+    """
+
+    m: int
+    ic: int
+    oc: int
+    rows: int
+    block_n: int
+    nnzb: int
+    uniform: int | None
+    dense: bool
+    scattered: bool
+    epilogue: Epilogue
+
+
+@dataclass(frozen=True)
+class LinearConfig:
+    """Knobs: output features in a vector (divides ``block_n``), input rows in registers."""
+
+    lanes: int
+    reg_m: int
+
+
+def argument_names(shape: LinearShape) -> tuple[str, ...]:
+    """The kernel's parameters in order."""
+    return tuple(
+        name
+        for name, present in (
+            ("input", True),
+            ("data", True),
+            ("indices", not shape.dense),
+            ("indptr", shape.uniform is None),
+            ("bias", True),
+            ("channels", shape.scattered),
+            ("residual", shape.epilogue.residual != "none"),
+            ("output", True),
+        )
+        if present
+    )
+
+
+def linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
+    """Build the unscheduled kernel.
+
+    ``data`` (nnzb, block_n) float32, ``indices`` (nnzb,) int32 input features, ``bias`` and ``channels``
+    (rows * block_n,) in row order, ``input`` (m, ic) and ``output`` (m, oc) float32.
+
+    Loops::
+
+        for row of blocks, tile of input rows:
+            for kept block: acc[reg_m, block_n] += data * input
+            output = epilogue(acc)
+    """
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_name("main")
+        T.func_attr({"tirx.noalias": True})
+        buffers = {name: T.arg(name, T.buffer(*_buffer(name, shape))) for name in argument_names(shape)}
+        _body(shape, config, buffers)
+    return builder.get()
+
+
+def _buffer(name: str, shape: LinearShape) -> tuple[tuple[int], str]:
+    sizes = {
+        "input": shape.m * shape.ic,
+        "data": max(1, shape.nnzb * shape.block_n),
+        "indices": max(1, shape.nnzb),
+        "indptr": shape.rows + 1,
+        "bias": shape.rows * shape.block_n,
+        "channels": shape.rows * shape.block_n,
+        "residual": shape.m * shape.oc,
+        "output": shape.m * shape.oc,
+    }
+    return (sizes[name],), "int32" if name in ("indices", "indptr", "channels") else "float32"
+
+
+def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> None:
+    output, vectors = buffers["output"], shape.block_n // config.lanes
+    tiles = -(-shape.m // config.reg_m)
+    with T.grid(shape.rows, tiles) as loops, T.sblock("tile"):
+        row, tile = T.axis.remap("SS", list(loops))
+        T.reads()
+        T.writes(output[0 : output.ty.shape[0]])
+        acc = T.sblock_alloc_buffer((config.reg_m, vectors, config.lanes), "float32", scope="global")
+        top = T.min(tile * config.reg_m, shape.m - config.reg_m)
+        first, count = _row_range(shape, buffers, row)
+        with T.serial(0, count) as j, T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("update"):
+            vj = T.axis.reduce(count, j)
+            vm, vv, vl = T.axis.remap("SSS", [m, v, lane])
+            T.reads()
+            T.writes(acc[vm, vv, vl])
+            with T.init():
+                T.buffer_store(
+                    acc, buffers["bias"][row * shape.block_n + vv * config.lanes + vl], [vm, vv, vl]
+                )
+            feature = vj if shape.dense else buffers["indices"][first + vj]
+            weight = buffers["data"][(first + vj) * shape.block_n + vv * config.lanes + vl]
+            value = buffers["input"][(top + vm) * shape.ic + feature]
+            T.buffer_store(acc, acc[vm, vv, vl] + weight * value, [vm, vv, vl])
+        with T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("store"):
+            vm, vv, vl = T.axis.remap("SSS", [m, v, lane])
+            channel = _channel(shape, buffers, row, vv * config.lanes + vl)
+            where = (top + vm) * shape.oc + channel
+            T.reads()
+            T.writes(output[where])
+            T.buffer_store(output, _finish(shape, buffers, acc[vm, vv, vl], where), [where])
+
+
+def _row_range(shape: LinearShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
+    if shape.uniform is not None:
+        return row * shape.uniform, shape.uniform
+    indptr = buffers["indptr"]
+    return indptr[row], indptr[row + 1] - indptr[row]
+
+
+def _channel(shape: LinearShape, buffers: dict[str, Any], row: Any, slot: Any) -> Any:
+    if shape.scattered:
+        return buffers["channels"][row * shape.block_n + slot]
+    return T.min(row * shape.block_n, shape.oc - shape.block_n) + slot
+
+
+def _finish(shape: LinearShape, buffers: dict[str, Any], value: Any, where: Any) -> Any:
+    if shape.epilogue.residual == "before":
+        value = value + buffers["residual"][where]
+    value = activation.apply(shape.epilogue.activation, value)
+    if shape.epilogue.residual == "after":
+        value = value + buffers["residual"][where]
+    return value

@@ -1,0 +1,58 @@
+"""Mean over the pixels of a plane: global average pooling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc.facts.layout import PlaneLayout
+
+
+@dataclass(frozen=True)
+class MeanShape:
+    """Images (n * c) and where their pixels lie (unsplit)."""
+
+    planes: int
+    source: PlaneLayout
+
+
+def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
+    """Build the kernel: ``input`` in its layout to ``output`` (planes,) float32.
+
+    Loops::
+
+        parallel plane:
+            for row, chunk: vector lane: acc += input
+            for row, rest of the row: total += input
+            output = (total + sum of acc) / pixels
+    """
+    source = shape.source
+    lanes = min(lanes, source.w)
+    chunks, rest = divmod(source.w, lanes)
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_name("main")
+        T.func_attr({"tirx.noalias": True})
+        x = T.arg("input", T.buffer((source.size(shape.planes),), "float32"))
+        y = T.arg("output", T.buffer((shape.planes,), "float32"))
+        with T.parallel(0, shape.planes) as plane, T.sblock("plane"):
+            at = T.axis.spatial(shape.planes, plane)
+            T.reads()
+            T.writes(y[at])
+            acc = T.sblock_alloc_buffer((lanes,), "float32", scope="global")
+            total = T.sblock_alloc_buffer((1,), "float32", scope="global")
+            base = source.lead + at * source.channel
+            with T.vectorized(0, lanes) as lane:
+                T.buffer_store(acc, tirx.const(0.0, "float32"), [lane])
+            T.buffer_store(total, tirx.const(0.0, "float32"), [0])
+            with T.serial(0, source.h) as row:
+                with T.serial(0, chunks) as chunk, T.vectorized(0, lanes) as lane:
+                    pixel = x[base + row * source.pitch + chunk * lanes + lane]
+                    T.buffer_store(acc, acc[lane] + pixel, [lane])
+                if rest:
+                    with T.serial(0, rest) as r:
+                        pixel = x[base + row * source.pitch + chunks * lanes + r]
+                        T.buffer_store(total, total[0] + pixel, [0])
+            with T.unroll(0, lanes) as lane:
+                T.buffer_store(total, total[0] + acc[lane], [0])
+            T.buffer_store(y, total[0] * tirx.const(1.0 / (source.h * source.w), "float32"), [at])
+    return builder.get()

@@ -1,0 +1,43 @@
+"""Recipe of the window kernel."""
+
+from __future__ import annotations
+
+from sparsecc._tvm import PrimFunc, Schedule
+from sparsecc.kernels.window import WindowConfig, WindowShape, window
+
+
+def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
+    """Schedule the window kernel.
+
+    Before::
+
+        for image, channel, tile:
+            for a, b, v, lane: acc = combine(acc, input)
+            for v, lane: output = epilogue(acc)
+
+    After::
+
+        parallel image * channel:
+            for tile:
+                unrolled v: vector lane: acc = start
+                for a: unrolled b, v: vector lane: acc = combine(acc, input)
+                unrolled v: vector lane: output = epilogue(acc)
+    """
+    schedule = Schedule(window(shape, config))
+    image, channel, _tile = schedule.get_loops(schedule.get_sblock("tile"))
+    schedule.parallel(schedule.fuse(image, channel))
+    update, store = schedule.get_sblock("update"), schedule.get_sblock("store")
+    for block in (update, store):
+        v, lane = schedule.get_loops(block)[-2:]
+        schedule.vectorize(lane)
+        schedule.unroll(v)
+    a, b = schedule.get_loops(update)[-4:-2]
+    schedule.unroll(b)
+    if shape.spec.taps <= _UNROLLED_TAPS or shape.source.is_split:
+        schedule.unroll(a)
+    schedule.decompose_reduction(update, a)
+    return schedule.mod["main"]
+
+
+#: beyond this many taps only those of one kernel row are unrolled: code size
+_UNROLLED_TAPS = 25
