@@ -1,0 +1,45 @@
+"""Batch norms, and which layer before each can take it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any
+
+from torch import fx
+from torch.export import ExportedProgram
+
+from sparsecc.errors import NotSupportedError
+from sparsecc.importer.context import Context
+from sparsecc.importer.convolution import BatchNorm, batch_norm
+from sparsecc.importer.names import layer_name
+
+BATCH_NORMS: frozenset[str] = frozenset({"_native_batch_norm_legit_no_training.default"})
+
+
+def norm_of(ctx: Context, node: fx.Node) -> BatchNorm:
+    """Scale and shift of ``_native_batch_norm_legit_no_training(x, gamma, beta, mean, variance, momentum, eps)``."""
+    _, gamma, beta, mean, variance, _, eps = node.args
+    if not isinstance(mean, fx.Node) or not isinstance(variance, fx.Node):
+        raise NotSupportedError(f"layer {layer_name(node)}: batch norm without running statistics is not supported")
+    return batch_norm(
+        None if gamma is None else ctx.array(gamma, "its weight"),
+        None if beta is None else ctx.array(beta, "its bias"),
+        ctx.array(mean, "its mean"),
+        ctx.array(variance, "its variance"),
+        eps=float(eps),  # type: ignore[arg-type]
+    )
+
+
+def foldable_norms(
+    ctx: Context, program: ExportedProgram, folding: Container[str], operator_name: Callable[[fx.Node], str]
+) -> dict[fx.Node, fx.Node]:
+    """Layer node -> the batch norm that follows it and is its only user."""
+    found: dict[fx.Node, fx.Node] = {}
+    for node in program.graph.nodes:
+        if node.op != "call_function" or operator_name(node) not in BATCH_NORMS:
+            continue
+        source: Any = node.args[0]
+        takes = source.op == "call_function" and operator_name(source) in folding and len(source.users) == 1
+        if takes and not ctx.is_constant(source):
+            found[source] = node
+    return found

@@ -1,0 +1,50 @@
+"""Everything in a graph that does not depend on its inputs, computed once: this resolves masks of every form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+
+def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
+    """Evaluate the part of the graph that depends on weights alone.
+
+    Parameters
+    ----------
+    program : ExportedProgram
+
+    Returns
+    -------
+    dict
+        Node -> its value; tensors, or tuples of them. A masked weight such as ``weight_orig * weight_mask`` is one
+        entry, whoever multiplied it: a pruning hook, a parametrization, the forward method or an autograd function.
+    """
+    known = _lifted(program)
+    with torch.no_grad():
+        for node in program.graph.nodes:
+            if node.op == "call_function" and _is_constant(node, known):
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+                known[node] = node.target(*args, **kwargs)
+    return known
+
+
+def _is_constant(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
+    # a random or stateful operator has no inputs either, but is no constant
+    sources = node.all_input_nodes
+    return bool(sources) and all(source in known for source in sources)
+
+
+def _lifted(program: ExportedProgram) -> dict[fx.Node, Any]:
+    """Placeholders that stand for parameters, buffers and constant tensors."""
+    signature = program.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    names.update(signature.inputs_to_lifted_tensor_constants)
+    values = {**program.constants, **program.state_dict}
+    return {
+        node: values[names[node.name]].detach()
+        for node in program.graph.nodes
+        if node.op == "placeholder" and node.name in names
+    }

@@ -1,0 +1,94 @@
+"""What the translation of one graph knows while it runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from sparsecc._tvm import relax, te
+from sparsecc.errors import NotSupportedError
+from sparsecc.facts.epilogue import Activation
+from sparsecc.facts.layer import Layer
+from sparsecc.importer.names import Keys, layer_name
+from sparsecc.kernels import activation as expressions
+
+#: attribute of a kernel that is one of our activations: its kind and constants as JSON
+ACTIVATION = "sparsecc.activation"
+
+
+class Context:
+    """Values of translated nodes, the Relax function being built and the layers met so far."""
+
+    def __init__(self, builder: Any, constants: dict[fx.Node, Any]) -> None:
+        self.builder = builder
+        self.values: dict[fx.Node, Any] = {}
+        self.layers: dict[str, Layer] = {}
+        self.keys = Keys()
+        self._constants = constants
+
+    def value(self, node: Any) -> Any:
+        """Relax expression of a node (a tuple of them for several results); Python numbers pass through."""
+        if not isinstance(node, fx.Node):
+            return node
+        if node not in self.values:
+            self.values[node] = self._constant(self._constants[node])
+        return self.values[node]
+
+    def array(self, node: fx.Node, what: str) -> NDArray[Any]:
+        """A constant operand as NumPy."""
+        if node not in self._constants:
+            raise NotSupportedError(f"layer {layer_name(node)}: {what} depends on the input, expected a constant")
+        return _numpy(self._constants[node])
+
+    def is_constant(self, node: Any) -> bool:
+        """True when ``node`` is known before the network runs."""
+        return isinstance(node, fx.Node) and node in self._constants
+
+    def emit(self, expression: Any, name: str = "") -> Any:
+        """Bind an expression to a variable."""
+        return self.builder.emit(expression, name_hint=name)
+
+    def layer(self, node: fx.Node, make: Callable[[str, str], Layer], x: Any, shape: Sequence[int]) -> Any:
+        """Emit a call of a layer that has a kernel of its own; its facts are kept under its key."""
+        name = layer_name(node)
+        key = self.keys.take(name)
+        self.layers[key] = make(key, name)
+        out = relax.TensorType(tuple(shape), "float32")
+        return self.emit(relax.op.call_dps_packed(key, relax.Tuple([x]), out), key)
+
+    def compute(self, node: fx.Node, function: Callable[..., Any], *args: Any, attrs: dict[str, Any] | None = None) -> Any:
+        """Emit a call of a TE computation, named after its layer."""
+        key = self.keys.take(layer_name(node))
+        call = self.builder.call_te(function, *args, primfunc_name_hint=key, primfunc_attrs=attrs)
+        return self.emit(call, key)
+
+    def activation(self, node: fx.Node, act: Activation, x: Any) -> Any:
+        """Emit an activation, marked so that it may join the layer before it."""
+
+        def elementwise(x: Any) -> Any:
+            return te.compute(x.shape, lambda *i: expressions.apply(act, x(*i)), name=act.kind)
+
+        mark = json.dumps({"kind": act.kind, "params": list(act.params)})
+        return self.compute(node, elementwise, x, attrs={ACTIVATION: mark})
+
+    @staticmethod
+    def _constant(value: Any) -> Any:
+        if isinstance(value, (tuple, list)):
+            return tuple(Context._constant(v) for v in value)
+        return relax.const(_numpy(value))
+
+
+def shape_of(expression: Any) -> tuple[int, ...]:
+    """Static shape of a Relax expression."""
+    return tuple(int(extent) for extent in expression.ty.shape)
+
+
+def _numpy(value: Any) -> NDArray[Any]:
+    array: NDArray[Any] = value.detach().contiguous().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+    return array

@@ -1,0 +1,168 @@
+"""The importer's entry: a PyTorch model becomes a Relax function and the facts of its layers."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram, default_decompositions
+from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
+
+from sparsecc._tvm import IRModule, relax
+from sparsecc.errors import NotSupportedError
+from sparsecc.facts.layer import Layer
+from sparsecc.facts.program import Port
+from sparsecc.importer import operators
+from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
+from sparsecc.importer.constants import fold_constants
+from sparsecc.importer.context import Context
+from sparsecc.importer.export import Model, to_exported, user_inputs
+from sparsecc.importer.names import layer_name
+from sparsecc.importer.shapes import affine
+
+
+@dataclass(frozen=True, eq=False)
+class Imported:
+    """What the rest of the compiler starts from.
+
+    Attributes
+    ----------
+    module : IRModule
+        Relax function ``main``; layers with kernels of their own are calls by key, the rest Relax operators.
+    layers : mapping of str to Layer
+        Key -> facts.
+    inputs, outputs : tuple of Port
+    example : tuple of torch.Tensor
+        Inputs to verify with.
+    program : ExportedProgram
+        What was translated; the reference when results are verified.
+    notes : tuple of str
+        What the user should know.
+    """
+
+    module: IRModule
+    layers: Mapping[str, Layer]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    example: tuple[torch.Tensor, ...]
+    program: ExportedProgram
+    notes: tuple[str, ...]
+
+
+def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> Imported:
+    """Translate a model.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, ExportedProgram or path of a .pt2 file
+    example_inputs : sequence of tensor, optional
+        Required for a module.
+
+    Raises
+    ------
+    ModelError, NotSupportedError
+        The message names the operator and the layer.
+    """
+    program, example, notes = to_exported(model, example_inputs)
+    program = _decompose_unknown(program)
+    builder = relax.BlockBuilder()
+    ctx = Context(builder, fold_constants(program))
+    inputs = user_inputs(program)
+    params = [relax.Var(node.name, relax.TensorType(tuple(node.meta["val"].shape), "float32")) for node in inputs]
+    with builder.function("main", params):
+        ctx.values.update(zip(inputs, params, strict=True))
+        with builder.dataflow():
+            results = _translate(ctx, program)
+            outputs = builder.emit_output(relax.Tuple(results))
+        builder.emit_func_output(outputs)
+    return Imported(
+        module=builder.get(),
+        layers=ctx.layers,
+        inputs=tuple(Port(node.name, tuple(node.meta["val"].shape)) for node in inputs),
+        outputs=_ports(results),
+        example=example,
+        program=program,
+        notes=tuple(notes),
+    )
+
+
+def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
+    names = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
+    return tuple(
+        Port(name, tuple(int(extent) for extent in result.ty.shape)) for name, result in zip(names, results, strict=True)
+    )
+
+
+def _known(name: str) -> bool:
+    tables = (operators.FOLDING, operators.LAYERS, operators.ACTIVATIONS, operators.SHAPES)
+    return any(name in table for table in tables) or name in operators.FROM_RELAX | operators.IGNORED | BATCH_NORMS
+
+
+def _operator(node: fx.Node) -> str:
+    return str(node.target).removeprefix("aten.")
+
+
+def _is_call(node: fx.Node) -> bool:
+    return bool(node.op == "call_function" and node.target is not operator.getitem)
+
+
+def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
+    """Let PyTorch express operators that we don't know by simpler ones, where it can."""
+    constants = fold_constants(program)
+    unknown = {n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))}
+    table = default_decompositions()
+    simpler = {target: table[target] for target in unknown if target in table}
+    return program.run_decompositions(simpler) if simpler else program
+
+
+def _translate(ctx: Context, program: ExportedProgram) -> list[Any]:
+    folded = foldable_norms(ctx, program, operators.FOLDING, _operator)
+    relax_importer = ExportedProgramImporter()
+    relax_importer.block_builder = ctx.builder
+    relax_importer.env = ctx.values
+    results: list[Any] = []
+    for node in program.graph.nodes:
+        if node.op == "output":
+            results = _results(ctx, program, node)
+        elif node.op == "call_function" and not ctx.is_constant(node):
+            ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
+    return results
+
+
+def _results(ctx: Context, program: ExportedProgram, node: fx.Node) -> list[Any]:
+    mutated = set(program.graph_signature.buffers_to_mutate)
+    if mutated:
+        raise NotSupportedError(f"model: it changes its own state while running ({', '.join(sorted(mutated))})")
+    return [ctx.value(value) for value in node.args[0]]
+
+
+def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Node], relax_importer: Any) -> Any:
+    name = _operator(node)
+    if node.target is operator.getitem:
+        return ctx.value(node.args[0])[node.args[1]]
+    if name in operators.IGNORED:
+        return None
+    if name in BATCH_NORMS:
+        if node in folded.values():
+            return (ctx.value(node.args[0]),)
+        return (affine(ctx, ctx.value(node.args[0]), norm_of(ctx, node)),)
+    if name in operators.FOLDING:
+        norm = norm_of(ctx, folded[node]) if node in folded else None
+        return operators.FOLDING[name](ctx, node, norm)
+    if name in operators.LAYERS:
+        return operators.LAYERS[name](ctx, node, None)
+    for table in (operators.ACTIVATIONS, operators.SHAPES):
+        if name in table:
+            return table[name](ctx, node)
+    if name in operators.FROM_RELAX:
+        for source in node.all_input_nodes:
+            ctx.value(source)
+        return relax_importer.convert_map[name](node)
+    raise NotSupportedError(
+        f"layer {layer_name(node)}: operator {node.target} is not supported; "
+        "compile the part of the model before it, or express it by supported operators"
+    )

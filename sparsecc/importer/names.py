@@ -1,0 +1,33 @@
+"""Names of layers: the module path in the model, and a C identifier made from it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from torch import fx
+
+
+def layer_name(node: fx.Node) -> str:
+    """Path of the innermost module that ``node`` came from, or the node's own name."""
+    stack: dict[str, Any] = node.meta.get("nn_module_stack") or {}
+    paths = [path for path, _ in stack.values() if path]
+    return re.sub(r"^L\['self'\]\.?|^L__self___?", "", paths[-1]) if paths else str(node.name)
+
+
+class Keys:
+    """Hands out C identifiers, each once."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> str:
+        """A free identifier made from ``name``."""
+        stem = re.sub(r"\W", "_", name)
+        stem = stem if stem[:1].isalpha() else f"layer_{stem}"
+        key, count = stem, 1
+        while key in self._taken:
+            count += 1
+            key = f"{stem}_{count}"
+        self._taken.add(key)
+        return key

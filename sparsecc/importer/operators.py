@@ -1,0 +1,131 @@
+"""The table of operators: ATen name -> how it is translated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from torch import fx
+
+from sparsecc.facts.epilogue import Activation
+from sparsecc.importer import layers, shapes
+from sparsecc.importer.context import Context
+from sparsecc.importer.layers import _arguments
+
+Translate = Callable[[Context, fx.Node], Any]
+TranslateLayer = Callable[[Context, fx.Node, Any], Any]
+
+
+def _activation(kind: str, *defaults: float) -> Translate:
+    def translate(ctx: Context, node: fx.Node) -> Any:
+        params = tuple(float(p) for p in _arguments(node, 1 + len(defaults), [None, *defaults])[1:])
+        return ctx.activation(node, Activation(kind, params), ctx.value(node.args[0]))
+
+    return translate
+
+
+def _clamp(ctx: Context, node: fx.Node) -> Any:
+    low, high = _arguments(node, 3, [None, None, None])[1:]
+    params = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+    return ctx.activation(node, Activation("clip", params), ctx.value(node.args[0]))
+
+
+def _relu6(ctx: Context, node: fx.Node) -> Any:
+    return ctx.activation(node, Activation("clip", (0.0, 6.0)), ctx.value(node.args[0]))
+
+
+def _gelu(ctx: Context, node: fx.Node) -> Any:
+    approximate = node.kwargs.get("approximate", "none") if len(node.args) < 2 else node.args[1]
+    kind = "gelu" if approximate == "none" else "gelu_tanh"
+    return ctx.activation(node, Activation(kind), ctx.value(node.args[0]))
+
+
+#: layers with kernels of their own that may take a following batch norm
+FOLDING: dict[str, TranslateLayer] = {
+    "conv2d.default": layers.conv2d,
+    "conv2d.padding": layers.conv2d,
+    "conv_transpose2d.input": layers.conv_transpose2d,
+    "linear.default": layers.linear,
+}
+
+#: layers with kernels of their own that may not
+LAYERS: dict[str, TranslateLayer] = {
+    "max_pool2d.default": layers.max_pool2d,
+    "max_pool2d_with_indices.default": layers.max_pool2d_with_indices,
+    "avg_pool2d.default": layers.avg_pool2d,
+    "adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
+    "_adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
+    "adaptive_max_pool2d.default": layers.adaptive_max_pool2d,
+    "mean.dim": layers.mean,
+}
+
+ACTIVATIONS: dict[str, Translate] = {
+    "relu.default": _activation("relu"),
+    "relu6.default": _relu6,
+    "hardtanh.default": _activation("clip", -1.0, 1.0),
+    "clamp.default": _clamp,
+    "clamp_min.default": _clamp,
+    "leaky_relu.default": _activation("leaky_relu", 0.01),
+    "hardswish.default": _activation("hardswish"),
+    "hardsigmoid.default": _activation("hardsigmoid"),
+    "sigmoid.default": _activation("sigmoid"),
+    "silu.default": _activation("silu"),
+    "tanh.default": _activation("tanh"),
+    "gelu.default": _gelu,
+    "mish.default": _activation("mish"),
+    "elu.default": _activation("elu", 1.0),
+    "softplus.default": _activation("softplus", 1.0, 20.0),
+}
+
+SHAPES: dict[str, Translate] = {
+    "alias.default": shapes.identity,
+    "clone.default": shapes.identity,
+    "contiguous.default": shapes.identity,
+    "detach.default": shapes.identity,
+    "dropout.default": shapes.identity,
+    "feature_dropout.default": shapes.identity,
+    "lift_fresh_copy.default": shapes.identity,
+    "prelu.default": shapes.prelu,
+    "_prelu_kernel.default": shapes.prelu,
+    "softmax.int": shapes.softmax,
+    "_softmax.default": shapes.softmax,
+    "split.Tensor": shapes.split,
+    "split_with_sizes.default": shapes.split,
+    "chunk.default": shapes.split,
+    "slice.Tensor": shapes.slice_,
+    "cat.default": shapes.concat,
+    "concat.default": shapes.concat,
+    "view.default": shapes.reshape,
+    "_unsafe_view.default": shapes.reshape,
+    "reshape.default": shapes.reshape,
+    "flatten.using_ints": shapes.reshape,
+    "unflatten.int": shapes.reshape,
+    "squeeze.default": shapes.reshape,
+    "squeeze.dim": shapes.reshape,
+    "squeeze.dims": shapes.reshape,
+    "unsqueeze.default": shapes.reshape,
+    "permute.default": shapes.permute,
+    "transpose.int": shapes.transpose,
+    "pixel_shuffle.default": shapes.pixel_shuffle,
+    "pad.default": shapes.pad,
+    "constant_pad_nd.default": shapes.pad,
+    "upsample_nearest2d.vec": shapes.upsample_nearest,
+    "upsample_nearest2d.default": shapes.upsample_nearest,
+    "upsample_bilinear2d.vec": shapes.upsample_bilinear,
+    "upsample_bilinear2d.default": shapes.upsample_bilinear,
+}
+
+#: taken over from Relax' importer as they are: arithmetic without surprises, checked in the tests
+FROM_RELAX: frozenset[str] = frozenset(
+    {
+        "add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor", "add.Scalar", "sub.Scalar", "mul.Scalar",
+        "div.Scalar", "rsub.Scalar", "maximum.default", "minimum.default", "abs.default", "neg.default",
+        "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default", "select.int",
+        "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default", "mm.default",
+        "sum.dim_IntList", "erf.default", "log.default", "reciprocal.default", "flip.default", "roll.default",
+    }
+)  # fmt: skip
+
+#: passed over: they compute nothing
+IGNORED: frozenset[str] = frozenset({"_assert_tensor_metadata.default"})

@@ -1,0 +1,206 @@
+"""Operators that move pixels about, and elementwise ones: Relax has them all, with some care for PyTorch's meaning."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import fx
+
+from sparsecc._tvm import relax, te, tirx
+from sparsecc.errors import NotSupportedError
+from sparsecc.facts.epilogue import Activation
+from sparsecc.importer.context import Context, shape_of
+from sparsecc.importer.convolution import BatchNorm
+from sparsecc.importer.layers import _arguments, _pad_arguments
+from sparsecc.importer.names import layer_name
+from sparsecc.kernels import activation as expressions
+
+
+def identity(ctx: Context, node: fx.Node) -> Any:
+    """Operators that change nothing at inference: dropout, clone, alias, contiguous."""
+    return ctx.value(node.args[0])
+
+
+def affine(ctx: Context, x: Any, norm: BatchNorm) -> Any:
+    """A batch norm that no layer before it can take: ``x * scale + shift`` per channel."""
+    shape = (-1,) + (1,) * (len(shape_of(x)) - 2)
+    scale = relax.const(norm.scale.astype(np.float32).reshape(shape))
+    shift = relax.const(norm.shift.astype(np.float32).reshape(shape))
+    return ctx.emit(relax.op.add(ctx.emit(relax.op.multiply(x, scale)), shift))
+
+
+def prelu(ctx: Context, node: fx.Node) -> Any:
+    """``prelu(x, weight)`` with one slope, or one for every channel."""
+    x, slope = ctx.value(node.args[0]), ctx.array(node.args[1], "its slope").reshape(-1)
+    if slope.size == 1:
+        return ctx.activation(node, Activation("leaky_relu", (float(slope[0]),)), x)
+    slopes = relax.const(slope.reshape((-1,) + (1,) * (len(shape_of(x)) - 2)))
+    positive = ctx.emit(relax.op.maximum(x, relax.const(0.0)))
+    negative = ctx.emit(relax.op.multiply(ctx.emit(relax.op.minimum(x, relax.const(0.0))), slopes))
+    return ctx.emit(relax.op.add(positive, negative))
+
+
+def softmax(ctx: Context, node: fx.Node) -> Any:
+    """``softmax(x, axis)`` with our own exponential."""
+    axis = _arguments(node, 2, [None, -1])[1]
+
+    def of(x: Any) -> Any:
+        at = axis % len(x.shape)
+        outer = [*x.shape[:at], *x.shape[at + 1 :]]
+
+        def row(i: Any, k: Any) -> Any:
+            return (*i[:at], k, *i[at:])
+
+        k1 = te.reduce_axis((0, x.shape[at]), name="k")
+        top = te.compute(outer, lambda *i: te.max(x(*row(i, k1)), axis=k1), name="top")
+        power = te.compute(
+            x.shape, lambda *i: expressions.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power"
+        )
+        k2 = te.reduce_axis((0, x.shape[at]), name="k")
+        total = te.compute(outer, lambda *i: te.sum(power(*row(i, k2)), axis=k2), name="total")
+        return te.compute(x.shape, lambda *i: power(*i) / total(*(i[:at] + i[at + 1 :])), name="softmax")
+
+    return ctx.compute(node, of, ctx.value(node.args[0]))
+
+
+def split(ctx: Context, node: fx.Node) -> Any:
+    """``split(x, size or sizes, axis)`` and ``chunk``: one slice a part, so that each can join its user."""
+    x, sizes, axis = _arguments(node, 3, [None, None, 0])
+    data = ctx.value(x)
+    axis %= len(shape_of(data))
+    extent = shape_of(data)[axis]
+    if node.target._opname == "chunk":  # type: ignore[union-attr]
+        sizes = -(-extent // sizes)
+    if isinstance(sizes, int):
+        sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]
+    ends = np.cumsum(sizes).tolist()
+    return tuple(
+        ctx.emit(relax.op.strided_slice(data, [axis], [end - size], [end]))
+        for size, end in zip(sizes, ends, strict=True)
+    )
+
+
+def slice_(ctx: Context, node: fx.Node) -> Any:
+    """``slice(x, axis, start, end, step)``."""
+    x, axis, start, end, step = _arguments(node, 5, [None, 0, None, None, 1])
+    data = ctx.value(x)
+    extent = shape_of(data)[axis]
+    start, end, step = slice(start, end, step).indices(extent)
+    if (start, end, step) == (0, extent, 1):
+        return data
+    return ctx.emit(relax.op.strided_slice(data, [axis], [start], [end], [step]))
+
+
+def concat(ctx: Context, node: fx.Node) -> Any:
+    """``cat(tensors, axis)``."""
+    tensors, axis = _arguments(node, 2, [None, 0])
+    return ctx.emit(relax.op.concat([ctx.value(t) for t in tensors], axis))
+
+
+def reshape(ctx: Context, node: fx.Node) -> Any:
+    """``view``, ``reshape``, ``flatten``, ``unsqueeze``, ``squeeze``: the exporter already knows the result's shape."""
+    return ctx.emit(relax.op.reshape(ctx.value(node.args[0]), tuple(node.meta["val"].shape)))
+
+
+def permute(ctx: Context, node: fx.Node) -> Any:
+    """``permute(x, axes)``."""
+    return ctx.emit(relax.op.permute_dims(ctx.value(node.args[0]), list(node.args[1])))  # type: ignore[arg-type]
+
+
+def transpose(ctx: Context, node: fx.Node) -> Any:
+    """``transpose(x, a, b)``."""
+    x = ctx.value(node.args[0])
+    axes = list(range(len(shape_of(x))))
+    a, b = (int(i) % len(axes) for i in node.args[1:3])  # type: ignore[arg-type]
+    axes[a], axes[b] = axes[b], axes[a]
+    return ctx.emit(relax.op.permute_dims(x, axes))
+
+
+def pixel_shuffle(ctx: Context, node: fx.Node) -> Any:
+    """``pixel_shuffle(x, factor)``."""
+    x, r = ctx.value(node.args[0]), int(node.args[1])  # type: ignore[arg-type]
+    n, c, h, w = shape_of(x)
+    dealt = ctx.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
+    return ctx.emit(
+        relax.op.reshape(ctx.emit(relax.op.permute_dims(dealt, [0, 1, 4, 2, 5, 3])), (n, c // (r * r), h * r, w * r))
+    )
+
+
+def pad(ctx: Context, node: fx.Node) -> Any:
+    """``pad`` with a constant; a negative amount crops, as in PyTorch."""
+    x, amounts, mode, value = _pad_arguments(node)
+    if mode != "constant":
+        raise NotSupportedError(f"layer {layer_name(node)}: pad mode {mode!r} is not supported, expected 'constant'")
+    data = ctx.value(x)
+    shape = shape_of(data)
+    pairs = [(amounts[i], amounts[i + 1]) for i in range(0, len(amounts), 2)][::-1]
+    pairs = [(0, 0)] * (len(shape) - len(pairs)) + pairs
+    for axis, (before, after) in enumerate(pairs):
+        if before < 0 or after < 0:
+            data = ctx.emit(
+                relax.op.strided_slice(data, [axis], [max(0, -before)], [shape[axis] + min(0, after)])
+            )
+    width = [max(0, amount) for pair in pairs for amount in pair]
+    return ctx.emit(relax.op.nn.pad(data, width, "constant", float(value or 0))) if any(width) else data
+
+
+def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
+    """``upsample_nearest2d``: every output pixel copies the input pixel at or before its place."""
+    x = ctx.value(node.args[0])
+    n, c, h, w = shape_of(x)
+    oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
+    ys, xs = (
+        relax.const(np.minimum(np.floor(np.arange(o, dtype=np.float32) * np.float32(s)), i - 1).astype(np.int32))
+        for o, i, s in zip((oh, ow), (h, w), _scales(node, (h, w), (oh, ow)), strict=True)
+    )
+
+    def of(x: Any, ys: Any, xs: Any) -> Any:
+        return te.compute((n, c, oh, ow), lambda b, k, i, j: x(b, k, ys(i), xs(j)), name="nearest")
+
+    return ctx.compute(node, of, x, ys, xs)
+
+
+def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
+    """``upsample_bilinear2d`` with or without aligned corners."""
+    x = ctx.value(node.args[0])
+    n, c, h, w = shape_of(x)
+    oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
+    aligned = bool(_arguments(node, 3, [None, None, False])[2])
+    scales = _scales(node, (h, w), (oh, ow))
+    tables = [
+        relax.const(table)
+        for i, o, s in ((h, oh, scales[0]), (w, ow, scales[1]))
+        for table in _bilinear_table(i, o, s, aligned=aligned)
+    ]
+
+    def of(x: Any, y0: Any, y1: Any, fy: Any, x0: Any, x1: Any, fx_: Any) -> Any:
+        def pixel(b: Any, k: Any, i: Any, j: Any) -> Any:
+            one = tirx.const(1.0, "float32")
+            top = x(b, k, y0(i), x0(j)) * (one - fx_(j)) + x(b, k, y0(i), x1(j)) * fx_(j)
+            low = x(b, k, y1(i), x0(j)) * (one - fx_(j)) + x(b, k, y1(i), x1(j)) * fx_(j)
+            return top * (one - fy(i)) + low * fy(i)
+
+        return te.compute((n, c, oh, ow), pixel, name="bilinear")
+
+    return ctx.compute(node, of, x, *tables)
+
+
+def _scales(node: fx.Node, size: tuple[int, int], out: tuple[int, int]) -> tuple[float, float]:
+    """Input pixels per output pixel: from the scale factors when the caller gave them, else from the sizes."""
+    given = next((a for a in (*node.args[2:], *node.kwargs.values()) if isinstance(a, (list, tuple))), None)
+    if given is not None and all(isinstance(f, float) for f in given):
+        return (1.0 / float(given[0]), 1.0 / float(given[-1]))  # type: ignore[arg-type]
+    return (size[0] / out[0], size[1] / out[1])
+
+
+def _bilinear_table(size: int, out: int, scale: float, *, aligned: bool) -> tuple[Any, Any, Any]:
+    """For every output pixel the two input pixels it lies between, int32, and its distance from the first, float32."""
+    place = np.arange(out, dtype=np.float32)
+    if aligned:
+        place = place * np.float32((size - 1) / (out - 1) if out > 1 else 0.0)
+    else:
+        place = np.maximum((place + np.float32(0.5)) * np.float32(scale) - np.float32(0.5), np.float32(0))
+    first = np.minimum(place.astype(np.int32), size - 1)
+    second = np.minimum(first + 1, size - 1).astype(np.int32)
+    return first.astype(np.int32), second, np.clip(place - first, 0, 1).astype(np.float32)
