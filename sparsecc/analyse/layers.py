@@ -1,0 +1,109 @@
+"""One conv or linear layer: as the importer found it, and what is to be done with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.analyse.decide import Decision
+from sparsecc.analyse.structure import Structure
+from sparsecc.facts.conv import ConvSpec
+
+
+@dataclass(frozen=True, eq=False)
+class LayerInfo:
+    """A conv or linear layer as the importer found it.
+
+    Attributes
+    ----------
+    key : str
+        Names the layer everywhere, unique in the network.
+    name : str
+        The layer's name in the PyTorch model.
+    spec : ConvSpec
+        Its shape.
+    weight : numpy.ndarray
+        float32 ``(oc, ic / groups, kh, kw)``, masks resolved, batch norm folded.
+    """
+
+    key: str
+    name: str
+    spec: ConvSpec
+    weight: NDArray[np.float32] = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """What is to be done with one layer.
+
+    Attributes
+    ----------
+    key, name, spec
+        As in :class:`LayerInfo`.
+    kind : str
+        ``"conv"``, ``"linear"`` or ``"depthwise"``.
+    structure : Structure or None
+        None where it was not looked for: depthwise layers.
+    decision : str
+        ``"sparse"`` or ``"dense"``.
+    reason : str
+        A sentence, never empty.
+    predicted : float or None
+        Predicted speed-up over dense, where it played a part.
+    """
+
+    key: str
+    name: str
+    kind: str
+    spec: ConvSpec
+    structure: Structure | None
+    decision: Decision
+    reason: str
+    predicted: float | None = None
+
+    @property
+    def kept_macs(self) -> int:
+        """Multiply-adds of the layer as decided, filled slots and explicit zeros included."""
+        if self.decision == "dense" or self.structure is None:
+            return self.spec.macs
+        pixels = self.spec.n * self.spec.oh * self.spec.ow
+        return self.structure.nnzb * self.structure.block_n * self.spec.taps * pixels
+
+    @property
+    def dense_bytes(self) -> int:
+        """Bytes of the dense float32 weight."""
+        return 4 * math.prod(self.spec.weight_shape)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
+        if self.decision == "dense" or self.structure is None:
+            return self.dense_bytes
+        stored = self.structure.nnzb * (self.structure.block_n * self.spec.taps + 1)
+        return 4 * (stored + self.structure.rows + 1)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-ready data that :meth:`from_json` reads."""
+        return {
+            "key": self.key,
+            "name": self.name,
+            "kind": self.kind,
+            "spec": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.spec).items()},
+            "structure": self.structure.to_json() if self.structure else None,
+            "decision": self.decision,
+            "reason": self.reason,
+            "predicted": self.predicted,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> LayerPlan:
+        """Rebuild what :meth:`to_json` returned."""
+        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data["spec"].items()}
+        spec = ConvSpec(**fields)
+        found = data["structure"]
+        structure = Structure.from_json(found, oc=spec.oc, groups=spec.groups) if found else None
+        return cls(**data | {"spec": spec, "structure": structure})

@@ -1,0 +1,142 @@
+"""The plan of a network: for every conv and linear layer its structure, the decision and the reason."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from sparsecc.analyse.decide import Speedup, decide, default_speedup, kind_of
+from sparsecc.analyse.layers import LayerInfo, LayerPlan
+from sparsecc.analyse.structure import find_structure
+from sparsecc.analyse.table import plan_table
+from sparsecc.errors import InternalError, UserError
+
+__all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "make_plan"]
+
+
+class Totals(NamedTuple):
+    """Sums over a plan's layers: multiply-adds, and bytes of weights (kept: with indices), before and after."""
+
+    dense_macs: int
+    kept_macs: int
+    dense_bytes: int
+    kept_bytes: int
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """Every conv and linear layer of a network, in order. ``str(plan)`` is a table of at most 120 columns."""
+
+    layers: tuple[LayerPlan, ...]
+
+    def __str__(self) -> str:
+        totals = self.totals
+        return plan_table(self.layers, macs=totals[:2], nbytes=totals[2:])
+
+    @property
+    def totals(self) -> Totals:
+        """Sums over all layers."""
+        return Totals(
+            dense_macs=sum(layer.spec.macs for layer in self.layers),
+            kept_macs=sum(layer.kept_macs for layer in self.layers),
+            dense_bytes=sum(layer.dense_bytes for layer in self.layers),
+            kept_bytes=sum(layer.kept_bytes for layer in self.layers),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-ready data that :meth:`from_json` reads."""
+        return {"layers": [layer.to_json() for layer in self.layers], "totals": self.totals._asdict()}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Plan:
+        """Rebuild what :meth:`to_json` returned; the totals are computed anew."""
+        return cls(tuple(LayerPlan.from_json(layer) for layer in data["layers"]))
+
+
+def make_plan(
+    layers: Sequence[LayerInfo],
+    *,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    speedup: Speedup | None = None,
+) -> Plan:
+    """Analyse every layer and decide between sparse and dense.
+
+    Parameters
+    ----------
+    layers : sequence of LayerInfo
+        The network's conv and linear layers.
+    keep_dense : sequence of str, or str
+        Names of layers to leave dense: exact, or shell patterns such as ``"head.*"``.
+    min_speedup : float
+        Smallest predicted speed-up over dense for which a layer becomes sparse.
+    speedup : callable, optional
+        Predicts it from a layer's ``ConvSpec`` and ``Structure``; by default
+        :func:`~sparsecc.analyse.decide.default_speedup`.
+
+    Returns
+    -------
+    Plan
+        One entry a layer, in the given order.
+
+    Raises
+    ------
+    UserError
+        When ``keep_dense`` names no layer of the network, or ``min_speedup`` is not a positive number.
+    InternalError
+        When two layers share a key, or a weight does not fit its ``ConvSpec``.
+    """
+    if not (math.isfinite(min_speedup) and min_speedup > 0):
+        raise UserError(f"min_speedup: found {min_speedup}, expected a positive number such as 1.05")
+    _check_layers(layers)
+    patterns = [keep_dense] if isinstance(keep_dense, str) else keep_dense
+    dense = _matching(patterns, names=[layer.name for layer in layers])
+    speedup = speedup or default_speedup
+    return Plan(
+        tuple(
+            _plan_layer(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup)
+            for layer in layers
+        )
+    )
+
+
+def _plan_layer(layer: LayerInfo, *, kept_dense: bool, min_speedup: float, speedup: Speedup) -> LayerPlan:
+    kind = kind_of(layer.spec)
+    structure = None if kind == "depthwise" else find_structure(layer.weight, groups=layer.spec.groups)
+    decision, reason, predicted = decide(
+        layer.spec, structure, kept_dense=kept_dense, min_speedup=min_speedup, speedup=speedup
+    )
+    return LayerPlan(layer.key, layer.name, kind, layer.spec, structure, decision, reason, predicted)
+
+
+def _check_layers(layers: Iterable[LayerInfo]) -> None:
+    keys: set[str] = set()
+    for layer in layers:
+        if layer.key in keys:
+            raise InternalError(f"layer {layer.name}: another layer has its key {layer.key!r}, expected unique keys")
+        keys.add(layer.key)
+        if layer.weight.shape != layer.spec.weight_shape:
+            found, expected = layer.weight.shape, layer.spec.weight_shape
+            raise InternalError(f"layer {layer.name}: weight of shape {found}, expected {expected}")
+
+
+def _matching(patterns: Iterable[str], *, names: Sequence[str]) -> set[str]:
+    """Names that a pattern matches; an exact name wins over its reading as a pattern."""
+    found: set[str] = set()
+    for pattern in patterns:
+        matches = {pattern} if pattern in names else {name for name in names if fnmatchcase(name, pattern)}
+        if not matches:
+            raise UserError(f"keep_dense: no layer is called {pattern!r}; {_nearest(pattern, names=names)}")
+        found |= matches
+    return found
+
+
+def _nearest(pattern: str, *, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(pattern, names, n=3, cutoff=0.4) or names[:3]
+    if not near:
+        return "the network has no conv or linear layer"
+    return f"did you mean {' or '.join(map(repr, near))}?"

@@ -1,0 +1,103 @@
+"""A plan as text: one line a layer, reasons as numbered notes, totals below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparsecc.analyse.decide import times
+from sparsecc.analyse.layers import LayerPlan
+
+_WIDTH = 120
+_HEAD = ("layer", "kind", "weight", "output", "N", "kept", "per row", "MACs", "speed", "decision")
+_LEFT = ("layer", "kind", "decision")
+_LEGEND = (
+    "N: output channels a block, r: rows rearranged, u: equal counts a row. kept: share of blocks.\n"
+    "per row: fewest/median/most kept blocks. speed: predicted, over dense."
+)
+
+
+def plan_table(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple[int, int]) -> str:
+    """Write the table of a plan, at most 120 columns wide.
+
+    Parameters
+    ----------
+    layers : sequence of LayerPlan
+        One line each.
+    macs, nbytes : tuple of int
+        Totals of multiply-adds and of bytes of weights, dense and as decided.
+    """
+    reasons = list(dict.fromkeys(layer.reason for layer in layers if layer.decision == "dense"))
+    notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, start=1)]
+    table = _align([_row(layer, reasons=reasons) for layer in layers])
+    return "\n".join([table, "", _LEGEND, *notes, *_warnings(layers), "", *_totals(layers, macs=macs, nbytes=nbytes)])
+
+
+def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
+    spec, found = layer.spec, layer.structure
+    block_n = kept = per_row = "-"
+    if found is not None and found.has_zero_blocks:
+        low, median, high = found.counts
+        block_n = f"{found.block_n}{'' if found.aligned else 'r'}{'u' if found.uniform else ''}"
+        kept, per_row = f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+    return (
+        layer.name,
+        layer.kind,
+        "x".join(map(str, spec.weight_shape)),
+        f"{spec.oh}x{spec.ow}",
+        block_n,
+        kept,
+        per_row,
+        _short(spec.macs),
+        "-" if layer.predicted is None else times(layer.predicted),
+        "sparse" if layer.decision == "sparse" else f"dense [{reasons.index(layer.reason) + 1}]",
+    )
+
+
+def _align(rows: Sequence[Sequence[str]]) -> str:
+    columns = list(zip(_HEAD, *rows, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    widths[0] = min(widths[0], _WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1))
+    columns[0] = tuple(_cut(name, widest=widths[0]) for name in columns[0])
+    cells = [
+        [cell.ljust(width) if column[0] in _LEFT else cell.rjust(width) for cell in column]
+        for column, width in zip(columns, widths, strict=True)
+    ]
+    lines = ["  ".join(line).rstrip() for line in zip(*cells, strict=True)]
+    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
+
+
+def _warnings(layers: Sequence[LayerPlan]) -> list[str]:
+    lines = []
+    for layer in layers:
+        if layer.structure and layer.structure.non_finite:
+            lines.append(f"{layer.name}: weights that are NaN or Inf: {layer.structure.non_finite}")
+        if layer.structure and layer.structure.denormal:
+            lines.append(f"{layer.name}: denormal weights, kept as nonzero: {layer.structure.denormal}")
+    return lines
+
+
+def _totals(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple[int, int]) -> list[str]:
+    sparse = sum(layer.decision == "sparse" for layer in layers)
+    share = macs[1] / macs[0] if macs[0] else 1.0
+    return [
+        f"{len(layers)} layers: {sparse} sparse, {len(layers) - sparse} dense",
+        f"multiply-adds: {_short(macs[0])} dense, {_short(macs[1])} kept ({share:.1%})",
+        f"weights: {_short(nbytes[0])}B dense, {_short(nbytes[1])}B kept, with indices",
+    ]
+
+
+def _cut(text: str, *, widest: int) -> str:
+    """Cut the middle out of a long text: names tell most at their ends."""
+    if len(text) <= widest:
+        return text
+    head = (widest - 2) // 2
+    return text[:head] + ".." + text[head + 2 - widest :]
+
+
+def _short(value: float) -> str:
+    """Write a number in three digits and a unit of thousands: ``4.09 G``."""
+    for unit in ("", "k", "M"):
+        if value < 999.5:
+            return f"{value:.3g} {unit}"
+        value /= 1000
+    return f"{value:.3g} G" if value < 999.5 else f"{value:.0f} G"

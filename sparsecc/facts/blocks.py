@@ -1,0 +1,261 @@
+"""A conv or linear weight as rows of 1xN blocks: block compressed sparse rows (BSR)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.errors import InternalError
+
+
+@dataclass(frozen=True, eq=False)
+class BlockSparse:
+    """Kept blocks of a weight; a block is ``block_n`` output channels x 1 input channel x all taps.
+
+    A row of blocks computes ``block_n`` output channels, all of one conv group. A group with fewer channels left fills
+    its last row by repeating that row's last real channel with the same weights: writing it twice is harmless.
+
+    Attributes
+    ----------
+    data : numpy.ndarray
+        float32 ``(nnzb, block_n, kh * kw)``, the kept weights.
+    indices : numpy.ndarray
+        int32 ``(nnzb,)``, absolute input channel of every block (the conv group's offset is included), ascending
+        within a row.
+    indptr : numpy.ndarray
+        int32 ``(rows + 1,)``; row ``r`` owns the blocks ``indptr[r]:indptr[r + 1]``.
+    oc_perm : numpy.ndarray
+        int32 ``(rows * block_n,)``, output channel of every row slot.
+    oc, ic, groups, kh, kw : int
+        The layer, as in :class:`~sparsecc.facts.conv.ConvSpec`.
+
+    Raises
+    ------
+    InternalError
+        When the arrays contradict each other or the layer.
+
+    Notes
+    -----
+    Source: Lin et al. 2022 (arXiv 2105.14713), 1xN pattern and its BSR encoding; names as in SciPy.
+    """
+
+    data: NDArray[np.float32] = field(repr=False)
+    indices: NDArray[np.int32] = field(repr=False)
+    indptr: NDArray[np.int32] = field(repr=False)
+    oc_perm: NDArray[np.int32] = field(repr=False)
+    oc: int
+    ic: int
+    groups: int
+    kh: int
+    kw: int
+
+    def __post_init__(self) -> None:
+        _check_shapes(self)
+        _check_values(self)
+
+    @property
+    def nnzb(self) -> int:
+        """Number of kept blocks."""
+        return int(self.data.shape[0])
+
+    @property
+    def block_n(self) -> int:
+        """Output channels of one row: N."""
+        return int(self.data.shape[1])
+
+    @property
+    def rows(self) -> int:
+        """Rows of blocks, over all conv groups."""
+        return int(self.indptr.size) - 1
+
+    @property
+    def taps(self) -> int:
+        """Weights of one kernel: ``kh * kw``."""
+        return self.kh * self.kw
+
+    @property
+    def grouping(self) -> NDArray[np.int32]:
+        """Output channels of every row: ``oc_perm`` as ``(rows, block_n)``."""
+        return self.oc_perm.reshape(self.rows, self.block_n)
+
+    @property
+    def counts(self) -> NDArray[np.int32]:
+        """Kept blocks of every row, int32 ``(rows,)``."""
+        return np.diff(self.indptr)
+
+    @property
+    def density(self) -> float:
+        """Kept share of all blocks, 0 to 1."""
+        return self.nnzb / (self.rows * (self.ic // self.groups))
+
+    @property
+    def is_uniform(self) -> bool:
+        """True when every row keeps the same number of blocks (SUBP, Xiang et al. 2023): ``indptr`` is not needed."""
+        return bool((self.counts == self.counts[0]).all())
+
+    @property
+    def is_aligned(self) -> bool:
+        """True when ``oc_perm`` counts upwards, up to the filled tail of every conv group."""
+        return np.array_equal(self.grouping, aligned_grouping(self.oc, groups=self.groups, block_n=self.block_n))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of ``data``, ``indices`` and ``indptr``."""
+        return self.data.nbytes + self.indices.nbytes + self.indptr.nbytes
+
+    def kept_macs(self, pixels: int) -> int:
+        """Multiply-adds for ``pixels`` output pixels (``n * oh * ow``), filled slots and explicit zeros included."""
+        return self.nnzb * self.block_n * self.taps * pixels
+
+    def to_dense(self) -> NDArray[np.float32]:
+        """Return the dense weight, float32 ``(oc, ic / groups, kh, kw)``, pruned blocks as zeros."""
+        ic_per_group = self.ic // self.groups
+        dense = np.zeros((self.oc, ic_per_group, self.taps), np.float32)
+        channels = self.grouping[np.repeat(np.arange(self.rows), self.counts)]
+        dense[channels, (self.indices % ic_per_group)[:, None]] = self.data
+        return dense.reshape(self.oc, ic_per_group, self.kh, self.kw)
+
+
+def to_blocks(weight: NDArray[np.float32], *, groups: int, grouping: NDArray[np.int32]) -> BlockSparse:
+    """Keep every block that has a nonzero weight.
+
+    Parameters
+    ----------
+    weight : numpy.ndarray
+        float32 ``(oc, ic / groups, kh, kw)``; a linear layer has ``kh = kw = 1``.
+    groups : int
+        Groups of the convolution.
+    grouping : numpy.ndarray
+        int32 ``(rows, block_n)``, output channels of every row, see :func:`aligned_grouping` and
+        :func:`~sparsecc.analyse.structure.find_structure`.
+
+    Returns
+    -------
+    BlockSparse
+        Explicit zeros stay inside kept blocks. A negative zero is a zero.
+
+    Raises
+    ------
+    InternalError
+        When ``weight`` is not float32 of four dimensions, or ``grouping`` is no grouping of its output channels.
+    """
+    kept = kept_blocks(kept_kernels(weight), grouping=grouping)
+    return _gather(weight, groups=groups, grouping=grouping, kept=kept)
+
+
+def dense_blocks(weight: NDArray[np.float32], *, groups: int, block_n: int) -> BlockSparse:
+    """Keep every block of ``weight``, zeros included, with aligned rows: a dense layer in the sparse format.
+
+    Parameters, dtypes and errors are those of :func:`to_blocks`.
+    """
+    _check_weight(weight)
+    grouping = aligned_grouping(weight.shape[0], groups=groups, block_n=block_n)
+    kept = np.ones((grouping.shape[0], weight.shape[1]), np.bool_)
+    return _gather(weight, groups=groups, grouping=grouping, kept=kept)
+
+
+def aligned_grouping(oc: int, *, groups: int, block_n: int) -> NDArray[np.int32]:
+    """Group consecutive output channels, each conv group on its own.
+
+    Returns
+    -------
+    numpy.ndarray
+        int32 ``(rows, block_n)``; the end of a conv group's last row repeats the group's last channel.
+    """
+    oc_per_group = oc // groups
+    slots = -(-oc_per_group // block_n) * block_n
+    local = np.minimum(np.arange(slots), oc_per_group - 1)
+    channels = np.arange(groups)[:, None] * oc_per_group + local
+    return channels.reshape(-1, block_n).astype(np.int32)
+
+
+def kept_kernels(weight: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Tell which kernels have a nonzero tap: bool ``(oc, ic / groups)`` of a float32 ``(oc, ic / groups, kh, kw)``.
+
+    Bits are compared, not values, so denormals count as nonzero even while the processor flushes them to zero.
+    """
+    _check_weight(weight)
+    oc, ic_per_group, kh, kw = weight.shape
+    # shifting out the sign makes -0.0 a zero
+    bits = np.ascontiguousarray(weight).view(np.uint32).reshape(oc, ic_per_group, kh * kw)
+    merged = bits[:, :, 0].copy()
+    for tap in range(1, kh * kw):
+        merged |= bits[:, :, tap]
+    kept: NDArray[np.bool_] = (merged << np.uint32(1)) != 0
+    return kept
+
+
+def kept_blocks(kernels: NDArray[np.bool_], *, grouping: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Tell which blocks have a kept kernel: bool ``(rows, ic / groups)`` of :func:`kept_kernels` and a grouping."""
+    kept: NDArray[np.bool_] = np.logical_or.reduce(kernels[grouping], axis=1)
+    return kept
+
+
+def _gather(
+    weight: NDArray[np.float32], *, groups: int, grouping: NDArray[np.int32], kept: NDArray[np.bool_]
+) -> BlockSparse:
+    """Collect the blocks marked in ``kept``, bool ``(rows, ic / groups)``."""
+    oc, ic_per_group, kh, kw = weight.shape
+    row, column = np.nonzero(kept)
+    data = weight.reshape(oc, ic_per_group, kh * kw)[grouping[row], column[:, None]]
+    conv_group = grouping[:, 0] // (oc // groups)
+    indptr = np.zeros(grouping.shape[0] + 1, np.int32)
+    np.cumsum(kept.sum(axis=1), out=indptr[1:])
+    return BlockSparse(
+        data=data,
+        indices=(column + conv_group[row] * ic_per_group).astype(np.int32),
+        indptr=indptr,
+        oc_perm=grouping.astype(np.int32).reshape(-1),
+        oc=oc,
+        ic=ic_per_group * groups,
+        groups=groups,
+        kh=kh,
+        kw=kw,
+    )
+
+
+def _check_weight(weight: NDArray[np.float32]) -> None:
+    if weight.dtype != np.float32 or weight.ndim != 4 or 0 in weight.shape:
+        found = f"{weight.dtype} {weight.shape}"
+        raise InternalError(f"weight of a layer: found {found}, expected float32 (oc, ic / groups, kh, kw), not empty")
+
+
+def _check_shapes(blocks: BlockSparse) -> None:
+    data, indices, indptr, oc_perm = blocks.data, blocks.indices, blocks.indptr, blocks.oc_perm
+    facts = {
+        "dtypes float32, int32, int32, int32": [a.dtype for a in (data, indices, indptr, oc_perm)]
+        == [np.float32, np.int32, np.int32, np.int32],
+        "data (nnzb, block_n, kh * kw)": data.ndim == 3 and data.shape[2] == blocks.taps,
+        "indices (nnzb,)": indices.shape == data.shape[:1],
+        "oc_perm (rows * block_n,)": oc_perm.shape == ((indptr.size - 1) * data.shape[1],),
+        "oc and ic divisible by groups": blocks.oc % blocks.groups == 0 and blocks.ic % blocks.groups == 0,
+    }
+    _require(facts)
+
+
+def _check_values(blocks: BlockSparse) -> None:
+    row = np.repeat(np.arange(blocks.rows), np.maximum(blocks.counts, 0))
+    conv_group = blocks.grouping // (blocks.oc // blocks.groups)
+    inside = bool((blocks.oc_perm >= 0).all() and (blocks.oc_perm < blocks.oc).all())
+    spans = row.size == blocks.nnzb and blocks.indptr[0] == 0 and bool((blocks.counts >= 0).all())
+    _require({"oc_perm within 0 .. oc - 1": inside, "indptr rising from 0 to nnzb": spans})
+    own_inputs = conv_group[row, 0] == blocks.indices // (blocks.ic // blocks.groups)
+    # filled slots repeat their left neighbour: what differs from it is a channel's one real slot
+    real = blocks.rows + int((blocks.grouping[:, 1:] != blocks.grouping[:, :-1]).sum())
+    covered = bool(np.bincount(blocks.oc_perm, minlength=blocks.oc).all())
+    facts = {
+        "every output channel in exactly one row": covered and real == blocks.oc,
+        "rows within one conv group": bool((conv_group == conv_group[:, :1]).all()),
+        "indices within the row's conv group": bool(own_inputs.all()),
+        "indices ascending within a row": bool(((np.diff(blocks.indices) > 0) | (np.diff(row) > 0)).all()),
+    }
+    _require(facts)
+
+
+def _require(facts: dict[str, bool]) -> None:
+    """Raise for the first fact that does not hold."""
+    for expected, holds in facts.items():
+        if not holds:
+            raise InternalError(f"blocks of a layer contradict themselves: expected {expected}")

@@ -1,0 +1,181 @@
+"""Fuse what follows a convolution into it: bias, residual add, activation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from tvm.relax import PyExprMutator
+from tvm.relax.expr_functor import mutator
+
+from sparsecc._tvm import IRModule, relax, tvm
+from sparsecc.facts.epilogue import Activation, Epilogue
+from sparsecc.facts.layer import ConvLayer, Layer
+from sparsecc.importer.context import ACTIVATION
+
+
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """The module after fusion, its layers with adapted biases, and what each layer does before it stores."""
+
+    module: IRModule
+    layers: Mapping[str, Layer]
+    epilogues: Mapping[str, Epilogue]
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """A layer and the bindings it absorbs; ``last`` is the call that the fused layer replaces."""
+
+    layer: ConvLayer
+    source: Any
+    last: Any
+    epilogue: Epilogue = Epilogue()
+    residual: Any = None
+
+
+def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer]) -> Fused:
+    """Fuse epilogues into convolutions and linear layers.
+
+    Before::
+
+        c = call("conv1", x)
+        s = add(c, shortcut)
+        y = relu(s)
+
+    After::
+
+        y = call("conv1", x, shortcut)      # epilogue bias+residual+relu
+
+    A result that is also used elsewhere ends the chain.
+    """
+    main = module["main"]
+    bindings = [binding for block in main.body.blocks for binding in block.bindings]
+    users = _users(bindings)
+    chains: dict[Any, _Chain] = {}
+    absorbed: set[Any] = set()
+    for binding in bindings:
+        layer = layers.get(_layer_key(binding.value) or "")
+        if isinstance(layer, ConvLayer):
+            chain = _grow(_Chain(layer, binding.value.args[1][0], binding), module, users, absorbed)
+            chains[chain.last.value] = chain
+    rewritten = _Rewrite(module, chains).transform()
+    rewritten = relax.transform.DeadCodeElimination()(rewritten)
+    return Fused(
+        module=rewritten,
+        layers={**layers, **{chain.layer.key: chain.layer for chain in chains.values()}},
+        epilogues={chain.layer.key: chain.epilogue for chain in chains.values()},
+    )
+
+
+def _grow(chain: _Chain, module: IRModule, users: Mapping[Any, list[Any]], absorbed: set[Any]) -> _Chain:
+    """Absorb followers one by one while each is the only user of the one before."""
+    while True:
+        followers = users.get(chain.last.var, [])
+        if len(followers) != 1 or followers[0] is None or followers[0].var in absorbed:
+            return chain
+        longer = _extend(chain, followers[0], module)
+        if longer is None:
+            return chain
+        absorbed.add(followers[0].var)
+        chain = longer
+
+
+def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
+    value, epilogue = follower.value, chain.epilogue
+    act = _activation(value, module)
+    if act is not None and epilogue.activation is None and epilogue.residual != "after":
+        return replace(chain, last=follower, epilogue=replace(epilogue, activation=act))
+    if not _is_op(value, "relax.add"):
+        return None
+    other = value.args[1] if value.args[0].same_as(chain.last.var) else value.args[0]
+    if other.same_as(chain.last.var):
+        return None
+    constant = _channel_constant(other, chain)
+    if constant is not None and epilogue == Epilogue():
+        return replace(chain, last=follower, layer=replace(chain.layer, bias=chain.layer.bias + constant))
+    same_shape = [int(e) for e in other.ty.shape] == [int(e) for e in chain.last.var.ty.shape]
+    if not isinstance(other, relax.Var) or not same_shape or epilogue.residual != "none":
+        return None
+    place = "before" if epilogue.activation is None else "after"
+    return replace(chain, last=follower, epilogue=replace(epilogue, residual=place), residual=other)
+
+
+def _channel_constant(value: Any, chain: _Chain) -> Any:
+    """A constant that adds one number to every output channel, as ``(oc,)``."""
+    if not isinstance(value, tvm.ir.GenericConst):
+        return None
+    array = value.value.numpy()
+    rank, oc = len(chain.last.var.ty.shape), chain.layer.spec.oc
+    is_image = rank == 4
+    per_channel = array.reshape((1,) * (rank - array.ndim) + array.shape) if array.ndim <= rank else array
+    axis = 1 if is_image else rank - 1
+    fits = per_channel.ndim == rank and all(e == 1 or i == axis for i, e in enumerate(per_channel.shape))
+    return np.broadcast_to(per_channel.reshape(-1), (oc,)) if fits and per_channel.size in (1, oc) else None
+
+
+def _activation(value: Any, module: IRModule) -> Activation | None:
+    if not _is_op(value, "relax.call_tir"):
+        return None
+    mark = module[value.args[0]].attrs.get(ACTIVATION)
+    if mark is None:
+        return None
+    data = json.loads(str(mark))
+    return Activation(data["kind"], tuple(data["params"]))
+
+
+def _is_op(value: Any, name: str) -> bool:
+    return isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op) and value.op.name == name
+
+
+def _layer_key(value: Any) -> str | None:
+    """Key of the layer that a binding calls."""
+    return str(value.args[0].global_symbol) if _is_op(value, "relax.call_dps_packed") else None
+
+
+def _users(bindings: list[Any]) -> dict[Any, list[Any]]:
+    """Variable -> bindings that read it, once a read; the function's result counts as a reader."""
+    found: dict[Any, list[Any]] = {}
+    for binding in bindings:
+        is_result = isinstance(binding.value, relax.Tuple)
+
+        def visit(expression: Any, reader: Any = None if is_result else binding) -> None:
+            if isinstance(expression, relax.Var):
+                found.setdefault(expression, []).append(reader)
+
+        for operand in _operands(binding.value):
+            visit(operand)
+    return found
+
+
+def _operands(value: Any) -> list[Any]:
+    if isinstance(value, relax.Tuple):
+        return [inner for field in value.fields for inner in _operands(field)]
+    if isinstance(value, relax.Call):
+        return [inner for arg in value.args for inner in _operands(arg)]
+    return [value]
+
+
+@mutator
+class _Rewrite(PyExprMutator):
+    """Replace the last call of every chain; what is absorbed has no users left and is removed later."""
+
+    def __init__(self, module: IRModule, chains: Mapping[Any, _Chain]) -> None:
+        super().__init__(module)
+        self._module, self._chains = module, chains
+
+    def visit_call_(self, call: Any) -> Any:
+        chain = self._chains.get(call)
+        if chain is None or chain.epilogue == Epilogue():
+            return self.visit_expr_post_order(call)
+        operands = [chain.source] if chain.residual is None else [chain.source, chain.residual]
+        arguments = relax.Tuple([self.visit_expr(operand) for operand in operands])
+        return relax.op.call_dps_packed(chain.layer.key, arguments, call.ty)
+
+    def transform(self) -> IRModule:
+        main = next(gv for gv in self._module.functions if gv.name_hint == "main")
+        self.builder_.update_func(main, relax.analysis.remove_all_unused(self.visit_expr(self._module[main])))
+        return self.builder_.get()
