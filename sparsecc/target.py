@@ -37,8 +37,10 @@ class Target:
         Cycles until a multiply-add's result may be used.
     folds_broadcast : bool
         True where a multiply-add can broadcast a float from memory itself (AVX-512).
-    l1_bytes, l2_bytes : int
-        Data caches of one core.
+    l1_bytes, l2_bytes, l3_bytes : int
+        Data caches that one core can use.
+    l2_bandwidth, l3_bandwidth, memory_bandwidth : float
+        Bytes that one core streams from there in a cycle.
     """
 
     name: str
@@ -53,6 +55,18 @@ class Target:
     folds_broadcast: bool = False
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
+    l3_bytes: int = 16 * 1024 * 1024
+    l2_bandwidth: float = 32.0
+    l3_bandwidth: float = 24.0
+    memory_bandwidth: float = 7.0
+
+    def bandwidth(self, footprint: float) -> float:
+        """Bytes a cycle from the smallest cache that holds ``footprint`` bytes; infinite for the first level."""
+        if footprint <= self.l1_bytes:
+            return float("inf")
+        if footprint <= self.l2_bytes:
+            return self.l2_bandwidth
+        return self.l3_bandwidth if footprint <= self.l3_bytes else self.memory_bandwidth
 
 
 _X86_TRIPLE = "x86_64-linux-gnu.2.28"

@@ -1,0 +1,121 @@
+/* An instance: the arena, the threads and a lock. */
+#include <sys/mman.h>
+
+struct SCC_NAME(instance) {
+  scc_pool pool;
+  _Atomic uint32_t lock;
+  unsigned char *arena;
+};
+typedef struct SCC_NAME(instance) scc_instance;
+
+/* Threads of all instances of this library that are in a run; if they are more than cores, nobody spins. */
+static _Atomic int scc_active_threads;
+
+/* Arenas from here on are put on huge pages where the system has them: convolutions walk many planes at once. */
+#define SCC_HUGE_PAGE ((size_t)2 << 20)
+
+static unsigned char *scc_new_arena(size_t bytes) {
+  size_t alignment = bytes >= 2 * SCC_HUGE_PAGE ? SCC_HUGE_PAGE : SCC_ALIGNMENT;
+  size_t size = (bytes + alignment) / alignment * alignment;
+  unsigned char *arena = scc_aligned(alignment, size);
+  if (!arena) return NULL;
+  if (alignment == SCC_HUGE_PAGE) madvise(arena, size, MADV_HUGEPAGE); /* a wish: failure changes nothing */
+  memset(arena, 0, size);
+  return arena;
+}
+
+static void scc_destroy(scc_instance *self) {
+  if (!self) return;
+  scc_pool_free(&self->pool);
+  free(self->arena);
+  free(self);
+}
+
+static int scc_create(const scc_model *model, scc_instance **out) {
+  if (!out) return scc_fail(SCC_BAD_ARGUMENT, "%s: create needs a place for the instance, not NULL", model->name);
+  *out = NULL;
+  int code = scc_check_cpu(model);
+  if (code) return code;
+  if (!scc_keys_made)
+    return scc_fail(SCC_NO_MEMORY, "%s: no thread-specific key is left; unload some libraries", model->name);
+  scc_instance *self = scc_aligned(SCC_ALIGNMENT, sizeof *self);
+  if (self) {
+    memset(self, 0, sizeof *self);
+    self->arena = scc_new_arena(model->arena_bytes);
+    if (self->arena && !scc_pool_resize(&self->pool, scc_cores())) {
+      *out = self;
+      return SCC_OK;
+    }
+    scc_destroy(self);
+  }
+  return scc_fail(SCC_NO_MEMORY, "%s: no memory for an instance (%zu bytes)", model->name, model->arena_bytes);
+}
+
+static int scc_check_pointers(const scc_model *model, const scc_call *call) {
+  if (!call->arena || !call->inputs || !call->outputs)
+    return scc_fail(SCC_BAD_ARGUMENT, "%s: instance, inputs and outputs must not be NULL", model->name);
+  for (int i = 0; i < model->num_inputs; ++i)
+    if (!call->inputs[i])
+      return scc_fail(SCC_BAD_ARGUMENT, "%s: input %d (%s) is NULL", model->name, i, model->inputs[i].name);
+  for (int i = 0; i < model->num_outputs; ++i)
+    if (!call->outputs[i])
+      return scc_fail(SCC_BAD_ARGUMENT, "%s: output %d (%s) is NULL", model->name, i, model->outputs[i].name);
+  return SCC_OK;
+}
+
+static int scc_run_steps(const scc_model *model, const scc_call *call, double *seconds) {
+  for (int i = 0; i < model->num_steps; ++i) {
+    uint64_t start = seconds ? scc_now_ns() : 0;
+    int32_t code = model->steps[i].run(call);
+    if (seconds) seconds[i] = (double)(scc_now_ns() - start) * 1e-9;
+    if (code)
+      return scc_fail(SCC_STEP_FAILED, "%s: step %d (%s) failed with code %d%s", model->name, i, model->steps[i].key,
+                      (int)code, code == -1 ? "; probably no memory for its scratch space" : "");
+  }
+  return SCC_OK;
+}
+
+/* One run; `seconds` (may be NULL) receives the time of every step. */
+static int scc_run(const scc_model *model, scc_instance *self, const void *const *inputs, void *const *outputs,
+                   double *seconds) {
+  scc_call call = {self ? self->arena : NULL, inputs, outputs};
+  int code = scc_check_pointers(model, &call);
+  if (code) return code;
+  uint32_t process = (uint32_t)getpid();
+  scc_lock(&self->lock, process);
+  scc_pool *pool = &self->pool;
+  scc_pool_prepare(pool, process);
+  int active = atomic_fetch_add(&scc_active_threads, pool->running) + pool->running;
+  atomic_store_explicit(&pool->spin, active <= pool->cores, memory_order_relaxed);
+  pthread_setspecific(scc_self_key, &pool->workers[0]);
+  scc_float_mode callers = scc_float_get();
+  scc_float_set(SCC_FLOAT_RUN);
+  code = scc_run_steps(model, &call, seconds);
+  scc_float_set(callers);
+  pthread_setspecific(scc_self_key, NULL);
+  atomic_fetch_sub(&scc_active_threads, pool->running);
+  scc_unlock(&self->lock);
+  return code;
+}
+
+static int scc_set_threads(const scc_model *model, scc_instance *self, int threads) {
+  if (!self || threads < 0) {
+    scc_fail(SCC_BAD_ARGUMENT, "%s: set_threads needs an instance and 0 (all cores) or more threads, not %d",
+             model->name, threads);
+    return -1;
+  }
+  if (threads == 0) threads = scc_cores();
+  if (threads > SCC_MAX_THREADS) threads = SCC_MAX_THREADS;
+  uint32_t process = (uint32_t)getpid();
+  scc_lock(&self->lock, process);
+  int code = SCC_OK;
+  if (threads != self->pool.wanted) {
+    code = scc_pool_resize(&self->pool, threads);
+    if (!code) scc_pool_prepare(&self->pool, process);
+    threads = self->pool.running; /* fewer than asked for if the system gives no more */
+  }
+  scc_unlock(&self->lock);
+  if (!code) return threads;
+  scc_fail(code, "%s: no memory for %d threads", model->name, threads);
+  return -1;
+}

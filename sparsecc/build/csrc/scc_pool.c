@@ -1,0 +1,165 @@
+/* Threads that share the work of a parallel kernel.
+ *
+ * A pool belongs to one instance and only the thread that runs the instance gives it work. That thread is worker 0;
+ * the others start at the first run. Which part of the work a worker does depends on its index and the number of
+ * workers only, never on timing. */
+#include <sched.h>
+#include <signal.h>
+
+#define SCC_MAX_THREADS 256
+
+/* TVM's interface of a parallel region: task(index, group, data), 0 for success. */
+typedef struct {
+  void *sync_handle;
+  int32_t num_task;
+} scc_group;
+typedef int (*scc_task)(int index, scc_group *group, void *data);
+
+typedef struct {
+  scc_event ticket; /* goes up by one for each piece of work */
+  struct scc_pool *pool;
+  int index;
+  pthread_t thread;
+  scc_scratch scratch;
+} scc_worker;
+
+typedef struct scc_pool {
+  int wanted, running;  /* threads, the caller's included */
+  int cores;            /* cores the process may use */
+  _Atomic int spin;     /* there is a core for everyone: spinning helps */
+  int busy;             /* inside a parallel region: a nested one runs serially */
+  uint32_t process;     /* the process whose threads these are */
+  scc_worker *workers;  /* `wanted` of them */
+  scc_task task;        /* NULL tells a worker to end */
+  void *data;
+  int num_task;
+  _Atomic int failed;   /* a task's code other than 0 */
+  scc_event unfinished; /* workers still at it */
+} scc_pool;
+
+static int scc_cores(void) {
+  cpu_set_t set;
+  long n = sched_getaffinity(0, sizeof set, &set) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
+  return n < 1 ? 1 : n > SCC_MAX_THREADS ? SCC_MAX_THREADS : (int)n;
+}
+
+/* The worker that this thread is, or NULL outside a run. */
+static scc_worker *scc_self(void) { return scc_keys_made ? pthread_getspecific(scc_self_key) : NULL; }
+
+static void scc_do_task(scc_pool *pool, int index) {
+  scc_group group = {NULL, pool->num_task};
+  int code = pool->task(index, &group, pool->data);
+  if (code) atomic_store(&pool->failed, code);
+}
+
+static void *scc_worker_main(void *argument) {
+  scc_worker *self = argument;
+  scc_pool *pool = self->pool;
+  pthread_setspecific(scc_self_key, self);
+  scc_float_set(SCC_FLOAT_RUN);
+  for (uint32_t seen = 0;; ++seen) {
+    scc_await(&self->ticket, seen, atomic_load_explicit(&pool->spin, memory_order_relaxed));
+    if (!pool->task) return NULL;
+    scc_do_task(pool, self->index);
+    scc_signal(&pool->unfinished, (uint32_t)-1);
+  }
+}
+
+static int scc_start_worker(scc_worker *worker) {
+  scc_event_init(&worker->ticket);
+  return pthread_create(&worker->thread, NULL, scc_worker_main, worker);
+}
+
+/* Before a run: starts the threads that are missing (all of them at the first run, and in a forked child). */
+static void scc_pool_prepare(scc_pool *pool, uint32_t process) {
+  if (pool->process != process) {
+    pool->process = process;
+    pool->running = 1;
+    pool->busy = 0;
+    scc_event_init(&pool->unfinished);
+  }
+  for (int i = 0; i < pool->wanted; ++i) scc_scratch_clear(&pool->workers[i].scratch); /* a failed step leaves blocks */
+  if (pool->running >= pool->wanted) return;
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the business of the application's threads */
+  while (pool->running < pool->wanted && !scc_start_worker(&pool->workers[pool->running])) ++pool->running;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void scc_pool_free(scc_pool *pool) {
+  int ours = pool->process == (uint32_t)getpid(); /* a forked child has the parent's memory but not its threads */
+  pool->task = NULL;
+  for (int i = 1; ours && i < pool->running; ++i) scc_signal(&pool->workers[i].ticket, 1);
+  for (int i = 1; ours && i < pool->running; ++i) pthread_join(pool->workers[i].thread, NULL);
+  for (int i = 0; i < pool->wanted; ++i) free(pool->workers[i].scratch.base);
+  free(pool->workers);
+}
+
+/* Gives the pool `threads` threads; they start at the next run. */
+static int scc_pool_resize(scc_pool *pool, int threads) {
+  size_t bytes = (size_t)threads * sizeof(scc_worker);
+  scc_worker *workers = scc_aligned(SCC_ALIGNMENT, bytes);
+  if (!workers) return SCC_NO_MEMORY;
+  memset(workers, 0, bytes);
+  for (int i = 0; i < threads; ++i) {
+    workers[i].pool = pool;
+    workers[i].index = i;
+  }
+  scc_pool_free(pool);
+  scc_event_init(&pool->unfinished);
+  pool->workers = workers;
+  pool->wanted = threads;
+  pool->running = 1;
+  pool->cores = scc_cores();
+  pool->process = (uint32_t)getpid();
+  return SCC_OK;
+}
+
+/* TVM's parallel loop: calls task(0..n-1), n = num_task or all threads, and returns when all are done. */
+static int scc_parallel_launch(scc_task task, void *data, int num_task) {
+  scc_worker *self = scc_self();
+  scc_pool *pool = self ? self->pool : NULL;
+  int n = pool ? pool->running : 1;
+  if (num_task > 0 && num_task < n) n = num_task;
+  if (n == 1 || self->index != 0 || pool->busy) {
+    scc_group alone = {NULL, 1};
+    return task(0, &alone, data);
+  }
+  int spin = atomic_load_explicit(&pool->spin, memory_order_relaxed);
+  pool->task = task;
+  pool->data = data;
+  pool->num_task = n;
+  pool->busy = 1;
+  atomic_store_explicit(&pool->failed, 0, memory_order_relaxed);
+  atomic_store_explicit(&pool->unfinished.value, (uint32_t)(n - 1), memory_order_relaxed);
+  for (int i = 1; i < n; ++i) scc_signal(&pool->workers[i].ticket, 1);
+  scc_do_task(pool, 0);
+  for (uint32_t left; (left = atomic_load_explicit(&pool->unfinished.value, memory_order_acquire)) != 0;)
+    scc_await(&pool->unfinished, left, spin);
+  pool->busy = 0;
+  return atomic_load_explicit(&pool->failed, memory_order_relaxed);
+}
+
+/* TVM's scratch memory for temporaries. The other arguments (device, type hints) say nothing on a CPU. */
+static void *scc_alloc_workspace(int device, int id, uint64_t bytes, int code_hint, int bits_hint) {
+  (void)device, (void)id, (void)code_hint, (void)bits_hint;
+  if (bytes > SIZE_MAX / 2) return NULL;
+  scc_worker *self = scc_self();
+  return self ? scc_scratch_alloc(&self->scratch, (size_t)bytes) : scc_aligned(SCC_ALIGNMENT, (size_t)bytes);
+}
+
+static int scc_free_workspace(int device, int id, void *memory) {
+  (void)device, (void)id;
+  scc_worker *self = scc_self();
+  if (self)
+    scc_scratch_free(&self->scratch, memory);
+  else
+    free(memory);
+  return 0;
+}
+
+/* The kernels call through these variables; build/objects.py gives them this library's prefix in kernels.o. */
+int (*SCC_NAME(__TVMBackendParallelLaunch))(scc_task, void *, int) = scc_parallel_launch;
+void *(*SCC_NAME(__TVMBackendAllocWorkspace))(int, int, uint64_t, int, int) = scc_alloc_workspace;
+int (*SCC_NAME(__TVMBackendFreeWorkspace))(int, int, void *) = scc_free_workspace;

@@ -1,0 +1,71 @@
+/* What the generated main.c and the runtime's source files share.
+ *
+ * The generated main.c includes the .c files of this folder, so a library is one translation unit and everything
+ * here can be static: no symbol of the runtime can meet another library's. main.c defines SCC_PREFIX, the prefix of
+ * every public function ("model_"), and compiles for the architecture's baseline: nothing in here may use an
+ * instruction that the CPU check (scc_cpu.c) has not asked for yet. */
+#ifndef SCC_RUNTIME_H
+#define SCC_RUNTIME_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#define SCC_PASTE(a, b) a##b
+#define SCC_GLUE(a, b) SCC_PASTE(a, b)
+#define SCC_NAME(name) SCC_GLUE(SCC_PREFIX, name)
+#define SCC_API __attribute__((visibility("default")))
+
+/* Alignment of the arena, of every buffer in it and of every weight array. */
+#define SCC_ALIGNMENT 64
+
+/* Return codes of the public functions (documented in the generated header). */
+enum { SCC_OK = 0, SCC_BAD_ARGUMENT = 1, SCC_WRONG_CPU = 2, SCC_NO_MEMORY = 3, SCC_STEP_FAILED = 4 };
+
+/* Where one run finds its data. */
+typedef struct {
+  unsigned char *arena;
+  const void *const *inputs;
+  void *const *outputs;
+} scc_call;
+
+typedef struct {
+  const char *key;                        /* the layer or operator this step computes */
+  int32_t (*run)(const scc_call *call);   /* 0 for success */
+} scc_step;
+
+typedef struct {
+  const char *name;
+  const char *dtype;
+  int rank;
+  const int64_t *shape;
+} scc_port;
+
+typedef struct {
+  const char *name, *version, *target, *description;
+  size_t arena_bytes;
+  int num_steps, num_inputs, num_outputs;
+  const scc_step *steps;
+  const scc_port *inputs, *outputs;
+  const char *const *features; /* CPU features the kernels use; ends with NULL */
+} scc_model;
+
+/* Clears what a padded-plane buffer must read as zero and no kernel writes. All numbers count floats. */
+static inline void scc_zero_gaps(void *buffer, size_t lead, size_t planes, size_t plane_stride, size_t rows,
+                                 size_t row_stride, size_t row_used, size_t tail) {
+  float *row = buffer;
+  memset(row, 0, lead * sizeof(float));
+  row += lead;
+  for (size_t plane = 0; plane < planes; ++plane) {
+    float *next_plane = row + plane_stride;
+    for (size_t i = 0; i < rows; ++i, row += row_stride)
+      for (size_t x = row_used; x < row_stride; ++x) row[x] = 0.0f; /* a few elements: a loop beats a call */
+    memset(row, 0, (size_t)(next_plane - row) * sizeof(float));
+    row = next_plane;
+  }
+  memset(row, 0, tail * sizeof(float));
+}
+
+#endif

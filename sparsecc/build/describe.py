@@ -1,0 +1,47 @@
+"""What a library says about itself: JSON that it carries in a section of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from sparsecc.facts.program import Port, Program
+from sparsecc.runtime.format import FORMAT
+
+
+def describe(
+    program: Program, *, triple: str, cpu_features: Sequence[str], arena_bytes: int, weight_bytes: int
+) -> dict[str, Any]:
+    """The program's own description with what this stage knows: interface, machine, memory, steps."""
+    own = {"target": triple, "version": compiler_version(), **program.description}
+    return {
+        **own,
+        "format": FORMAT,
+        "name": program.name,
+        "inputs": [_port(port) for port in program.inputs],
+        "outputs": [_port(port) for port in program.outputs],
+        "triple": triple,
+        "cpu_features": list(cpu_features),
+        "arena_bytes": arena_bytes,
+        "weight_bytes": weight_bytes,
+        "steps": [{"key": step.key, "kernel": step.symbol} for step in program.steps],
+    }
+
+
+def description_text(description: dict[str, Any]) -> str:
+    """JSON in ASCII, without spaces; a number that JSON can't express is an error, not NaN."""
+    return json.dumps(description, separators=(",", ":"), allow_nan=False)
+
+
+def compiler_version() -> str:
+    """Version of the installed sparsecc."""
+    try:
+        return version("sparsecc")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _port(port: Port) -> dict[str, Any]:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}

@@ -1,0 +1,115 @@
+"""A Program and its kernels become a library: the last stage of the compiler, one line a part."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsecc.build.check import check_program
+from sparsecc.build.describe import describe
+from sparsecc.build.emit import main_source
+from sparsecc.build.header import header_text
+from sparsecc.build.link import Sources, link_shared, link_static
+from sparsecc.build.memory import plan_arena
+from sparsecc.build.objects import isolate
+from sparsecc.build.toolchain import find_compiler
+from sparsecc.build.weights import plan_weights
+from sparsecc.facts.program import Program
+from sparsecc.runtime.files import new_file
+
+
+@dataclass(frozen=True)
+class Built:
+    """A library that was written: the file and sizes in bytes."""
+
+    path: Path
+    file_bytes: int
+    arena_bytes: int
+    weight_bytes: int
+
+
+def build_library(
+    program: Program,
+    *,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    out: str | os.PathLike[str],
+    cc: str | None = None,
+    static: bool = False,
+) -> Built:
+    """Link a program with its kernels.
+
+    Parameters
+    ----------
+    program : Program
+        What to run.
+    kernels : bytes
+        Object file with a function for every ``Step.symbol``. Symbols that don't begin with the program's name get it
+        as a prefix.
+    triple : str
+        What the kernels were compiled for: ``x86_64-linux-gnu``, ``aarch64-linux-gnu``, ``armv7l-linux-gnueabihf``.
+    cpu_features : tuple of str
+        LLVM's names of the CPU features the kernels use (``avx2``); creating an instance checks them.
+    out : path
+        The file to write. It appears complete or not at all.
+    cc : str, optional
+        C compiler; by default ``$SPARSECC_CC``, else ``ziglang``.
+    static : bool
+        Write a static archive in place of a shared library.
+
+    Raises
+    ------
+    ToolchainError
+        The C compiler is missing or failed.
+    OutputError
+        The result can't be written.
+    InternalError
+        Program and kernels don't fit together.
+    """
+    out = Path(out)
+    check_program(program)
+    compiler = find_compiler(cc, triple=triple)
+    arena = plan_arena(program)
+    weights = plan_weights(program.weights)
+    description = describe(
+        program,
+        triple=triple,
+        cpu_features=[f.removeprefix("+") for f in cpu_features if not f.startswith("-")],
+        arena_bytes=arena.nbytes,
+        weight_bytes=weights.nbytes,
+    )
+    sources = Sources(
+        name=program.name,
+        main=main_source(program, arena=arena, weights=weights, description=description),
+        header=header_text(program, description),
+        weights=weights,
+        kernels=isolate(kernels, prefix=program.name),
+    )
+    (link_static if static else link_shared)(sources, out, compiler=compiler)
+    return Built(out, out.stat().st_size, arena.nbytes, weights.nbytes)
+
+
+def write_header(program: Program, path: str | os.PathLike[str], *, triple: str) -> None:
+    """Write the C header of a program's library.
+
+    Parameters
+    ----------
+    program : Program
+        As given to :func:`build_library`.
+    path : path
+        The file to write, by custom ``<program.name>.h``.
+    triple : str
+        As given to :func:`build_library`.
+
+    Raises
+    ------
+    OutputError
+        The file can't be written.
+    """
+    check_program(program)
+    arena = plan_arena(program)
+    facts = describe(program, triple=triple, cpu_features=(), arena_bytes=arena.nbytes, weight_bytes=0)
+    with new_file(path) as file:
+        file.write(header_text(program, facts).encode())

@@ -1,0 +1,80 @@
+"""Sources and kernels to a shared library or a static archive."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsecc.build.sources import SOURCES
+from sparsecc.build.toolchain import Compiler
+from sparsecc.build.weights import WeightBlob, weights_assembly
+from sparsecc.runtime.files import check_writable, new_file, write_error
+from sparsecc.runtime.format import FUNCTIONS
+
+# -g0: no path of this machine in the result; the same input gives the same bytes
+_COMPILE = ("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-g0", "-Wall")
+_SHARE = ("-shared", "-s", "-Wl,-z,defs", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=none")
+_LIBRARIES = ("-lm", "-lpthread")
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Everything a library is made from: generated C, header, weights, and the kernels' object file."""
+
+    name: str
+    main: str
+    header: str
+    weights: WeightBlob
+    kernels: bytes
+
+
+def link_shared(sources: Sources, out: Path, *, compiler: Compiler) -> None:
+    """Write ``out``, a shared library that exports the public functions and nothing else."""
+    name = sources.name
+    with _workplace(sources, out) as folder:
+        exports = " ".join(f"{name}_{function};" for function in FUNCTIONS)
+        (folder / "exports.map").write_text(f"{{ global: {exports} local: *; }};\n")
+        parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
+        flags = (*_COMPILE, *_SHARE, "-Wl,--version-script=exports.map")
+        compiler.run((*flags, "-o", "result", *parts, *_LIBRARIES), folder=folder)
+        _deliver(folder / "result", out, executable=True)
+
+
+def link_static(sources: Sources, out: Path, *, compiler: Compiler) -> None:
+    """Write ``out``, an archive whose symbols all begin with the program's name."""
+    name = sources.name
+    with _workplace(sources, out) as folder:
+        for part in (f"{name}_main.c", f"{name}_weights.S"):
+            compiler.run((*_COMPILE, "-c", part, "-o", f"{Path(part).stem}.o"), folder=folder)
+        members = [f"{name}_{part}.o" for part in ("main", "kernels", "weights")]
+        compiler.make_archive("result", members, folder=folder)
+        _deliver(folder / "result", out, executable=False)
+
+
+@contextmanager
+def _workplace(sources: Sources, out: Path) -> Iterator[Path]:
+    """A temporary folder with all sources under fixed relative names."""
+    check_writable(out)  # better to know before the work
+    name = sources.name
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparsecc-") as text:
+            folder = Path(text)
+            for file in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
+                shutil.copyfile(file, folder / file.name)
+            (folder / f"{name}_main.c").write_text(sources.main)
+            (folder / f"{name}.h").write_text(sources.header)
+            (folder / f"{name}_weights.S").write_text(weights_assembly(f"{name}_weights", file="weights.bin"))
+            (folder / "weights.bin").write_bytes(sources.weights.tobytes())
+            (folder / f"{name}_kernels.o").write_bytes(sources.kernels)
+            yield folder
+    except OSError as error:
+        raise write_error(tempfile.gettempdir(), error) from error
+
+
+def _deliver(result: Path, out: Path, *, executable: bool) -> None:
+    with new_file(out, executable=executable) as file, result.open("rb") as source:
+        shutil.copyfileobj(source, file, 1 << 22)

@@ -1,0 +1,123 @@
+"""The C compiler: ``ziglang`` by default, or one the user names."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsecc.errors import OutputError, TargetError, ToolchainError
+
+#: Environment variable that names a C compiler to use in place of ``ziglang``.
+CC_VARIABLE = "SPARSECC_CC"
+
+# Oldest glibc a library made with ziglang runs on: Debian 10, Raspberry Pi OS Buster, RHEL 8.
+_GLIBC = "2.28"
+_ZIG_TARGETS = {
+    "x86_64": f"x86_64-linux-gnu.{_GLIBC}",
+    "aarch64": f"aarch64-linux-gnu.{_GLIBC}",
+    "armv7": f"arm-linux-gnueabihf.{_GLIBC}",
+}
+_OTHER_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7", "armv7a": "armv7", "armv7l": "armv7"}
+# The baseline: code outside the kernels must run on every CPU of the architecture, or the CPU check can't.
+_BASELINE = {"x86_64": "-march=x86-64", "aarch64": "-march=armv8-a", "armv7": "-march=armv7-a+fp"}
+_ZIG_BASELINE = {"x86_64": "-mcpu=x86_64", "aarch64": "-mcpu=generic", "armv7": "-mcpu=generic+v7a+vfp3d16"}
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """How to call the compiler and the archiver, and what it is called in messages."""
+
+    name: str
+    compile: tuple[str, ...]
+    archive: tuple[str, ...]
+
+    def run(self, arguments: Sequence[str], *, folder: Path) -> None:
+        """Compile or link in ``folder``; ToolchainError with what the compiler said if that fails."""
+        self._call((*self.compile, *arguments), folder=folder)
+
+    def make_archive(self, archive: str, members: Sequence[str], *, folder: Path) -> None:
+        """Make a static library in ``folder``, the same bytes every time."""
+        self._call((*self.archive, "rcsD", archive, *members), folder=folder)
+
+    def _call(self, command: Sequence[str], *, folder: Path) -> None:
+        try:
+            done = subprocess.run(
+                command, cwd=folder, env=_environment(folder), capture_output=True, text=True, errors="replace"
+            )
+        except OSError as error:
+            advice = f"install it, or unset {CC_VARIABLE} to use ziglang"
+            raise ToolchainError(f"{self.name}: can't run {command[0]}: {error.strerror}; {advice}") from error
+        if not done.returncode:
+            return
+        said = done.stderr.strip() or done.stdout.strip() or "nothing"
+        if "No space left" in said or "NoSpaceLeft" in said:
+            raise OutputError(f"{self.name}: no space left in {folder}; free some, or set TMPDIR to another folder")
+        shown = said if len(said) < 4000 else f"{said[:2000]}\n...\n{said[-2000:]}"
+        how = f"failed with exit code {done.returncode}: {shlex.join(command)}"
+        raise ToolchainError(f"{self.name} {how}\nIt said:\n{shown}\nCheck that it makes code for this target.")
+
+
+def find_compiler(cc: str | None, *, triple: str) -> Compiler:
+    """The compiler to use for ``triple``.
+
+    Parameters
+    ----------
+    cc : str or None
+        A command such as ``"gcc"`` or ``"ccache clang"``; None for ``$SPARSECC_CC``, else ``ziglang``.
+    triple : str
+        What to compile for: ``x86_64-linux-gnu``, ``aarch64-linux-gnu``, ``armv7l-linux-gnueabihf``.
+
+    Raises
+    ------
+    TargetError
+        An architecture we have no runtime for.
+    ToolchainError
+        The compiler is not installed.
+    """
+    architecture = _architecture(triple)
+    command = tuple(shlex.split(cc or os.environ.get(CC_VARIABLE, "")))
+    return _system_compiler(command, architecture) if command else _zig(architecture)
+
+
+def _architecture(triple: str) -> str:
+    first = triple.split("-")[0].lower()
+    first = _OTHER_NAMES.get(first, first)
+    if first not in _ZIG_TARGETS or "linux" not in triple:
+        expected = "x86_64-linux-gnu, aarch64-linux-gnu or armv7l-linux-gnueabihf"
+        raise TargetError(f"target triple {triple!r}: no library can be linked for it; expected {expected}")
+    return first
+
+
+def _zig(architecture: str) -> Compiler:
+    if importlib.util.find_spec("ziglang") is None:
+        advice = f"pip install ziglang, or name a C compiler with cc= or {CC_VARIABLE}"
+        raise ToolchainError(f"no C compiler: the Python package ziglang is not installed; {advice}")
+    zig = (sys.executable, "-m", "ziglang")
+    flags = ("-target", _ZIG_TARGETS[architecture], _ZIG_BASELINE[architecture], "-fno-sanitize=all")
+    return Compiler("ziglang", (*zig, "cc", *flags), (*zig, "ar"))
+
+
+def _system_compiler(command: tuple[str, ...], architecture: str) -> Compiler:
+    if shutil.which(command[0]) is None:
+        advice = f"install it, correct cc= or {CC_VARIABLE}, or leave both out to use ziglang"
+        raise ToolchainError(f"C compiler {command[0]!r} not found; {advice}")
+    found = subprocess.run((*command, "-print-prog-name=ar"), capture_output=True, text=True)
+    archiver = found.stdout.strip() or "ar"
+    return Compiler(command[0], (*command, _BASELINE[architecture]), (archiver,))
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The caller's environment; messages in English; what zig stores about our files goes with the folder."""
+    environment = {**os.environ, "LC_ALL": "C", "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
+    home = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/nonexistent")) / ".cache")
+    usable = next((p for p in (home, *home.parents) if p.exists()), Path("/"))
+    if not os.access(usable, os.W_OK):  # zig keeps its C libraries in a cache: without one the first link fails
+        environment.setdefault("ZIG_GLOBAL_CACHE_DIR", str(folder / "global-cache"))
+    return environment

@@ -1,0 +1,61 @@
+"""All constant arrays as one read-only section of the library."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.build.memory import align
+
+
+@dataclass(frozen=True)
+class WeightBlob:
+    """Offset of every array in the blob, the arrays to write (offset, array) in order, and the size in bytes."""
+
+    offsets: tuple[int, ...]
+    pieces: tuple[tuple[int, NDArray[Any]], ...]
+    nbytes: int
+
+    def tobytes(self) -> bytes:
+        """The blob: arrays at their offsets, zeros between them."""
+        blob = bytearray(self.nbytes)
+        for offset, array in self.pieces:
+            blob[offset : offset + array.nbytes] = array.tobytes()
+        return bytes(blob)
+
+
+def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightBlob:
+    """Lay the arrays out one after another, aligned; arrays of the same bytes and type are stored once."""
+    offsets: list[int] = []
+    pieces: list[tuple[int, NDArray[Any]]] = []
+    known: dict[tuple[str, int, bytes], int] = {}
+    end = 0
+    for array in weights:
+        array = np.ascontiguousarray(array)
+        key = (array.dtype.str, array.nbytes, hashlib.sha256(array.data if array.nbytes else b"").digest())
+        if key not in known:
+            known[key] = end
+            pieces.append((end, array))
+            end = align(end + array.nbytes)
+        offsets.append(known[key])
+    return WeightBlob(tuple(offsets), tuple(pieces), end)
+
+
+def weights_assembly(symbol: str, *, file: str) -> str:
+    """Assembly that puts ``file`` into the library as hidden read-only data named ``symbol``, on any architecture."""
+    return f"""\
+    .section .rodata.{symbol},"a",%progbits
+    .balign 64
+    .hidden {symbol}
+    .globl {symbol}
+    .type {symbol},%object
+{symbol}:
+    .incbin "{file}"
+    .size {symbol}, .-{symbol}
+    .section .note.GNU-stack,"",%progbits
+"""

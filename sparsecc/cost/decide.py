@@ -1,0 +1,55 @@
+"""Predicted speed-up of a layer's sparse kernel over its dense one."""
+
+from __future__ import annotations
+
+from sparsecc.analyse.structure import Structure
+from sparsecc.cost.direct import DirectWork, best_config, predict
+from sparsecc.cost.linear import predict_linear
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.target import Target
+
+
+def predicted_speedup(spec: ConvSpec, structure: Structure, target: Target) -> float:
+    """Dense time over sparse time, both as the cost model sees them."""
+    if spec.is_linear:
+        return _linear(spec, structure, target)
+    sparse = work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)
+    return dense_cycles(spec, target) / predict(sparse, best_config(sparse, target), target)
+
+
+def dense_cycles(spec: ConvSpec, target: Target) -> float:
+    """Predicted cycles of the dense direct kernel with its best rows of blocks."""
+    works = [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
+    return min(predict(work, best_config(work, target), target) for work in works)
+
+
+def dense_block_sizes(spec: ConvSpec) -> list[int]:
+    """Sizes of row worth trying for a dense layer."""
+    return [n for n in (1, 2, 4, 8, 16) if n <= spec.oc_per_group]
+
+
+def dense_work(spec: ConvSpec, *, block_n: int) -> DirectWork:
+    """The layer with every block kept."""
+    rows = spec.groups * -(-spec.oc_per_group // block_n)
+    return work_of(spec, rows=rows, block_n=block_n, nnzb=rows * spec.ic_per_group)
+
+
+def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork:
+    """The model's view of a layer before layouts are known."""
+    _, left, _, right = spec.padding
+    pitch = spec.ow + max(left, right)
+    plane = pitch * (spec.oh + spec.kh - 1)
+    return DirectWork(
+        images=spec.n, flat=(spec.oh - 1) * pitch + spec.ow, plane=plane, ic=spec.ic, taps=spec.taps,
+        kernel_width=spec.kw, rows=rows, block_n=block_n, nnzb=nnzb,
+    )  # fmt: skip
+
+
+def _linear(spec: ConvSpec, structure: Structure, target: Target) -> float:
+    wide = min(4 * target.lanes, spec.oc)
+    rows = -(-spec.oc // wide)
+    dense = predict_linear(m=spec.n, rows=rows, block_n=wide, nnzb=rows * spec.ic, indexed=False, target=target)
+    sparse = predict_linear(
+        m=spec.n, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb, indexed=True, target=target
+    )
+    return dense / max(sparse, 1.0)

@@ -1,0 +1,112 @@
+"""Cost model of the direct kernel: a roofline whose compute side counts what a core can start in a cycle.
+
+Time of a tile's pass over a row of blocks is the kept taps times the slowest of its multiply-adds, its loads and its
+instructions, plus a fixed price for starting (bias, first loads, a mispredicted loop end) and for storing. Time of
+memory is what must come from beyond the first cache. The larger one counts in full, a part of the other one too,
+because out-of-order execution hides most but not all of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sparsecc.kernels.direct import DirectConfig
+from sparsecc.target import Target
+
+#: instructions a core can start in a cycle
+_WIDTH = 6
+#: index load, address arithmetic, loop control: instructions a kept block adds
+_BLOCK_INSTRUCTIONS = 6
+#: cycles to fill the pipeline again after a loop whose end was mispredicted
+_RESTART = 30
+#: share of the hidden one of compute and memory that shows
+_EXPOSED = 0.25
+#: cycles for a cache line that no prefetcher sees coming, several misses in flight
+_L2_LINE, _L3_LINE = 4.0, 8.0
+_LINE_BYTES = 64
+#: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
+_MAX_UNROLLED = 1200
+
+
+@dataclass(frozen=True)
+class DirectWork:
+    """What the model needs to know of a layer.
+
+    Attributes
+    ----------
+    images, flat, plane : int
+        Images, floats of a plane that are computed, floats between planes of the input.
+    ic, taps, kernel_width : int
+        Input channels, taps of a block, taps of a kernel row.
+    rows, block_n, nnzb : int
+        Rows of blocks, their output channels, kept blocks.
+    """
+
+    images: int
+    flat: int
+    plane: int
+    ic: int
+    taps: int
+    kernel_width: int
+    rows: int
+    block_n: int
+    nnzb: int
+
+
+def best_config(work: DirectWork, target: Target) -> DirectConfig:
+    """The config with the least predicted time."""
+    return min(direct_space(work, target), key=lambda config: predict(work, config, target))
+
+
+def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
+    """Every legal config: the accumulators fit the registers, a tile fits the plane."""
+    widths = {min(lanes, work.flat) for lanes in (target.lanes, target.lanes // 2, 4) if lanes >= 4}
+    for lanes in sorted(widths, reverse=True):
+        for reg_n in (n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0):
+            for vectors in range(1, 17):
+                fits = reg_n * vectors + vectors + (not target.folds_broadcast) <= target.registers
+                if not fits or lanes * vectors > work.flat:
+                    continue
+                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
+                for rows_outer in (True, False):
+                    yield DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
+
+
+def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
+    """Predicted cycles on one core."""
+    compute, memory = _compute(work, config, target), _memory(work, config, target)
+    return work.images * (max(compute, memory) + _EXPOSED * min(compute, memory))
+
+
+def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
+    share = config.lanes / target.lanes
+    # narrower vectors start as often as full ones, except where a full one takes both halves of a unit
+    width = max(share, 0.5) if target.folds_broadcast else 1.0
+    fmas = config.reg_n * config.vectors
+    start = fmas * width / target.fma_per_cycle
+    loads = config.vectors * width / target.loads_per_cycle + config.reg_n * 0.5
+    instructions = fmas + config.vectors + config.reg_n * (not target.folds_broadcast)
+    latency = target.fma_latency
+    tap = max(start, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH, latency)
+    subs = work.block_n // config.reg_n
+    tiles = -(-work.flat // config.tile)
+    epilogue = 2.0 * fmas * width + _RESTART
+    return tiles * subs * (work.nnzb * work.taps * tap + work.rows * epilogue)
+
+
+def _memory(work: DirectWork, config: DirectConfig, target: Target) -> float:
+    subs = work.block_n // config.reg_n
+    tiles = -(-work.flat // config.tile)
+    image = work.ic * work.plane * 4
+    weights = work.nnzb * (work.block_n * work.taps * 4 + 4)
+    output = work.rows * work.block_n * work.flat * 4 / target.bandwidth(image * 2 + 1)
+    if config.rows_outer:
+        # every row streams its channels once per sub-row; the weights of a row are read once
+        streamed = work.nnzb * subs * work.plane * 4
+        return streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights) + output
+    tile_bytes = work.ic * (config.tile + work.taps // 2) * 4
+    lines = work.ic * (config.tile * 4 / _LINE_BYTES + 1) * (1 + (work.taps > 1))
+    fetch = lines * (0.5 if image <= target.l1_bytes else _L2_LINE if image <= target.l2_bytes else _L3_LINE)
+    again = work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
+    return tiles * (fetch + again + weights / target.bandwidth(weights)) + output

@@ -1,0 +1,66 @@
+"""A graph whose tensors have layouts: what kernels are instantiated from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsecc.facts.graph import Operator
+from sparsecc.facts.layout import PlaneLayout
+
+
+@dataclass(frozen=True)
+class Repack:
+    """A copy to another layout.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of a target plane that hold pixels or halo.
+    fill : float
+        Value of the halo.
+    """
+
+    rows: int
+    fill: float = 0.0
+
+
+@dataclass(frozen=True)
+class PlacedNode:
+    """As :class:`~sparsecc.facts.graph.Node`, with copies between layouts made explicit."""
+
+    key: str
+    operator: Operator | Repack
+    inputs: tuple[int, ...]
+    output: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Nodes in order and the layout of every tensor.
+
+    Attributes
+    ----------
+    shapes : tuple of tuple of int
+        Logical shape of every tensor.
+    layouts : tuple of PlaneLayout or None
+        None for tensors that are no images; they are contiguous.
+    nodes : tuple of PlacedNode
+    inputs, outputs : tuple of int
+        Tensors that the caller owns: always contiguous.
+    """
+
+    shapes: tuple[tuple[int, ...], ...]
+    layouts: tuple[PlaneLayout | None, ...]
+    nodes: tuple[PlacedNode, ...]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+    def size(self, tensor: int) -> int:
+        """Floats of a tensor's buffer."""
+        layout, shape = self.layouts[tensor], self.shapes[tensor]
+        if layout is not None:
+            return layout.size(shape[0] * shape[1])
+        floats = 1
+        for extent in shape:
+            floats *= extent
+        return floats

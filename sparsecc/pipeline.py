@@ -1,0 +1,147 @@
+"""The whole compiler on one screen: one call a stage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparsecc._tvm import IRModule, compile_object
+from sparsecc.analyse.layers import LayerInfo, LayerPlan
+from sparsecc.analyse.plan import Plan, make_plan
+from sparsecc.build import build_library
+from sparsecc.cost.decide import predicted_speedup
+from sparsecc.dump import Dump
+from sparsecc.facts.graph import Graph, View
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.facts.program import Program
+from sparsecc.importer import Imported, import_model
+from sparsecc.options import Options
+from sparsecc.report import Report, make_report
+from sparsecc.rewrite.assemble import Assembled, assemble
+from sparsecc.rewrite.extract import extract_graph
+from sparsecc.rewrite.fuse import fuse_epilogues
+from sparsecc.rewrite.layout import place
+from sparsecc.rewrite.legalize import legalize
+from sparsecc.rewrite.lower import lower
+from sparsecc.rewrite.lowered import Lowered
+from sparsecc.target import Target
+from sparsecc.verify import verify
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Artefact:
+    """A compiled network before it is linked into a library.
+
+    Attributes
+    ----------
+    program : Program
+    kernels : bytes
+        Object file.
+    target : Target
+    report : Report
+    """
+
+    program: Program
+    kernels: bytes
+    target: Target
+    report: Report
+
+    def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
+        """Write the library."""
+        build_library(
+            self.program,
+            kernels=self.kernels,
+            triple=self.target.triple,
+            cpu_features=self.target.cpu_features,
+            out=path,
+            cc=cc,
+            static=static,
+        )
+
+
+def analyse(imported: Imported, target: Target, options: Options) -> Plan:
+    """Find every layer's structure and decide between sparse and dense."""
+    layers = [
+        LayerInfo(layer.key, layer.name, layer.spec, layer.weight)
+        for layer in imported.layers.values()
+        if isinstance(layer, ConvLayer)
+    ]
+    return make_plan(
+        layers,
+        keep_dense=options.keep_dense,
+        min_speedup=options.min_speedup,
+        speedup=lambda spec, structure: predicted_speedup(spec, structure, target),
+    )
+
+
+def run(
+    model: Any, example_inputs: Sequence[Any] | None, target: Target, options: Options, *, progress: Progress
+) -> tuple[Artefact, Imported]:
+    """Compile ``model`` up to, not including, the link."""
+    dump = Dump(options.dump)
+    start = time.perf_counter()
+
+    progress("import")
+    imported = import_model(model, example_inputs)
+    dump.module("1_import", imported.module)
+
+    progress("analyse")
+    plan = analyse(imported, target, options)
+    dump.text("2_plan", str(plan))
+
+    progress("rewrite")
+    fused = fuse_epilogues(imported.module, imported.layers)
+    dump.module("3_fuse", fused.module)
+    module = legalize(fused.module)
+    dump.module("4_legalize", module)
+    graph = extract_graph(module, fused.layers, fused.epilogues)
+    placed = place(graph)
+    dump.text("5_layout", _listing(placed))
+
+    progress("schedule")
+    lowered = _lower_all(placed, module, plan, target)
+    assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
+    dump.functions("6_kernels", assembled.functions)
+
+    progress("build")
+    kernels, assembly = compile_object(assembled.functions, target.llvm)
+    dump.text("7_kernels", assembly, suffix=".s")
+    report = make_report(plan, lowered, target, imported.notes, seconds=time.perf_counter() - start)
+    program = _described(assembled, report)
+    return Artefact(program, kernels, target, report), imported
+
+
+def _lower_all(
+    placed: Placed, module: IRModule, plan: Plan, target: Target
+) -> list[tuple[PlacedNode, Lowered]]:
+    plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in plan.layers}
+    return [
+        (node, lower(node, placed, module, plans, target))
+        for node in placed.nodes
+        if not isinstance(node.operator, View)
+    ]
+
+
+def _described(assembled: Assembled, report: Report) -> Program:
+    from dataclasses import replace
+
+    return replace(assembled.program, description={"report": report.to_json()})
+
+
+def _listing(placed: Placed) -> str:
+    lines = []
+    for node in placed.nodes:
+        name = type(node.operator).__name__
+        layout = placed.layouts[node.output]
+        where = "contiguous" if layout is None or layout.is_plain else f"pitch {layout.pitch}, halo {layout.halo}"
+        lines.append(f"t{node.output} = {name} {node.key}({', '.join(f't{t}' for t in node.inputs)})  # {where}")
+    return "\n".join(lines) + "\n"
+
+
+__all__ = ["Artefact", "Graph", "analyse", "run", "verify"]

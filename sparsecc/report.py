@@ -1,0 +1,84 @@
+"""What was decided for every layer, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparsecc.analyse.plan import Plan
+
+JSON = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The plan, and the kernel chosen for each step.
+
+    Attributes
+    ----------
+    plan : Plan
+    steps : tuple of dict
+        One a kernel call: ``key``, ``kind``, ``config``, ``cycles`` (predicted, or None).
+    target : str
+    notes : tuple of str
+        What the user should know: warnings and changes made on a copy.
+    error : float or None
+        Largest difference from PyTorch relative to the largest output; None when not verified.
+    """
+
+    plan: Plan
+    steps: tuple[JSON, ...]
+    target: str
+    notes: tuple[str, ...]
+    error: float | None = None
+
+    def __str__(self) -> str:
+        lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
+        if self.error is not None:
+            lines.append(f"largest difference from PyTorch: {self.error:.1e} of the largest output")
+        lines += [f"note: {note}" for note in self.notes]
+        return "\n".join(lines)
+
+    def to_json(self) -> JSON:
+        """JSON-ready data."""
+        plan = self.plan.to_json()
+        for layer in plan["layers"]:
+            # which channels form a row is in the library already, and long
+            if layer["structure"]:
+                layer["structure"].pop("grouping", None)
+        return {
+            "plan": plan,
+            "steps": list(self.steps),
+            "target": self.target,
+            "notes": list(self.notes),
+            "error": self.error,
+        }
+
+
+def make_report(
+    plan: Plan, lowered: Sequence[tuple[Any, Any]], target: Any, notes: Sequence[str], *, seconds: float
+) -> Report:
+    """Collect the facts of a compilation."""
+    steps = tuple(
+        {"key": node.key, "kind": kernel.kind, "config": _plain(kernel.config), "cycles": kernel.cycles}
+        for node, kernel in lowered
+    )
+    return Report(plan, steps, target.name, (*notes, *_weight_notes(plan)))
+
+
+def _plain(config: Mapping[str, Any]) -> JSON:
+    return dict(config)
+
+
+def _weight_notes(plan: Plan) -> list[str]:
+    notes = []
+    for layer in plan.layers:
+        structure = layer.structure
+        if structure is None:
+            continue
+        if structure.non_finite:
+            notes.append(f"layer {layer.name}: {structure.non_finite} weights are NaN or infinite")
+        if structure.denormal:
+            notes.append(f"layer {layer.name}: {structure.denormal} weights are denormal; they count as kept")
+    return notes

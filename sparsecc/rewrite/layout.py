@@ -1,0 +1,185 @@
+"""Choose where every activation's pixels lie, and insert the copies that can't be avoided.
+
+Kernels that read and write *flat* runs of pixels (direct and window kernels) need input, residual and output to have
+one pitch. Tensors linked by such kernels form a class; its pitch is the least that has room for every member's halo.
+Strided kernels read a phase layout, made by a copy. Tensors that the caller owns, and those that are reshaped, are
+contiguous; where a flat kernel meets one, a copy is planned and dropped again if the layouts turn out to be equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
+from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
+from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.kernels.window import LOWEST
+from sparsecc.rewrite.unionfind import UnionFind
+
+Halo = tuple[int, int, int, int]
+_NO_HALO: Halo = (0, 0, 0, 0)
+
+
+def place(graph: Graph) -> Placed:
+    """Choose layouts.
+
+    Before::
+
+        y = conv3x3(x)                  # x: graph input
+        z = conv3x3_stride2(y)
+
+    After::
+
+        x1 = repack(x)                  # halo of 1
+        y  = conv3x3(x1)                # written with the pitch of x1
+        y1 = repack(y)                  # four phases
+        z  = conv3x3_stride2(y1)
+    """
+    plan = _Plan(graph)
+    for node in graph.nodes:
+        plan.add(node)
+    return plan.finish()
+
+
+def flat_spec(node: Node) -> ConvSpec | None:
+    """Spec of a node that is computed by a flat kernel, else None."""
+    if isinstance(node.operator, FusedConv) and not node.operator.layer.spec.is_linear:
+        return node.operator.layer.spec
+    return node.operator.spec if isinstance(node.operator, PoolLayer) else None
+
+
+@dataclass
+class _Plan:
+    graph: Graph
+    shapes: list[tuple[int, ...]] = field(init=False)
+    nodes: list[PlacedNode] = field(default_factory=list)
+    classes: UnionFind = field(default_factory=UnionFind)
+    halos: dict[int, Halo] = field(default_factory=dict)
+    splits: dict[int, ConvSpec] = field(default_factory=dict)
+    copies: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.shapes = list(self.graph.shapes)
+        self.fixed = _contiguous(self.graph)
+        for node in self.graph.nodes:
+            spec = flat_spec(node)
+            if spec is not None and self._reads_in_place(node, spec):
+                tensor = node.inputs[0]
+                self.halos[tensor] = _join(self.halos.get(tensor, _NO_HALO), spec.padding)
+
+    def add(self, node: Node) -> None:
+        """Append a node, with the copies before and after it."""
+        spec = flat_spec(node)
+        if spec is None:
+            self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
+            return
+        source = self._source(node, spec)
+        residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
+        output = self._shadow(node.output) if node.output in self.fixed else node.output
+        for tensor in (source, *residual):
+            self.classes.union(tensor, output)
+        self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output))
+        if output != node.output:
+            rows = self.shapes[output][2]
+            self.nodes.append(PlacedNode(f"unpack_{node.key}", Repack(rows), (output,), node.output))
+
+    def finish(self) -> Placed:
+        """Fix the pitches and drop copies between equal layouts."""
+        pitches: dict[int, int] = {}
+        for tensor in range(len(self.shapes)):
+            if len(self.shapes[tensor]) == 4 and tensor not in self.fixed:
+                group = self.classes.find(tensor)
+                pitches[group] = max(pitches.get(group, 0), self._least_pitch(tensor))
+        layouts = [self._layout(tensor, pitches) for tensor in range(len(self.shapes))]
+        nodes, same = [], {}
+        for node in self.nodes:
+            node = replace(node, inputs=tuple(same.get(t, t) for t in node.inputs))
+            if isinstance(node.operator, Repack) and layouts[node.inputs[0]] == layouts[node.output]:
+                if node.output not in self.graph.outputs:
+                    same[node.output] = node.inputs[0]
+                    continue
+                nodes = [_redirect(n, node.inputs[0], node.output) for n in nodes]
+                same[node.inputs[0]] = node.output
+                continue
+            nodes.append(node)
+        return Placed(tuple(self.shapes), tuple(layouts), tuple(nodes), self.graph.inputs, self.graph.outputs)
+
+    def _reads_in_place(self, node: Node, spec: ConvSpec) -> bool:
+        """True when the kernel can read its input as its producer writes it."""
+        fills = isinstance(node.operator, PoolLayer) and node.operator.combine == "max" and spec.padding != _NO_HALO
+        needs_halo = spec.padding != _NO_HALO and node.inputs[0] in self.fixed
+        return spec.stride == (1, 1) and not fills and not needs_halo
+
+    def _source(self, node: Node, spec: ConvSpec) -> int:
+        tensor = node.inputs[0]
+        if self._reads_in_place(node, spec):
+            return self._flexible(tensor)
+        is_max = isinstance(node.operator, PoolLayer) and node.operator.combine == "max"
+        fill = LOWEST if is_max else 0.0
+        window = (spec.kh, spec.kw, spec.stride, spec.padding, spec.dilation)
+        key = (tensor, window, fill)
+        if key not in self.copies:
+            copy = self.copies[key] = self._new(self.shapes[tensor])
+            rows = spec.ih
+            if spec.stride == (1, 1):
+                self.halos[copy] = spec.padding
+            else:
+                self.splits[copy], rows = spec, split_height(spec)
+            self.nodes.append(PlacedNode(f"pack_{node.key}", Repack(rows, fill), (tensor,), copy))
+        return self.copies[key]
+
+    def _flexible(self, tensor: int) -> int:
+        """The tensor itself, or a copy of a contiguous one that may get another pitch."""
+        if tensor not in self.fixed:
+            return tensor
+        key = (tensor, "flexible")
+        if key not in self.copies:
+            copy = self.copies[key] = self._new(self.shapes[tensor])
+            self.nodes.append(PlacedNode(f"pack_{copy}", Repack(self.shapes[tensor][2]), (tensor,), copy))
+        return self.copies[key]
+
+    def _shadow(self, tensor: int) -> int:
+        return self._new(self.shapes[tensor])
+
+    def _new(self, shape: tuple[int, ...]) -> int:
+        self.shapes.append(shape)
+        return len(self.shapes) - 1
+
+    def _least_pitch(self, tensor: int) -> int:
+        if tensor in self.splits:
+            return split_width(self.splits[tensor])
+        _, left, _, right = self.halos.get(tensor, _NO_HALO)
+        return self.shapes[tensor][3] + max(left, right)
+
+    def _layout(self, tensor: int, pitches: dict[int, int]) -> PlaneLayout | None:
+        shape = self.shapes[tensor]
+        if len(shape) != 4:
+            return None
+        if tensor in self.fixed:
+            return plain(shape[2], shape[3])
+        pitch = pitches[self.classes.find(tensor)]
+        if tensor in self.splits:
+            return split(self.splits[tensor], pitch=pitch)
+        return padded(shape[2], shape[3], halo=self.halos.get(tensor, _NO_HALO), pitch=pitch)
+
+
+def _contiguous(graph: Graph) -> frozenset[int]:
+    """Images that must be contiguous: the caller's, and what is read or written as a list of numbers."""
+    fixed = {*graph.inputs, *graph.outputs}
+    for node in graph.nodes:
+        if flat_spec(node) is None and not isinstance(node.operator, TirOp):
+            reads_layout = isinstance(node.operator, MeanLayer)
+            fixed.update((node.output,) if reads_layout else (*node.inputs, node.output))
+    return frozenset(fixed)
+
+
+def _join(a: Halo, b: Halo) -> Halo:
+    return (max(a[0], b[0]), max(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3]))
+
+
+def _redirect(node: PlacedNode, old: int, new: int) -> PlacedNode:
+    """Let a node write and read ``new`` in the place of ``old``."""
+    inputs = tuple(new if t == old else t for t in node.inputs)
+    return replace(node, inputs=inputs, output=new if node.output == old else node.output)

@@ -1,0 +1,81 @@
+"""Turn placed nodes into scheduled kernels: one function a kind of operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.errors import InternalError
+from sparsecc.facts.graph import FusedConv, TirOp
+from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.kernels.mean import MeanShape, mean
+from sparsecc.kernels.repack import RepackShape, repack
+from sparsecc.rewrite.lower_conv import image, lower_direct
+from sparsecc.rewrite.lower_linear import lower_linear
+from sparsecc.rewrite.lower_window import lower_depthwise, lower_pool
+from sparsecc.rewrite.lowered import Lowered
+from sparsecc.schedule.generic import schedule_generic, with_layouts
+from sparsecc.target import Target
+
+
+def lower(
+    node: PlacedNode, placed: Placed, module: IRModule, plans: Mapping[str, LayerPlan], target: Target
+) -> Lowered:
+    """Schedule the kernel of one node.
+
+    Parameters
+    ----------
+    node : PlacedNode
+        Any but a view, which needs no kernel.
+    placed : Placed
+        The graph it belongs to.
+    module : IRModule
+        Holds the PrimFuncs of generic operators.
+    plans : mapping of str to LayerPlan
+        Key -> decision.
+    target : Target
+    """
+    operator = node.operator
+    if isinstance(operator, FusedConv):
+        spec = operator.layer.spec
+        if spec.is_linear:
+            return lower_linear(node, operator, plans[node.key], target)
+        if spec.is_depthwise:
+            return lower_depthwise(node, operator, placed, target)
+        return lower_direct(node, operator, placed, plans[node.key], target)
+    if isinstance(operator, PoolLayer):
+        return lower_pool(node, operator, placed, target)
+    if isinstance(operator, MeanLayer):
+        return _lower_mean(node, operator, placed, target)
+    if isinstance(operator, Repack):
+        return _lower_repack(node, operator, placed)
+    if isinstance(operator, TirOp):
+        return _lower_generic(node, operator, placed, module, target)
+    raise InternalError(f"lower: no kernel for {type(operator).__name__} {node.key}; please report it with the model")
+
+
+def _lower_mean(node: PlacedNode, layer: MeanLayer, placed: Placed, target: Target) -> Lowered:
+    shape = MeanShape(layer.n * layer.c, image(placed, node.inputs[0]))
+    function = mean(shape, lanes=target.lanes)
+    return Lowered("mean", ("mean", shape), function, (node.inputs[0], node.output), {})
+
+
+def _lower_repack(node: PlacedNode, operator: Repack, placed: Placed) -> Lowered:
+    n, c = placed.shapes[node.output][:2]
+    source, target = image(placed, node.inputs[0]), image(placed, node.output)
+    shape = RepackShape(n * c, source, target, operator.rows, operator.fill)
+    return Lowered("repack", ("repack", shape), repack(shape), (node.inputs[0], node.output), {})
+
+
+def _lower_generic(
+    node: PlacedNode, operator: TirOp, placed: Placed, module: IRModule, target: Target
+) -> Lowered:
+    tensors = iter(node.inputs)
+    inputs = tuple(next(tensors) if constant is None else constant for constant in operator.constants)
+    arguments = (*inputs, node.output)
+    layouts = [placed.layouts[a] if isinstance(a, int) else None for a in arguments]
+    function = with_layouts(module[operator.function], layouts)
+    scheduled = schedule_generic(function, lanes=target.lanes)
+    return Lowered("generic", ("generic", operator.function, tuple(layouts)), scheduled, arguments, {})

@@ -1,0 +1,105 @@
+"""Linear layers and convolutions on one pixel: pack the weights, choose the config, schedule."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.cost.linear import predict_linear
+from sparsecc.facts.blocks import to_blocks
+from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.placed import PlacedNode
+from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
+from sparsecc.rewrite.lower_conv import at_least_one
+from sparsecc.rewrite.lowered import Lowered
+from sparsecc.schedule.linear import schedule_linear
+from sparsecc.target import Target
+
+#: vectors of a dense row of blocks: independent chains of multiply-adds that hide their latency
+_DENSE_VECTORS = 4
+#: input rows in registers at most
+_MAX_REG_M = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """A matrix as rows of blocks, in the linear kernel's terms."""
+
+    data: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    channels: NDArray[np.int32]
+    block_n: int
+    contiguous: bool
+
+
+def lower_linear(node: PlacedNode, operator: FusedConv, plan: LayerPlan, target: Target) -> Lowered:
+    """Lower a linear layer, sparse or dense as planned."""
+    layer, spec = operator.layer, operator.layer.spec
+    dense = plan.decision == "dense" or plan.structure is None
+    rows = _dense_rows(layer.weight, target) if dense else _sparse_rows(layer.weight, plan)
+    counts = np.diff(rows.indptr)
+    is_uniform = counts.size > 0 and counts[0] > 0 and bool((counts == counts[0]).all())
+    shape = LinearShape(
+        m=spec.n, ic=spec.ic, oc=spec.oc, rows=len(counts), block_n=rows.block_n, nnzb=int(rows.indptr[-1]),
+        uniform=int(counts[0]) if is_uniform else None, dense=dense, scattered=not rows.contiguous,
+        epilogue=operator.epilogue,
+    )  # fmt: skip
+    config = _config(shape, target)
+    values: dict[str, int | NDArray[Any]] = {
+        "input": node.inputs[0],
+        "data": at_least_one(rows.data.reshape(-1)),
+        "indices": at_least_one(rows.indices),
+        "indptr": rows.indptr,
+        "bias": layer.bias[rows.channels],
+        "channels": rows.channels,
+        "residual": node.inputs[-1],
+        "output": node.output,
+    }
+    arguments = tuple(values[name] for name in argument_names(shape))
+    cycles = predict_linear(
+        m=spec.n, rows=shape.rows, block_n=shape.block_n, nnzb=shape.nnzb, indexed=not dense, target=target
+    )
+    identity = ("linear", shape, config)
+    return Lowered("linear", identity, schedule_linear(shape, config), arguments, asdict(config), cycles)
+
+
+def _dense_rows(weight: NDArray[np.float32], target: Target) -> _Rows:
+    """All blocks of a dense matrix; the last row of blocks ends with the matrix and may repeat features."""
+    oc, ic = weight.shape[:2]
+    block_n = min(oc, _DENSE_VECTORS * target.lanes)
+    first = np.minimum(np.arange(-(-oc // block_n)) * block_n, oc - block_n)
+    channels = first[:, None] + np.arange(block_n)
+    data = weight.reshape(oc, ic)[channels].transpose(0, 2, 1)
+    return _Rows(
+        data=np.ascontiguousarray(data),
+        indices=np.zeros(0, np.int32),
+        indptr=(np.arange(len(first) + 1) * ic).astype(np.int32),
+        channels=channels.reshape(-1).astype(np.int32),
+        block_n=block_n,
+        contiguous=True,
+    )
+
+
+def _sparse_rows(weight: NDArray[np.float32], plan: LayerPlan) -> _Rows:
+    assert plan.structure is not None, "a sparse layer has a structure"
+    blocks = to_blocks(weight, groups=1, grouping=plan.structure.grouping)
+    return _Rows(
+        data=blocks.data,
+        indices=blocks.indices.astype(np.int32),
+        indptr=blocks.indptr.astype(np.int32),
+        channels=blocks.oc_perm.astype(np.int32),
+        block_n=blocks.block_n,
+        contiguous=blocks.is_aligned and blocks.rows * blocks.block_n == blocks.oc,
+    )
+
+
+def _config(shape: LinearShape, target: Target) -> LinearConfig:
+    lanes = next(w for w in range(min(target.lanes, shape.block_n), 0, -1) if shape.block_n % w == 0)
+    vectors = shape.block_n // lanes
+    fitting = (target.registers - 4) // (vectors + 1)
+    return LinearConfig(lanes, max(1, min(shape.m, fitting, _MAX_REG_M)))

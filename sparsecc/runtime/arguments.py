@@ -1,0 +1,54 @@
+"""The arguments of a call: as many as the network has, each fitting, none in another's way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sparsecc.errors import InputError
+from sparsecc.runtime.arrays import as_input, as_output, extent, is_tensor, new_output
+from sparsecc.runtime.ports import Port
+
+
+def check_inputs(values: Sequence[Any], ports: Sequence[Port], *, library: str) -> list[Any]:
+    """Contiguous arrays or tensors, one for each input; InputError names the one that does not fit."""
+    _check_count(values, ports, kind="input", library=library)
+    pairs = enumerate(zip(values, ports, strict=True))
+    return [as_input(value, port, where=f"{library}, input {i} ({port.name})") for i, (value, port) in pairs]
+
+
+def new_results(ports: Sequence[Port], *, tensors: bool) -> list[Any]:
+    """Fresh memory for every output."""
+    return [new_output(port, tensor=tensors) for port in ports]
+
+
+def check_results(out: Any, ports: Sequence[Port], *, library: str) -> list[Any]:
+    """The caller's ``out`` as a list, one for each output; InputError names the one that can't take a result."""
+    values = list(out) if isinstance(out, tuple | list) else [out]
+    _check_count(values, ports, kind="output", library=library)
+    pairs = enumerate(zip(values, ports, strict=True))
+    results = [as_output(value, port, where=f"{library}, out {i} ({port.name})") for i, (value, port) in pairs]
+    for i, first in enumerate(results):
+        for j, second in enumerate(results[:i]):
+            if _overlap(first, second):
+                raise InputError(f"{library}: out {j} and out {i} share memory; give each output memory of its own")
+    return results
+
+
+def apart(value: Any, results: Sequence[Any]) -> Any:
+    """The input, copied if a result will be written over it."""
+    if not any(_overlap(value, result) for result in results):
+        return value
+    return value.clone() if is_tensor(value) else value.copy()
+
+
+def _check_count(values: Sequence[object], ports: Sequence[Port], *, kind: str, library: str) -> None:
+    if len(values) == len(ports):
+        return
+    names = ", ".join(port.name for port in ports)
+    raise InputError(f"{library}: found {len(values)} {kind}(s), expected {len(ports)} ({names})")
+
+
+def _overlap(a: Any, b: Any) -> bool:
+    (start_a, end_a), (start_b, end_b) = extent(a), extent(b)
+    return start_a < end_b and start_b < end_a

@@ -1,0 +1,37 @@
+"""What a library looks like from outside: agreed between ``sparsecc.build``, which writes it, and this package."""
+
+from __future__ import annotations
+
+#: Raised whenever the functions below or the meaning of the description change.
+FORMAT = 1
+
+#: Section of the shared library that holds the description: JSON text that ends with a zero byte.
+DESCRIPTION_SECTION = ".sparsecc"
+
+#: Exported functions, after the library's prefix and an underscore.
+FUNCTIONS = (
+    "create",
+    "destroy",
+    "run",
+    "profile",
+    "set_threads",
+    "num_inputs",
+    "input_name",
+    "input_dtype",
+    "input_rank",
+    "input_shape",
+    "num_outputs",
+    "output_name",
+    "output_dtype",
+    "output_rank",
+    "output_shape",
+    "num_steps",
+    "step_key",
+    "target",
+    "version",
+    "describe",
+    "last_error",
+)
+
+#: Return code of ``create`` on a CPU without the needed instructions.
+WRONG_CPU = 2

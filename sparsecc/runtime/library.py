@@ -1,0 +1,169 @@
+"""A compiled network as a Python callable."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from sparsecc.errors import LibraryError, UserError
+from sparsecc.runtime.arguments import apart, check_inputs, check_results, new_results
+from sparsecc.runtime.arrays import address, is_tensor
+from sparsecc.runtime.binding import Instance
+from sparsecc.runtime.image import open_image
+from sparsecc.runtime.ports import Port, ports
+
+
+class Library:
+    """A loaded network. Call it with the network's inputs; :func:`sparsecc.load` makes one.
+
+    It may be used from several threads: runs of one ``Library`` wait for each other, runs of two do not. It works in
+    forked children, and pickles as the path it was loaded from.
+
+    Parameters
+    ----------
+    path : str or path
+        The shared library.
+    threads : int, optional
+        Threads of a run, the caller's included; by default the cores this process may use.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
+        self.path = Path(path).absolute()
+        self._image = open_image(path)
+        self._instance: Instance | None = Instance(self._image)
+        self._inputs = ports(self.description["inputs"])
+        self._outputs = ports(self.description["outputs"])
+        self._threads = self._set_threads(threads)
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of every input."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of every output."""
+        return self._outputs
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Everything the library knows about itself."""
+        return self._image.description
+
+    @property
+    def target(self) -> str:
+        """What the library was compiled for."""
+        return str(self.description["target"])
+
+    @property
+    def report(self) -> Any:
+        """What was decided for every layer and why, if the library carries it."""
+        return self.description.get("report")
+
+    @property
+    def threads(self) -> int:
+        """Threads of a run; set it to change them, 0 for the cores this process may use."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int) -> None:
+        self._threads = self._set_threads(threads)
+
+    def __call__(self, *inputs: Any, out: Any = None) -> Any:
+        """Run the network.
+
+        Parameters
+        ----------
+        *inputs : array or tensor
+            One for each of :attr:`inputs`: NumPy, torch (CPU), or anything with ``__array__`` or ``__dlpack__``.
+        out : array or tensor, or a tuple of them, optional
+            Memory for the results.
+
+        Returns
+        -------
+        array or tensor, or a tuple of them
+            The only output, or all of them: ``out`` if given, else torch tensors if an input is one, else NumPy.
+
+        Raises
+        ------
+        InputError
+            An argument does not fit; the message names it.
+        """
+        given = self._given(inputs)
+        if out is None:
+            results = new_results(self._outputs, tensors=any(map(is_tensor, inputs)))
+        else:
+            results = check_results(out, self._outputs, library=self._image.name)
+            given = [apart(value, results) for value in given]
+        self._live().run(list(map(address, given)), list(map(address, results)))
+        return results[0] if len(results) == 1 and not isinstance(out, tuple | list) else tuple(results)
+
+    def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
+        """Key and median seconds of every step, over ``runs`` runs after one to warm up."""
+        if runs < 1:
+            raise UserError(f"profile: found runs={runs}, expected at least 1")
+        given, results = self._given(inputs), new_results(self._outputs, tensors=False)
+        keys = [str(step["key"]) for step in self.description["steps"]]
+        addresses = list(map(address, given)), list(map(address, results))
+        times = [self._live().profile(*addresses, steps=len(keys)) for _ in range(runs + 1)]
+        return [(key, median(step)) for key, step in zip(keys, zip(*times[1:], strict=True), strict=True)]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the library to a file."""
+        self._image.save(path)
+
+    def close(self) -> None:
+        """Free memory and threads (after the runs that are under way). The library can't be called any more."""
+        self._instance = None
+
+    def __enter__(self) -> Library:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _load_again, (str(self.path), self._threads)
+
+    def __repr__(self) -> str:
+        name, target = self.description["name"], self.target
+        ins = ", ".join(f"{p.name}{list(p.shape)}" for p in self._inputs)
+        outs = ", ".join(f"{p.name}{list(p.shape)}" for p in self._outputs)
+        return f"<sparsecc library {name}({ins}) -> {outs}, target {target}, {self._threads} thread(s)>"
+
+    def _live(self) -> Instance:
+        if self._instance is None:
+            raise LibraryError(f"{self.path}: the library is closed; load it again")
+        return self._instance
+
+    def _given(self, inputs: tuple[Any, ...]) -> list[Any]:
+        return check_inputs(inputs, self._inputs, library=self._image.name)
+
+    def _set_threads(self, threads: int | None) -> int:
+        if threads is not None and (not isinstance(threads, int) or threads < 0):
+            raise UserError(f"threads: found {threads!r}, expected a number of threads, or 0 for all cores")
+        return self._live().set_threads(threads or 0)
+
+
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Library:
+    """Load a library that sparsecc compiled.
+
+    Parameters
+    ----------
+    path : str or path
+        The shared library. It is copied into memory: the file may be changed or removed afterwards.
+    threads : int, optional
+        Threads of a run; by default the cores this process may use.
+
+    Raises
+    ------
+    LibraryError
+        The file is missing, damaged, not a library of ours, or for another processor.
+    """
+    return Library(path, threads=threads)
+
+
+def _load_again(path: str, threads: int) -> Library:
+    return Library(path, threads=threads)
