@@ -38,7 +38,7 @@ def check_program(program: Program) -> None:
         _check_writes(step, where=where)
         for pad in step.pads:
             _check_pad(pad, program, where=where)
-        written |= {step.args[i] for i in step.writes} | {pad.ref for pad in step.pads}
+        written |= {step.args[i] for i in step.writes}
         for ref in step.args:
             if ref.place in ("buffer", "output") and ref not in written:
                 raise InternalError(f"{where}: reads {ref.place} {ref.index}, which no step wrote before")
@@ -54,7 +54,7 @@ def _check_symbols(program: Program) -> None:
         if count != len(step.args):
             found = f"{len(step.args)} arguments here and {count} before"
             raise InternalError(f"program {program.name}: kernel {step.symbol} has {found}; expected the same")
-        if step.symbol in {f"{program.name}_{f}" for f in FUNCTIONS}:
+        if step.symbol in {f"{program.name}_{f}" for f in (*FUNCTIONS, "weights")}:
             raise InternalError(f"program {program.name}: kernel {step.symbol} has the name of a public function")
 
 

@@ -63,12 +63,13 @@ def _workplace(sources: Sources, out: Path) -> Iterator[Path]:
     try:
         with tempfile.TemporaryDirectory(prefix="sparsecc-") as text:
             folder = Path(text)
-            for file in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
-                shutil.copyfile(file, folder / file.name)
+            for source in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
+                shutil.copyfile(source, folder / source.name)
             (folder / f"{name}_main.c").write_text(sources.main)
             (folder / f"{name}.h").write_text(sources.header)
             (folder / f"{name}_weights.S").write_text(weights_assembly(f"{name}_weights", file="weights.bin"))
-            (folder / "weights.bin").write_bytes(sources.weights.tobytes())
+            with (folder / "weights.bin").open("wb") as file:
+                sources.weights.write(file)
             (folder / f"{name}_kernels.o").write_bytes(sources.kernels)
             yield folder
     except OSError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,12 @@ class WeightBlob:
     pieces: tuple[tuple[int, NDArray[Any]], ...]
     nbytes: int
 
-    def tobytes(self) -> bytes:
-        """The blob: arrays at their offsets, zeros between them."""
-        blob = bytearray(self.nbytes)
+    def write(self, file: BinaryIO) -> None:
+        """Write the blob: arrays at their offsets, zeros between them."""
         for offset, array in self.pieces:
-            blob[offset : offset + array.nbytes] = array.tobytes()
-        return bytes(blob)
+            file.write(bytes(offset - file.tell()))
+            file.write(_bytes(array))
+        file.write(bytes(self.nbytes - file.tell()))
 
 
 def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightBlob:
@@ -37,7 +37,7 @@ def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightBlob:
     end = 0
     for array in weights:
         array = np.ascontiguousarray(array)
-        key = (array.dtype.str, array.nbytes, hashlib.sha256(array.data if array.nbytes else b"").digest())
+        key = (array.dtype.str, array.nbytes, hashlib.sha256(_bytes(array)).digest())
         if key not in known:
             known[key] = end
             pieces.append((end, array))
@@ -59,3 +59,8 @@ def weights_assembly(symbol: str, *, file: str) -> str:
     .size {symbol}, .-{symbol}
     .section .note.GNU-stack,"",%progbits
 """
+
+
+def _bytes(array: NDArray[Any]) -> memoryview:
+    """A C-contiguous array's memory, whatever its element type."""
+    return memoryview(array.reshape(-1).view(np.uint8))

@@ -69,7 +69,7 @@ class Elf:
         layout = struct.Struct(_SYMBOL[self.bits])
         for table in (s for s in self.sections if s.kind == kind):
             names = self.content(self.sections[table.link])
-            for entry in range(table.offset, table.offset + table.size, layout.size):
+            for entry in range(table.offset, table.offset + table.size - layout.size + 1, layout.size):
                 fields = layout.unpack_from(self.data, entry)
                 info, other, section = fields[1:4] if self.bits == 64 else fields[3:6]
                 yield Symbol(_text(names, fields[0]), info >> 4, other & 3, section, entry)
@@ -95,25 +95,30 @@ def parse(data: bytes | memoryview, *, name: str) -> Elf:
     if len(data) < 64 or data[4] not in (1, 2) or data[5] != 1:
         raise LibraryError(f"{name}: an ELF file with a damaged or foreign header; copy or compile the file again")
     bits = 64 if data[4] == 2 else 32
-    kind, machine, _, _, _, table, _, _, _, _, entry_size, count, names_index = struct.unpack_from(
-        _HEADER[bits], data, 16
-    )
-    raw = []
-    try:
-        for i in range(count):
-            fields = struct.unpack_from(_SECTION[bits], data, table + i * entry_size)
-            if fields[1] != NOBITS and fields[4] + fields[5] > len(data):
-                raise struct.error
-            raw.append((fields, table + i * entry_size))
-        names_at, names_size = raw[names_index][0][4:6] if raw else (0, 0)
-        names = bytes(data[names_at : names_at + names_size])
-    except (struct.error, IndexError) as error:
-        found = f"only {len(data)} bytes of the file are there, less than its tables describe"
-        raise LibraryError(f"{name}: cut off or damaged: {found}; copy or compile the file again") from error
-    sections = tuple(Section(_text(names, f[0]), f[1], f[4], f[5], f[6], at) for f, at in raw)
-    if any(s.kind in (SYMTAB, DYNSYM) and s.link >= count for s in sections):
-        raise LibraryError(f"{name}: damaged: its symbol table has no names; copy or compile the file again")
-    return Elf(data, bits, kind, machine, sections)
+    header = struct.unpack_from(_HEADER[bits], data, 16)
+    sections = _sections(data, bits, header)
+    if sections is None:
+        found = f"its {len(data)} bytes are not what its tables describe"
+        raise LibraryError(f"{name}: cut off or damaged: {found}; copy or compile the file again")
+    return Elf(data, bits, header[0], header[1], sections)
+
+
+def _sections(data: bytes | memoryview, bits: int, header: tuple[int, ...]) -> tuple[Section, ...] | None:
+    """The section table; None if it, or a section, is not inside the file."""
+    layout = struct.Struct(_SECTION[bits])
+    table, (entry_size, count, names_index) = header[5], header[10:]
+    if entry_size != layout.size or table + count * layout.size > len(data) or names_index >= count:
+        return None
+    places = [table + i * layout.size for i in range(count)]
+    raw = [layout.unpack_from(data, place) for place in places]
+    if any(f[1] != NOBITS and f[4] + f[5] > len(data) for f in raw):
+        return None
+    if any(f[1] in (SYMTAB, DYNSYM) and f[6] >= count for f in raw):
+        return None
+    names_at, names_size = raw[names_index][4:6]
+    names = bytes(data[names_at : names_at + names_size])
+    pairs = zip(raw, places, strict=True)
+    return tuple(Section(_text(names, f[0]), f[1], f[4], f[5], f[6], place) for f, place in pairs)
 
 
 def machine_name(bits: int, machine: int) -> str:
