@@ -1,0 +1,55 @@
+"""sparsecc compiles block-sparse PyTorch CNNs to fast standalone libraries.
+
+>>> lib = sparsecc.compile(model, target="native", example_inputs=(x,))   # doctest: +SKIP
+>>> y = lib(x)                                                            # doctest: +SKIP
+>>> lib.save("model.so")                                                  # doctest: +SKIP
+
+A process that only runs libraries calls :func:`load`, which needs NumPy and neither torch nor TVM.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparsecc import errors
+from sparsecc.errors import SparseccError
+from sparsecc.runtime import Library, load
+
+if TYPE_CHECKING:
+    from sparsecc.analyse.plan import Plan
+    from sparsecc.compiled import Compiled, compile, inspect
+    from sparsecc.report import Report
+    from sparsecc.target import Target
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Compiled",
+    "Library",
+    "Plan",
+    "Report",
+    "SparseccError",
+    "Target",
+    "compile",
+    "errors",
+    "inspect",
+    "load",
+]
+
+#: public names that need torch and TVM, or are rarely wanted: imported on first use
+_LAZY = {
+    "Compiled": "sparsecc.compiled",
+    "compile": "sparsecc.compiled",
+    "inspect": "sparsecc.compiled",
+    "Plan": "sparsecc.analyse.plan",
+    "Report": "sparsecc.report",
+    "Target": "sparsecc.target",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'sparsecc' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_LAZY[name]), name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,15 @@ from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.build import build_library
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.dump import Dump
-from sparsecc.facts.graph import Graph, View
+from sparsecc.facts.graph import View
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import Program
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.report import Report, make_report
-from sparsecc.rewrite.assemble import Assembled, assemble
+from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
 from sparsecc.rewrite.layout import place
@@ -29,7 +30,6 @@ from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.target import Target
-from sparsecc.verify import verify
 
 Progress = Callable[[str], None]
 
@@ -45,12 +45,18 @@ class Artefact:
         Object file.
     target : Target
     report : Report
+    origins : mapping of str to str
+        Key of a step -> node of the exported program with the same value.
+    layouts : tuple of PlaneLayout or None
+        Of every step's result.
     """
 
     program: Program
     kernels: bytes
     target: Target
     report: Report
+    origins: Mapping[str, str]
+    layouts: tuple[PlaneLayout | None, ...]
 
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
@@ -96,7 +102,7 @@ def run(
     dump.text("2_plan", str(plan))
 
     progress("rewrite")
-    fused = fuse_epilogues(imported.module, imported.layers)
+    fused = fuse_epilogues(imported.module, imported.layers, imported.origins)
     dump.module("3_fuse", fused.module)
     module = legalize(fused.module)
     dump.module("4_legalize", module)
@@ -113,8 +119,10 @@ def run(
     kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("7_kernels", assembly, suffix=".s")
     report = make_report(plan, lowered, target, imported.notes, seconds=time.perf_counter() - start)
-    program = _described(assembled, report)
-    return Artefact(program, kernels, target, report), imported
+    description = {"target": target.name, "report": report.to_json()}
+    program = replace(assembled.program, description=description)
+    layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
+    return Artefact(program, kernels, target, report, fused.origins, layouts), imported
 
 
 def _lower_all(
@@ -128,12 +136,6 @@ def _lower_all(
     ]
 
 
-def _described(assembled: Assembled, report: Report) -> Program:
-    from dataclasses import replace
-
-    return replace(assembled.program, description={"report": report.to_json()})
-
-
 def _listing(placed: Placed) -> str:
     lines = []
     for node in placed.nodes:
@@ -142,6 +144,3 @@ def _listing(placed: Placed) -> str:
         where = "contiguous" if layout is None or layout.is_plain else f"pitch {layout.pitch}, halo {layout.halo}"
         lines.append(f"t{node.output} = {name} {node.key}({', '.join(f't{t}' for t in node.inputs)})  # {where}")
     return "\n".join(lines) + "\n"
-
-
-__all__ = ["Artefact", "Graph", "analyse", "run", "verify"]

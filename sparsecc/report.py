@@ -56,6 +56,14 @@ class Report:
         }
 
 
+    @classmethod
+    def from_json(cls, data: JSON) -> Report:
+        """Rebuild what :meth:`to_json` returned."""
+        return cls(
+            Plan.from_json(data["plan"]), tuple(data["steps"]), data["target"], tuple(data["notes"]), data["error"]
+        )
+
+
 def make_report(
     plan: Plan, lowered: Sequence[tuple[Any, Any]], target: Any, notes: Sequence[str], *, seconds: float
 ) -> Report:

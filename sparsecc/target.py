@@ -60,6 +60,10 @@ class Target:
     l3_bandwidth: float = 24.0
     memory_bandwidth: float = 7.0
 
+    def runs_here(self) -> bool:
+        """True when this machine has every feature that code for the target uses."""
+        return self.triple.startswith(platform.machine()) and set(self.cpu_features) <= _cpu_flags()
+
     def bandwidth(self, footprint: float) -> float:
         """Bytes a cycle from the smallest cache that holds ``footprint`` bytes; infinite for the first level."""
         if footprint <= self.l1_bytes:

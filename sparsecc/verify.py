@@ -1,30 +1,151 @@
-"""Compare a compiled library with PyTorch."""
+"""Compare a compiled library with PyTorch, and when they differ find the first layer that does."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import fx
+
+from sparsecc.errors import VerificationError
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.program import Port, Program, Ref, Step
+from sparsecc.importer import Imported
+from sparsecc.pipeline import Artefact
+from sparsecc.runtime import Library, load
+
+Array = NDArray[Any]
 
 
-def reference(program: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[Any, ...]:
-    """Outputs of the exported program."""
+def check(library: Library, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> float:
+    """Run library and PyTorch on the example.
+
+    Returns
+    -------
+    float
+        Largest difference of an output relative to its largest expected value.
+
+    Raises
+    ------
+    VerificationError
+        It is above ``tolerance``; the message names the first layer that differs.
+    """
+    found = library(*(x.numpy() for x in imported.example))
+    found = found if isinstance(found, tuple) else (found,)
+    error = max(relative_error(f, e) for f, e in zip(found, _reference(imported), strict=True))
+    if error <= tolerance:
+        return error
+    raise VerificationError(
+        f"the library differs from PyTorch by {error:.1e} of the largest output, more than {tolerance:.1e}; "
+        f"{first_difference(artefact, imported, tolerance=tolerance, cc=cc)}; "
+        "please report it with the model, or pass a larger verify="
+    )
+
+
+def relative_error(found: Array, expected: Array) -> float:
+    """Largest absolute difference over the largest absolute expected value; NaN must meet NaN, infinity itself."""
+    if not expected.size:
+        return 0.0
+    finite = np.isfinite(expected)
+    if not np.array_equal(found[~finite], expected[~finite], equal_nan=True) or not np.isfinite(found[finite]).all():
+        return float("inf")
+    if not finite.any():
+        return 0.0
+    difference = float(np.abs(found[finite] - expected[finite]).max())
+    return difference / (float(np.abs(expected[finite]).max()) or 1.0)
+
+
+def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> str:
+    """Name the first layer whose result differs, by running the network with every tensor as an output."""
+    expected = _intermediates(imported)
+    for step, found in _traced(artefact, imported, cc=cc):
+        node = artefact.origins.get(step.key)
+        if node is None or node not in expected:
+            continue
+        error = relative_error(found.reshape(expected[node].shape), expected[node])
+        if error > tolerance:
+            return f"the first layer that differs is {step.key} (kernel {step.symbol}, error {error:.1e})"
+    return "no single layer differs by that much: the error builds up"
+
+
+def _reference(imported: Imported) -> tuple[Array, ...]:
     with torch.no_grad():
-        result = program.module()(*inputs)
+        result = imported.program.module()(*imported.example)
     results = result if isinstance(result, (tuple, list)) else (result,)
     return tuple(r.numpy() for r in results)
 
 
-def relative_error(found: Any, expected: Any) -> float:
-    """Largest absolute difference over the largest absolute expected value."""
-    scale = float(np.abs(expected).max()) if expected.size else 0.0
-    difference = float(np.abs(found - expected).max()) if expected.size else 0.0
-    return difference / scale if scale > 0 else difference
+def _intermediates(imported: Imported) -> dict[str, Array]:
+    """Value of every node of the exported program, by the node's name."""
+    values: dict[str, Array] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            if isinstance(result, torch.Tensor):
+                values[n.name] = result.detach().numpy()
+            return result
+
+    program = imported.program
+    lifted = {**program.constants, **program.state_dict}
+    signature = program.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    names.update(signature.inputs_to_lifted_tensor_constants)
+    example = iter(imported.example)
+    arguments = [
+        lifted[names[node.name]] if node.name in names else next(example)
+        for node in program.graph.nodes
+        if node.op == "placeholder"
+    ]
+    with torch.no_grad():
+        Recorder(program.graph_module).run(*arguments)
+    return values
 
 
-def verify(library: Any, program: Any, inputs: tuple[torch.Tensor, ...]) -> float:
-    """Largest relative error over all outputs."""
-    found = library(*(x.numpy() for x in inputs))
-    found = found if isinstance(found, tuple) else (found,)
-    return max(relative_error(f, e) for f, e in zip(found, reference(program, inputs), strict=True))
+def _traced(artefact: Artefact, imported: Imported, *, cc: str | None) -> Iterator[tuple[Step, Array]]:
+    """Every step with its result as a contiguous array."""
+    program = artefact.program
+    with tempfile.TemporaryDirectory(prefix="sparsecc-") as folder:
+        path = Path(folder) / "trace.so"
+        replace(artefact, program=_all_outputs(program)).link(path, cc=cc)
+        with load(path, threads=1) as library:
+            results = library(*(x.numpy() for x in imported.example))
+    results = results if isinstance(results, tuple) else (results,)
+    for step, layout in zip(program.steps, artefact.layouts, strict=False):
+        ref = step.args[step.writes[0]]
+        index = ref.index + (len(program.outputs) if ref.place == "buffer" else 0)
+        yield step, _pixels(results[index], layout)
+
+
+def _all_outputs(program: Program) -> Program:
+    """The program with every buffer turned into an output, so that none is overwritten."""
+
+    def turn(ref: Ref) -> Ref:
+        return Ref("output", len(program.outputs) + ref.index) if ref.place == "buffer" else ref
+
+    steps = tuple(
+        replace(
+            step,
+            args=tuple(map(turn, step.args)),
+            pads=tuple(replace(pad, ref=turn(pad.ref)) for pad in step.pads),
+        )
+        for step in program.steps
+    )
+    ports = tuple(Port(f"buffer_{i}", (nbytes // 4,)) for i, nbytes in enumerate(program.buffers))
+    return replace(program, outputs=program.outputs + ports, buffers=(), steps=steps)
+
+
+def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:
+    """The image's pixels out of a padded buffer; phase layouts are copies that no layer is compared by."""
+    if layout is None or layout.is_plain or layout.is_split:
+        return buffer
+    planes = (buffer.size - layout.lead - layout.tail) // layout.plane
+    body = buffer[layout.lead : layout.lead + planes * layout.plane].reshape(planes, layout.plane)
+    rows = body[:, : layout.h * layout.pitch].reshape(planes, layout.h, layout.pitch)
+    return rows[:, :, : layout.w]

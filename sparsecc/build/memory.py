@@ -43,7 +43,7 @@ _ORDERS: tuple[Callable[[Life], tuple[int, ...]], ...] = (
     lambda life: (-(life.last - life.first), -life.size),
 )
 # Steps of the search that follows: fewer for large networks, as each costs the square of the number of buffers.
-_MOVES, _WORK = 400, 4_000_000
+_MOVES, _WORK = 400, 2_000_000
 
 
 def plan_arena(program: Program) -> ArenaPlan:

@@ -63,4 +63,4 @@ def weights_assembly(symbol: str, *, file: str) -> str:
 
 def _bytes(array: NDArray[Any]) -> memoryview:
     """A C-contiguous array's memory, whatever its element type."""
-    return memoryview(array.reshape(-1).view(np.uint8))
+    return array.reshape(-1).view(np.uint8).data

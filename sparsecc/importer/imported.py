@@ -42,6 +42,8 @@ class Imported:
         What was translated; the reference when results are verified.
     notes : tuple of str
         What the user should know.
+    origins : mapping
+        Relax variable -> name of the program's node with the same value.
     """
 
     module: IRModule
@@ -51,6 +53,7 @@ class Imported:
     example: tuple[torch.Tensor, ...]
     program: ExportedProgram
     notes: tuple[str, ...]
+    origins: Mapping[Any, str]
 
 
 def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> Imported:
@@ -87,6 +90,7 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
         example=example,
         program=program,
         notes=tuple(notes),
+        origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
     )
 
 

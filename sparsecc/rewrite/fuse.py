@@ -19,11 +19,23 @@ from sparsecc.importer.context import ACTIVATION
 
 @dataclass(frozen=True, eq=False)
 class Fused:
-    """The module after fusion, its layers with adapted biases, and what each layer does before it stores."""
+    """The module after fusion.
+
+    Attributes
+    ----------
+    module : IRModule
+    layers : mapping of str to Layer
+        With biases that took constants added after them.
+    epilogues : mapping of str to Epilogue
+        What each convolution does before it stores.
+    origins : mapping of str to str
+        Key of a layer -> node of the exported program with the value that it stores.
+    """
 
     module: IRModule
     layers: Mapping[str, Layer]
     epilogues: Mapping[str, Epilogue]
+    origins: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,7 @@ class _Chain:
     residual: Any = None
 
 
-def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer]) -> Fused:
+def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mapping[Any, str]) -> Fused:
     """Fuse epilogues into convolutions and linear layers.
 
     Before::
@@ -57,17 +69,23 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer]) -> Fused:
     users = _users(bindings)
     chains: dict[Any, _Chain] = {}
     absorbed: set[Any] = set()
+    stored: dict[str, Any] = {}
     for binding in bindings:
-        layer = layers.get(_layer_key(binding.value) or "")
+        key = _layer_key(binding.value) or ""
+        layer = layers.get(key)
+        if layer is not None:
+            stored[key] = binding.var
         if isinstance(layer, ConvLayer):
             chain = _grow(_Chain(layer, binding.value.args[1][0], binding), module, users, absorbed)
             chains[chain.last.value] = chain
+            stored[key] = chain.last.var
     rewritten = _Rewrite(module, chains).transform()
     rewritten = relax.transform.DeadCodeElimination()(rewritten)
     return Fused(
         module=rewritten,
         layers={**layers, **{chain.layer.key: chain.layer for chain in chains.values()}},
         epilogues={chain.layer.key: chain.epilogue for chain in chains.values()},
+        origins={key: origins[var] for key, var in stored.items() if var in origins},
     )
 
 

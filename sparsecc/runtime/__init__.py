@@ -1,6 +1,6 @@
 """Load and run compiled networks: needs NumPy and the standard library, nothing else."""
 
-from sparsecc.runtime.image import read_description
+from sparsecc.runtime.checks import read_description
 from sparsecc.runtime.library import Library, load
 from sparsecc.runtime.ports import Port
 

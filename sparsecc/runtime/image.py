@@ -9,19 +9,17 @@ from __future__ import annotations
 
 import _ctypes
 import ctypes
-import json
 import mmap
 import os
 import shutil
 import threading
 import weakref
 from pathlib import Path
-from typing import Any
 
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
+from sparsecc.runtime.checks import check_machine, description_of, file_status, prefix_of
 from sparsecc.runtime.files import new_file
-from sparsecc.runtime.format import DESCRIPTION_SECTION, FORMAT, FUNCTIONS
 
 _loaded: weakref.WeakValueDictionary[tuple[int, ...], Image] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
@@ -54,9 +52,9 @@ class Image:
         try:
             with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
                 parsed = elf.parse(view, name=str(path))
-                self.description = _description(parsed, name=str(path))
-                _check_machine(parsed, name=str(path))
-                self.name = _prefix(parsed, self.description, name=str(path))
+                self.description = description_of(parsed, name=str(path))
+                check_machine(parsed, name=str(path))
+                self.name = prefix_of(parsed, self.description, name=str(path))
             self.functions = _dlopen(self._file, path)
         except BaseException:
             os.close(self._file)
@@ -80,35 +78,13 @@ def open_image(path: str | os.PathLike[str]) -> Image:
         No such file, or not a library that can run in this process.
     """
     path = Path(path)
-    status = _status(path)
+    status = file_status(path)
     key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
     with _lock:
         image = _loaded.get(key)
         if image is None:
             image = _loaded[key] = Image(path)
         return image
-
-
-def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """What a library says about itself, read without loading it: works for libraries of other machines too.
-
-    Raises
-    ------
-    LibraryError
-        No such file, or not a library of ours.
-    """
-    path = Path(path)
-    _status(path)
-    return _description(elf.parse(path.read_bytes(), name=str(path)), name=str(path))
-
-
-def _status(path: Path) -> os.stat_result:
-    try:
-        status = path.stat()
-        with path.open("rb"):
-            return status
-    except OSError as error:
-        raise LibraryError(f"{path}: can't be read: {error.strerror}; expected a library made by sparsecc") from error
 
 
 def _private_copy(path: Path) -> int:
@@ -120,38 +96,6 @@ def _private_copy(path: Path) -> int:
         with open(copy, "wb", closefd=False) as out:
             shutil.copyfileobj(source, out, 1 << 22)
     return copy
-
-
-def _description(parsed: elf.Elf, *, name: str) -> dict[str, Any]:
-    section = parsed.section(DESCRIPTION_SECTION)
-    if parsed.kind != elf.SHARED or section is None:
-        raise LibraryError(f"{name}: an ELF file that sparsecc did not make; expected a library made by sparsecc")
-    try:
-        description: dict[str, Any] = json.loads(parsed.content(section).partition(b"\0")[0])
-        found = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{name}: its description is damaged; copy or compile the file again") from error
-    if found != FORMAT:
-        age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
-        what = f"library format {found}, made by {age} sparsecc; this one reads format {FORMAT}"
-        raise LibraryError(f"{name}: {what}; compile the network again or use the matching version of sparsecc")
-    return description
-
-
-def _check_machine(parsed: elf.Elf, *, name: str) -> None:
-    host = elf.host_machine()
-    if (parsed.bits, parsed.machine) != host:
-        found, expected = elf.machine_name(parsed.bits, parsed.machine), elf.machine_name(*host)
-        raise LibraryError(f"{name}: compiled for {found}, but this process is {expected}; compile it for this machine")
-
-
-def _prefix(parsed: elf.Elf, description: dict[str, Any], *, name: str) -> str:
-    prefix = str(description.get("name", ""))
-    exported = {s.name for s in parsed.symbols(elf.DYNSYM) if s.is_global and s.section}
-    missing = [f"{prefix}_{f}" for f in FUNCTIONS if f"{prefix}_{f}" not in exported]
-    if missing:
-        raise LibraryError(f"{name}: damaged: it does not export {missing[0]}; copy or compile the file again")
-    return prefix
 
 
 def _dlopen(file: int, path: Path) -> ctypes.CDLL:

@@ -1,0 +1,188 @@
+"""``sparsecc.compile`` and ``sparsecc.inspect``: what most users need."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sparsecc.analyse.plan import Plan
+from sparsecc.build import write_header
+from sparsecc.errors import LibraryError, UserError
+from sparsecc.options import Options
+from sparsecc.pipeline import Artefact, analyse, run
+from sparsecc.report import Report
+from sparsecc.runtime import Library, load
+from sparsecc.target import Target, resolve
+from sparsecc.verify import check
+
+Progress = Callable[[str], None]
+
+
+class Compiled:
+    """A compiled network: call it, read its :attr:`report`, save it.
+
+    On a machine that can run the target it behaves like the :class:`sparsecc.Library` it wraps; elsewhere it can only
+    be saved.
+    """
+
+    def __init__(self, artefact: Artefact, library: Library | None, *, report: Report, cc: str | None) -> None:
+        self._artefact, self._library, self._cc = artefact, library, cc
+        self.report = report
+
+    @property
+    def plan(self) -> Plan:
+        """Structure and decision of every layer."""
+        return self.report.plan
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+        return self._artefact.target.name
+
+    def __call__(self, *inputs: Any, out: Any = None) -> Any:
+        """Run the network; see :meth:`sparsecc.Library.__call__`."""
+        return self.library(*inputs, out=out)
+
+    @property
+    def library(self) -> Library:
+        """The loaded library.
+
+        Raises
+        ------
+        LibraryError
+            When this machine can't run the target.
+        """
+        if self._library is None:
+            raise LibraryError(f"this machine can't run code for {self.target}; save the library and load it there")
+        return self._library
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the library and, beside it, its C header.
+
+        Parameters
+        ----------
+        path : path
+            ``model.so`` for a shared library, ``model.a`` for a static one; the header has the suffix ``.h``.
+
+        Raises
+        ------
+        OutputError
+            The file can't be written.
+        UserError
+            The suffix is neither ``.so`` nor ``.a``.
+        """
+        path = Path(path)
+        if path.suffix not in (".so", ".a"):
+            raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so or .a")
+        if path.suffix == ".so" and self._library is not None:
+            self._library.save(path)
+        else:
+            self._artefact.link(path, cc=self._cc, static=path.suffix == ".a")
+        write_header(self._artefact.program, path.with_suffix(".h"), triple=self._artefact.target.triple)
+
+    def __repr__(self) -> str:
+        return repr(self._library) if self._library else f"<sparsecc network for {self.target}, not loaded>"
+
+
+def compile(
+    model: Any,
+    target: str | Target = "native",
+    *,
+    example_inputs: Sequence[Any] | None = None,
+    threads: int | None = None,
+    verify: bool | float = True,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    name: str = "model",
+    dump: str | os.PathLike[str] | None = None,
+    cc: str | None = None,
+    progress: Progress | None = None,
+) -> Compiled:
+    """Compile a network to a standalone library.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
+        Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
+    target : str or Target
+        ``"native"``, ``"x86-64-v3"`` (AVX2) or ``"x86-64-v4"`` (AVX-512).
+    example_inputs : sequence of tensor, optional
+        Needed for a module: they give the shapes. They are also what the result is verified with.
+    threads : int, optional
+        Threads of a run; by default the cores this process may use.
+    verify : bool or float
+        Compare with PyTorch: largest error relative to the largest output; True is 1e-4.
+    keep_dense : sequence of str
+        Layers to leave dense: names, or shell patterns such as ``"head.*"``.
+    min_speedup : float
+        A layer becomes sparse when the cost model predicts at least this speed-up over dense.
+    name : str
+        Prefix of the library's C functions.
+    dump : path, optional
+        Folder for what every stage made, to look at.
+    cc : str, optional
+        C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
+    progress : callable, optional
+        Called with the name of every stage as it begins.
+
+    Returns
+    -------
+    Compiled
+
+    Raises
+    ------
+    UserError
+        The model, the target, an option or the C compiler is not usable; the message says what to change.
+    NotSupportedError
+        An operator, a type or a dynamic shape that sparsecc does not compile; the message names the layer.
+    VerificationError
+        The result differs from PyTorch; the message names the first layer that does.
+    """
+    options = Options(
+        threads=threads,
+        verify=verify,
+        keep_dense=keep_dense,
+        min_speedup=min_speedup,
+        name=name,
+        dump=None if dump is None else Path(dump),
+        cc=cc,
+    )
+    resolved = resolve(target)
+    tell = progress or (lambda stage: None)
+    artefact, imported = run(model, example_inputs, resolved, options, progress=tell)
+    report = artefact.report
+    tell("link")
+    library = _load(artefact, options) if resolved.runs_here() else None
+    if options.tolerance is not None and library is not None:
+        tell("verify")
+        report = replace(report, error=check(library, artefact, imported, tolerance=options.tolerance, cc=cc))
+    return Compiled(artefact, library, report=report, cc=cc)
+
+
+def inspect(
+    model: Any,
+    target: str | Target = "native",
+    *,
+    example_inputs: Sequence[Any] | None = None,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+) -> Plan:
+    """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
+
+    Parameters are those of :func:`compile`.
+    """
+    from sparsecc.importer import import_model
+
+    options = Options(keep_dense=keep_dense, min_speedup=min_speedup)
+    return analyse(import_model(model, example_inputs), resolve(target), options)
+
+
+def _load(artefact: Artefact, options: Options) -> Library:
+    with tempfile.TemporaryDirectory(prefix="sparsecc-") as folder:
+        path = Path(folder) / f"{options.name}.so"
+        artefact.link(path, cc=options.cc)
+        return load(path, threads=options.threads)
