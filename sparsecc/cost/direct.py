@@ -25,6 +25,10 @@ _EXPOSED = 0.25
 #: cycles for a cache line that no prefetcher sees coming, several misses in flight
 _L2_LINE, _L3_LINE = 4.0, 8.0
 _LINE_BYTES = 64
+#: half vectors on a core whose full ones take two halves: measured 1.3 times as fast, not twice
+_NARROW = 0.75
+#: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add
+_SPARE_REGISTERS = 2
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
 _MAX_UNROLLED = 1200
 
@@ -41,6 +45,8 @@ class DirectWork:
         Input channels, taps of a block, taps of a kernel row.
     rows, block_n, nnzb : int
         Rows of blocks, their output channels, kept blocks.
+    residual : bool
+        True when a second tensor of the output's size is read.
     """
 
     images: int
@@ -52,6 +58,12 @@ class DirectWork:
     rows: int
     block_n: int
     nnzb: int
+    residual: bool = False
+
+    @property
+    def results(self) -> int:
+        """Planes written, and read as residual."""
+        return self.rows * self.block_n * (1 + self.residual)
 
 
 def best_config(work: DirectWork, target: Target) -> DirectConfig:
@@ -63,14 +75,19 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
     """Every legal config: the accumulators fit the registers, a tile fits the plane."""
     widths = {min(lanes, work.flat) for lanes in (target.lanes, target.lanes // 2, 4) if lanes >= 4}
     for lanes in sorted(widths, reverse=True):
-        for reg_n in (n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0):
+        for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
-                fits = reg_n * vectors + vectors + (not target.folds_broadcast) <= target.registers
+                fits = (reg_n + 1) * vectors + _SPARE_REGISTERS <= target.registers
                 if not fits or lanes * vectors > work.flat:
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
                 for rows_outer in (True, False):
                     yield DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
+
+
+def _register_rows(work: DirectWork, target: Target) -> list[int]:
+    """Output channels that may be in registers at a time."""
+    return [n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0 and n + 1 + _SPARE_REGISTERS <= target.registers]
 
 
 def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
@@ -80,19 +97,27 @@ def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
 
 
 def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
-    share = config.lanes / target.lanes
-    # narrower vectors start as often as full ones, except where a full one takes both halves of a unit
-    width = max(share, 0.5) if target.folds_broadcast else 1.0
+    width = _width(config, target)
     fmas = config.reg_n * config.vectors
     start = fmas * width / target.fma_per_cycle
-    loads = config.vectors * width / target.loads_per_cycle + config.reg_n * 0.5
+    # pixels lie anywhere: a load of a whole line always touches two, one of half a line every other time
+    touched = 1 + config.lanes * 4 / _LINE_BYTES
+    share = max(config.lanes / target.lanes, 0.5)
+    loads = config.vectors * touched * share / target.loads_per_cycle + config.reg_n * 0.5
     instructions = fmas + config.vectors + config.reg_n * (not target.folds_broadcast)
-    latency = target.fma_latency
-    tap = max(start, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH, latency)
+    tap = max(start, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH, target.fma_latency)
     subs = work.block_n // config.reg_n
     tiles = -(-work.flat // config.tile)
     epilogue = 2.0 * fmas * width + _RESTART
     return tiles * subs * (work.nnzb * work.taps * tap + work.rows * epilogue)
+
+
+def _width(config: DirectConfig, target: Target) -> float:
+    """Cycles of a multiply-add on vectors of this width, relative to a full one."""
+    if config.lanes == target.lanes:
+        return 1.0
+    # where a full vector takes both halves of a unit, narrower ones start more often
+    return max(config.lanes / target.lanes, _NARROW) if target.folds_broadcast else 1.0
 
 
 def _memory(work: DirectWork, config: DirectConfig, target: Target) -> float:
@@ -100,13 +125,27 @@ def _memory(work: DirectWork, config: DirectConfig, target: Target) -> float:
     tiles = -(-work.flat // config.tile)
     image = work.ic * work.plane * 4
     weights = work.nnzb * (work.block_n * work.taps * 4 + 4)
-    output = work.rows * work.block_n * work.flat * 4 / target.bandwidth(image * 2 + 1)
     if config.rows_outer:
         # every row streams its channels once per sub-row; the weights of a row are read once
         streamed = work.nnzb * subs * work.plane * 4
-        return streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights) + output
+        reading = streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights)
+        return reading + _streamed_results(work, target)
     tile_bytes = work.ic * (config.tile + work.taps // 2) * 4
-    lines = work.ic * (config.tile * 4 / _LINE_BYTES + 1) * (1 + (work.taps > 1))
-    fetch = lines * (0.5 if image <= target.l1_bytes else _L2_LINE if image <= target.l2_bytes else _L3_LINE)
+    fetch = _lines(work.ic, config.tile, image, target) * (1 + (work.taps > 1))
     again = work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
-    return tiles * (fetch + again + weights / target.bandwidth(weights)) + output
+    results = _lines(work.results, config.tile, work.results * work.flat * 4, target)
+    return tiles * (fetch + results + again + weights / target.bandwidth(weights))
+
+
+def _streamed_results(work: DirectWork, target: Target) -> float:
+    """Cycles to write the output, and to read a residual, plane by plane."""
+    nbytes = work.results * work.flat * 4
+    return nbytes / target.bandwidth(2 * nbytes)
+
+
+def _lines(planes: int, pixels: int, footprint: float, target: Target) -> float:
+    """Cycles to touch a tile of every plane: lines that no prefetcher foresees."""
+    lines = planes * (pixels * 4 / _LINE_BYTES + 1)
+    if footprint <= target.l1_bytes:
+        return lines * 0.5
+    return lines * (_L2_LINE if footprint <= target.l2_bytes else _L3_LINE)

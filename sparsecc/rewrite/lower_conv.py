@@ -101,6 +101,7 @@ def _work(spec: ConvSpec, blocks: BlockSparse, store: StoreShape, source: PlaneL
     return DirectWork(
         images=spec.n, flat=store.flat, plane=source.channel, ic=spec.ic, taps=spec.taps, kernel_width=spec.kw,
         rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
+        residual=store.residual is not None,
     )  # fmt: skip
 
 
