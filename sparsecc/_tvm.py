@@ -7,28 +7,37 @@ skips functions whose calling convention is already set.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import tvm
-import tvm_ffi
 from tvm import relax, s_tir, te, tirx, topi
 from tvm.ir import IRModule, PointerType, PrimType
+from tvm.relax import PyExprMutator
+from tvm.relax.expr_functor import mutator as expression_mutator
+from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 from tvm.s_tir import Schedule
 from tvm.script.ir_builder import IRBuilder
 from tvm.tirx import PrimFunc, compilation_pipeline
 from tvm.tirx.buffer import is_buffer_var
 from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
+from tvm_ffi import structural_map
 
 __all__ = [
+    "ExportedProgramImporter",
     "IRBuilder",
     "IRModule",
     "PrimFunc",
+    "PyExprMutator",
     "Schedule",
     "T",
     "compile_object",
+    "expression_mutator",
     "relax",
     "s_tir",
+    "structural_map",
     "te",
     "tirx",
     "topi",
@@ -55,9 +64,6 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
     tuple
         The object file and its assembly listing.
     """
-    import tempfile
-    from pathlib import Path
-
     module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
     built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=_PIPELINE)
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +87,7 @@ def _with_pointers(func: PrimFunc) -> PrimFunc:
     return raw.with_attr("calling_conv", _C_CALL)
 
 
-@tvm.transform.module_pass(opt_level=0, name="sparsecc.DeviceScope")
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.DeviceScope")  # type: ignore[untyped-decorator]
 def _device_scope(module: IRModule, _context: Any) -> IRModule:
     """Name the device around each body, which the lowering of allocations asks for."""
 
@@ -92,7 +98,7 @@ def _device_scope(module: IRModule, _context: Any) -> IRModule:
     return IRModule({gv: wrap(f) for gv, f in module.functions.items()}, attrs=module.attrs)
 
 
-@tvm.transform.module_pass(opt_level=0, name="sparsecc.StackAccumulators")
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.StackAccumulators")  # type: ignore[untyped-decorator]
 def _stack_accumulators(module: IRModule, _context: Any) -> IRModule:
     """Keep allocations of constant size on the stack, where LLVM turns accumulators into registers.
 
@@ -104,7 +110,7 @@ def _stack_accumulators(module: IRModule, _context: Any) -> IRModule:
             return alloc
         return tirx.AllocBuffer(alloc.buffer, {**alloc.annotations, "disable_lower_builtin": tirx.IntImm("int32", 1)})
 
-    functions = {gv: tvm_ffi.structural_map(f, (tirx.AllocBuffer, fix)) for gv, f in module.functions.items()}
+    functions = {gv: structural_map(f, (tirx.AllocBuffer, fix)) for gv, f in module.functions.items()}
     return IRModule(functions, attrs=module.attrs)
 
 

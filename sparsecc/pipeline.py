@@ -125,9 +125,7 @@ def run(
     return Artefact(program, kernels, target, report, fused.origins, layouts), imported
 
 
-def _lower_all(
-    placed: Placed, module: IRModule, plan: Plan, target: Target
-) -> list[tuple[PlacedNode, Lowered]]:
+def _lower_all(placed: Placed, module: IRModule, plan: Plan, target: Target) -> list[tuple[PlacedNode, Lowered]]:
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in plan.layers}
     return [
         (node, lower(node, placed, module, plans, target))

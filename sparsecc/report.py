@@ -55,7 +55,6 @@ class Report:
             "error": self.error,
         }
 
-
     @classmethod
     def from_json(cls, data: JSON) -> Report:
         """Rebuild what :meth:`to_json` returned."""

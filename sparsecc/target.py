@@ -121,7 +121,9 @@ def resolve(target: str | Target) -> Target:
     if target in TARGETS:
         return TARGETS[target]
     near = difflib.get_close_matches(target, [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
-    raise TargetError(f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}; nearest: {near[0]!r}")
+    raise TargetError(
+        f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}; nearest: {near[0]!r}"
+    )
 
 
 def _native() -> Target:
@@ -131,7 +133,9 @@ def _native() -> Target:
     flags = _cpu_flags()
     best = [t for t in TARGETS.values() if set(t.cpu_features) <= flags]
     if not best:
-        raise TargetError("target 'native': this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target instead")
+        raise TargetError(
+            "target 'native': this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target instead"
+        )
     return replace(best[-1])
 
 
@@ -139,6 +143,8 @@ def _cpu_flags() -> frozenset[str]:
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError as error:
-        raise TargetError(f"target 'native': can't read the processor's features ({error}); name a target instead") from error
+        raise TargetError(
+            f"target 'native': can't read the processor's features ({error}); name a target instead"
+        ) from error
     line = next((line for line in text.splitlines() if line.startswith("flags")), "")
     return frozenset(line.partition(":")[2].split())

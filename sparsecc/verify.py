@@ -85,7 +85,7 @@ def _intermediates(imported: Imported) -> dict[str, Array]:
     """Value of every node of the exported program, by the node's name."""
     values: dict[str, Array] = {}
 
-    class Recorder(fx.Interpreter):
+    class Recorder(fx.Interpreter):  # type: ignore[misc]  # torch's types are not followed
         def run_node(self, n: fx.Node) -> Any:
             result = super().run_node(n)
             if isinstance(result, torch.Tensor):

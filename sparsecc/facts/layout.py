@@ -1,11 +1,13 @@
 """Where the pixels of an activation lie in memory: padded planes (SkimCaffe's shared padding, PAPERS section 3).
 
-A *plain* tensor is contiguous NCHW. A *padded plane* keeps rows ``pitch`` floats apart and planes ``plane`` floats apart;
-the gaps read as zero, so a convolution needs no bounds checks and a vector of pixels may run across the end of a row::
+A *plain* tensor is contiguous NCHW. A *padded plane* keeps rows ``pitch`` floats apart and planes ``plane`` floats
+apart; the gaps read as zero, so a convolution needs no bounds checks and a vector of pixels may run across the end of
+a row::
 
     lead | row 0 ....  0 | row 1 .... 0 | ... | zone of zeros | row 0 of the next plane ... | tail
 
-The zeros right of a row are also the zeros left of the next row; the zone below a plane is also the zone above the next.
+The zeros right of a row are also the zeros left of the next row; the zone below a plane is also the zone above the
+next.
 
 A *phase* layout serves strided kernels: the padded image is dealt out to ``sh * sw`` planes by the remainders of row
 and column, so that each tap reads consecutive floats for consecutive output pixels.

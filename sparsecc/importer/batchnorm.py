@@ -26,7 +26,7 @@ def norm_of(ctx: Context, node: fx.Node) -> BatchNorm:
         None if beta is None else ctx.array(beta, "its bias"),
         ctx.array(mean, "its mean"),
         ctx.array(variance, "its variance"),
-        eps=float(eps),  # type: ignore[arg-type]
+        eps=float(eps),
     )
 
 

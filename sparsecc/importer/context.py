@@ -62,7 +62,9 @@ class Context:
         out = relax.TensorType(tuple(shape), "float32")
         return self.emit(relax.op.call_dps_packed(key, relax.Tuple([x]), out), key)
 
-    def compute(self, node: fx.Node, function: Callable[..., Any], *args: Any, attrs: dict[str, Any] | None = None) -> Any:
+    def compute(
+        self, node: fx.Node, function: Callable[..., Any], *args: Any, attrs: dict[str, Any] | None = None
+    ) -> Any:
         """Emit a call of a TE computation, named after its layer."""
         key = self.keys.take(layer_name(node))
         call = self.builder.call_te(function, *args, primfunc_name_hint=key, primfunc_attrs=attrs)

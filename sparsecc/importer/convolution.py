@@ -1,4 +1,4 @@
-"""Weights of convolutions and linear layers as the compiler wants them: NumPy, batch norm folded, transposed ones turned."""
+"""Weights as the compiler wants them: NumPy, batch norm folded, transposed convolutions turned."""
 
 from __future__ import annotations
 
@@ -20,9 +20,7 @@ class BatchNorm:
     shift: NDArray[np.float64]
 
 
-def batch_norm(
-    gamma: Array | None, beta: Array | None, mean: Array, variance: Array, *, eps: float
-) -> BatchNorm:
+def batch_norm(gamma: Array | None, beta: Array | None, mean: Array, variance: Array, *, eps: float) -> BatchNorm:
     """Turn running statistics into scale and shift; a missing gamma is 1, a missing beta 0."""
     scale = 1.0 / np.sqrt(variance.astype(np.float64) + eps)
     if gamma is not None:
@@ -99,8 +97,15 @@ def untranspose(
     extra_h = max(0, -(-(oh + padding[0]) // sh) - ih)
     extra_w = max(0, -(-(ow + padding[1]) // sw) - iw)
     spec = ConvSpec(
-        n=n, ic=ic, ih=ih, iw=iw, oc=groups * ocg * sh * sw, kh=reach_h + 1, kw=reach_w + 1,
-        padding=(reach_h, reach_w, extra_h, extra_w), groups=groups,
+        n=n,
+        ic=ic,
+        ih=ih,
+        iw=iw,
+        oc=groups * ocg * sh * sw,
+        kh=reach_h + 1,
+        kw=reach_w + 1,
+        padding=(reach_h, reach_w, extra_h, extra_w),
+        groups=groups,
     )
     return Transposed(spec, turned.reshape(spec.weight_shape), (sh, sw), (padding[0], padding[1], oh, ow))
 

@@ -6,17 +6,19 @@ import copy
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
 
-Model = torch.nn.Module | ExportedProgram | str | Path
+Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
 
 
-def to_exported(model: Model, example_inputs: Sequence[Any] | None) -> tuple[ExportedProgram, tuple[Any, ...], list[str]]:
+def to_exported(
+    model: Model, example_inputs: Sequence[Any] | None
+) -> tuple[ExportedProgram, tuple[Any, ...], list[str]]:
     """Export ``model`` in evaluation mode and make its operators functional.
 
     Parameters
@@ -48,7 +50,8 @@ def to_exported(model: Model, example_inputs: Sequence[Any] | None) -> tuple[Exp
         program = _load(Path(model))
     else:
         raise ModelError(
-            f"model: found {type(model).__name__}, expected a torch.nn.Module, an ExportedProgram or the path of a .pt2 file"
+            f"model: found {type(model).__name__}, "
+            "expected a torch.nn.Module, an ExportedProgram or the path of a .pt2 file"
         )
     _check_inputs(program)
     _check_weights(program)
@@ -115,7 +118,9 @@ def _check_inputs(program: ExportedProgram) -> None:
                 "export without dynamic_shapes, once for each size"
             )
         if value.dtype != torch.float32:
-            raise NotSupportedError(f"input {node.name}: found {value.dtype}, expected torch.float32; convert the model")
+            raise NotSupportedError(
+                f"input {node.name}: found {value.dtype}, expected torch.float32; convert the model"
+            )
 
 
 def _check_weights(program: ExportedProgram) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import fx
 from torch.export import ExportedProgram, default_decompositions
-from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 
-from sparsecc._tvm import IRModule, relax
+from sparsecc._tvm import ExportedProgramImporter, IRModule, relax
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.layer import Layer
 from sparsecc.facts.program import Port
@@ -97,7 +96,8 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
 def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
     names = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
     return tuple(
-        Port(name, tuple(int(extent) for extent in result.ty.shape)) for name, result in zip(names, results, strict=True)
+        Port(name, tuple(int(extent) for extent in result.ty.shape))
+        for name, result in zip(names, results, strict=True)
     )
 
 

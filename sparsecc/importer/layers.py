@@ -12,6 +12,7 @@ from sparsecc._tvm import relax
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
+from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
 from sparsecc.importer.names import layer_name
@@ -19,7 +20,7 @@ from sparsecc.importer.names import layer_name
 
 def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv2d(x, weight, bias, stride, padding, dilation, groups)``."""
-    x, w, b, stride, padding, dilation, groups = _arguments(node, 7, [None, None, None, 1, 0, 1, 1])
+    x, w, b, stride, padding, dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
     weight = ctx.array(w, "its weight")
     extra, x = _absorbed_padding(x)
     data = ctx.value(x)
@@ -27,20 +28,20 @@ def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     kh, kw = weight.shape[2:]
     spec = ConvSpec(
         n=n, ic=ic, ih=ih, iw=iw, oc=weight.shape[0], kh=kh, kw=kw,
-        stride=_pair(stride), dilation=_pair(dilation), groups=groups,
-        padding=_padding(padding, (kh, kw), _pair(dilation)),
+        stride=pair(stride), dilation=pair(dilation), groups=groups,
+        padding=_padding(padding, (kh, kw), pair(dilation)),
     )  # fmt: skip
     return _conv(ctx, node, with_padding(spec, extra), data, weight, b, norm)
 
 
 def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation)``."""
-    x, w, b, stride, padding, out_padding, groups, dilation = _arguments(node, 8, [None, None, None, 1, 0, 0, 1, 1])
+    x, w, b, stride, padding, out_padding, groups, dilation = arguments(node, 8, [None, None, None, 1, 0, 0, 1, 1])
     data = ctx.value(x)
     n, _, ih, iw = shape_of(data)
     turned = untranspose(
-        ctx.array(w, "its weight"), n=n, ih=ih, iw=iw, stride=_pair(stride), padding=_pair(padding),
-        output_padding=_pair(out_padding), dilation=_pair(dilation), groups=groups,
+        ctx.array(w, "its weight"), n=n, ih=ih, iw=iw, stride=pair(stride), padding=pair(padding),
+        output_padding=pair(out_padding), dilation=pair(dilation), groups=groups,
     )  # fmt: skip
     (sh, sw), (top, left, height, width) = turned.scale, turned.crop
     oc = turned.spec.oc // (sh * sw)
@@ -61,7 +62,7 @@ def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any
 
 def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``linear(x, weight, bias)`` on the last axis."""
-    x, w, b = _arguments(node, 3, [None, None, None])
+    x, w, b = arguments(node, 3, [None, None, None])
     data, weight = ctx.value(x), ctx.array(w, "its weight")
     lead = shape_of(data)[:-1]
     oc, ic = weight.shape
@@ -78,7 +79,7 @@ def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
 
 def max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)``."""
-    x, kernel, stride, padding, dilation, ceil_mode = _arguments(node, 6, [None, None, [], 0, 1, False])
+    x, kernel, stride, padding, dilation, ceil_mode = arguments(node, 6, [None, None, [], 0, 1, False])
     spec, _ = _window(shape_of(ctx.value(x)), kernel, stride, padding, dilation, ceil_mode)
     return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "max"), spec)
 
@@ -93,21 +94,19 @@ def max_pool2d_with_indices(ctx: Context, node: fx.Node, _norm: None) -> Any:
 
 def avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)``."""
-    defaults = [None, None, [], 0, False, True, None]
-    x, kernel, stride, padding, ceil_mode, include_pad, divisor = _arguments(node, 7, defaults)
+    defaults: list[Any] = [None, None, [], 0, False, True, None]
+    x, kernel, stride, padding, ceil_mode, include_pad, divisor = arguments(node, 7, defaults)
     spec, (ph, pw) = _window(shape_of(ctx.value(x)), kernel, stride, padding, 1, ceil_mode)
     counted = (ph, pw, ph, pw) if include_pad else (0, 0, 0, 0)
-    return _pool(
-        ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "sum", counted, divisor), spec
-    )
+    return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "sum", counted, divisor), spec)
 
 
 def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``adaptive_avg_pool2d(x, size)``: a mean, a regular pooling, or TVM's own for windows that differ."""
-    x, size = _arguments(node, 2, [None, None])
+    x, size = arguments(node, 2, [None, None])
     data = ctx.value(x)
     n, c, h, w = shape_of(data)
-    oh, ow = _pair(size)
+    oh, ow = pair(size)
     oh, ow = h if oh is None else oh, w if ow is None else ow
     if (oh, ow) == (1, 1):
         return ctx.layer(node, lambda key, name: MeanLayer(key, name, n, c, h, w), data, (n, c, 1, 1))
@@ -119,10 +118,10 @@ def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
 
 def adaptive_max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``adaptive_max_pool2d(x, size)`` where the size divides the image."""
-    x, size = _arguments(node, 2, [None, None])
+    x, size = arguments(node, 2, [None, None])
     data = ctx.value(x)
     n, c, h, w = shape_of(data)
-    oh, ow = _pair(size)
+    oh, ow = pair(size)
     if h % oh or w % ow:
         raise NotSupportedError(
             f"layer {layer_name(node)}: adaptive_max_pool2d from {(h, w)} to {(oh, ow)}; expected a size that divides"
@@ -133,7 +132,7 @@ def adaptive_max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
 
 def mean(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``mean(x, axes, keepdim)``; over a whole image it is global average pooling."""
-    x, axes, keepdim = _arguments(node, 3, [None, None, False])
+    x, axes, keepdim = arguments(node, 3, [None, None, False])
     data = ctx.value(x)
     shape = shape_of(data)
     whole = axes is not None and sorted(a % len(shape) for a in axes) == [2, 3] and len(shape) == 4
@@ -170,21 +169,6 @@ def _bias(ctx: Context, bias: Any, oc: int) -> Any:
     return np.zeros(oc, np.float32) if bias is None else ctx.array(bias, "its bias")
 
 
-def _arguments(node: fx.Node, count: int, defaults: Sequence[Any]) -> list[Any]:
-    """Arguments by position; keywords by the operator's schema."""
-    values = [*node.args, *defaults[len(node.args) :]]
-    for name, value in node.kwargs.items():
-        names = [argument.name for argument in node.target._schema.arguments]  # type: ignore[union-attr]
-        values[names.index(name)] = value
-    return values[:count]
-
-
-def _pair(value: Any) -> Any:
-    if isinstance(value, (list, tuple)):
-        return (value[0], value[-1])
-    return (value, value)
-
-
 def _padding(padding: Any, kernel: Any, dilation: Any) -> tuple[int, int, int, int]:
     """PyTorch's padding as (top, left, bottom, right); "same" puts the odd one below and right."""
     if padding == "valid":
@@ -192,29 +176,19 @@ def _padding(padding: Any, kernel: Any, dilation: Any) -> tuple[int, int, int, i
     if padding == "same":
         total = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2)
-    ph, pw = _pair(padding)
+    ph, pw = pair(padding)
     return (ph, pw, ph, pw)
 
 
 def _absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
     """Zeros that a ``pad`` before a convolution adds around the image; they become part of its padding."""
-    name = getattr(getattr(x.target, "_opname", None), "__str__", lambda: "")() if x.op == "call_function" else ""
-    if name not in ("pad", "constant_pad_nd"):
+    if operator_name(x) not in ("pad", "constant_pad_nd"):
         return (0, 0, 0, 0), x
-    _, amounts, mode, value = _pad_arguments(x)
+    source, amounts, mode, value = pad_arguments(x)
     if mode != "constant" or value not in (None, 0, 0.0) or len(amounts) > 4 or min(amounts) < 0:
         return (0, 0, 0, 0), x
     left, right, top, bottom = [*amounts, 0, 0][:4]
-    return (top, left, bottom, right), x.args[0]  # type: ignore[return-value]
-
-
-def _pad_arguments(node: fx.Node) -> tuple[Any, list[int], str, Any]:
-    args = list(node.args)
-    if getattr(node.target, "_opname", "") == "constant_pad_nd":
-        return args[0], list(args[1]), "constant", args[2] if len(args) > 2 else 0
-    mode = args[2] if len(args) > 2 else node.kwargs.get("mode", "constant")
-    value = args[3] if len(args) > 3 else node.kwargs.get("value")
-    return args[0], list(args[1]), mode, value
+    return (top, left, bottom, right), source
 
 
 def _window(
@@ -222,8 +196,8 @@ def _window(
 ) -> tuple[ConvSpec, tuple[int, int]]:
     """A pooling window as a depthwise spec. A last window may hang over, but starts inside the padded image."""
     n, c, h, w = shape
-    kernel, dilation, (ph, pw) = _pair(kernel), _pair(dilation), _pair(padding)
-    stride = _pair(stride) if stride else kernel
+    kernel, dilation, (ph, pw) = pair(kernel), pair(dilation), pair(padding)
+    stride = pair(stride) if stride else kernel
     below = _overhang(h, kernel[0], stride[0], ph, dilation[0], ceil_mode)
     right = _overhang(w, kernel[1], stride[1], pw, dilation[1], ceil_mode)
     spec = ConvSpec(

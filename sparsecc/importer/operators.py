@@ -10,8 +10,8 @@ from torch import fx
 
 from sparsecc.facts.epilogue import Activation
 from sparsecc.importer import layers, shapes
+from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
-from sparsecc.importer.layers import _arguments
 
 Translate = Callable[[Context, fx.Node], Any]
 TranslateLayer = Callable[[Context, fx.Node, Any], Any]
@@ -19,14 +19,14 @@ TranslateLayer = Callable[[Context, fx.Node, Any], Any]
 
 def _activation(kind: str, *defaults: float) -> Translate:
     def translate(ctx: Context, node: fx.Node) -> Any:
-        params = tuple(float(p) for p in _arguments(node, 1 + len(defaults), [None, *defaults])[1:])
+        params = tuple(float(p) for p in arguments(node, 1 + len(defaults), [None, *defaults])[1:])
         return ctx.activation(node, Activation(kind, params), ctx.value(node.args[0]))
 
     return translate
 
 
 def _clamp(ctx: Context, node: fx.Node) -> Any:
-    low, high = _arguments(node, 3, [None, None, None])[1:]
+    low, high = arguments(node, 3, [None, None, None])[1:]
     params = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
     return ctx.activation(node, Activation("clip", params), ctx.value(node.args[0]))
 

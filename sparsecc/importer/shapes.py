@@ -10,9 +10,9 @@ from torch import fx
 from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.epilogue import Activation
+from sparsecc.importer.arguments import arguments, operator_name, pad_arguments
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.convolution import BatchNorm
-from sparsecc.importer.layers import _arguments, _pad_arguments
 from sparsecc.importer.names import layer_name
 from sparsecc.kernels import activation as expressions
 
@@ -43,7 +43,7 @@ def prelu(ctx: Context, node: fx.Node) -> Any:
 
 def softmax(ctx: Context, node: fx.Node) -> Any:
     """``softmax(x, axis)`` with our own exponential."""
-    axis = _arguments(node, 2, [None, -1])[1]
+    axis = arguments(node, 2, [None, -1])[1]
 
     def of(x: Any) -> Any:
         at = axis % len(x.shape)
@@ -54,9 +54,7 @@ def softmax(ctx: Context, node: fx.Node) -> Any:
 
         k1 = te.reduce_axis((0, x.shape[at]), name="k")
         top = te.compute(outer, lambda *i: te.max(x(*row(i, k1)), axis=k1), name="top")
-        power = te.compute(
-            x.shape, lambda *i: expressions.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power"
-        )
+        power = te.compute(x.shape, lambda *i: expressions.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power")
         k2 = te.reduce_axis((0, x.shape[at]), name="k")
         total = te.compute(outer, lambda *i: te.sum(power(*row(i, k2)), axis=k2), name="total")
         return te.compute(x.shape, lambda *i: power(*i) / total(*(i[:at] + i[at + 1 :])), name="softmax")
@@ -66,11 +64,11 @@ def softmax(ctx: Context, node: fx.Node) -> Any:
 
 def split(ctx: Context, node: fx.Node) -> Any:
     """``split(x, size or sizes, axis)`` and ``chunk``: one slice a part, so that each can join its user."""
-    x, sizes, axis = _arguments(node, 3, [None, None, 0])
+    x, sizes, axis = arguments(node, 3, [None, None, 0])
     data = ctx.value(x)
     axis %= len(shape_of(data))
     extent = shape_of(data)[axis]
-    if node.target._opname == "chunk":  # type: ignore[union-attr]
+    if operator_name(node) == "chunk":
         sizes = -(-extent // sizes)
     if isinstance(sizes, int):
         sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]
@@ -83,7 +81,7 @@ def split(ctx: Context, node: fx.Node) -> Any:
 
 def slice_(ctx: Context, node: fx.Node) -> Any:
     """``slice(x, axis, start, end, step)``."""
-    x, axis, start, end, step = _arguments(node, 5, [None, 0, None, None, 1])
+    x, axis, start, end, step = arguments(node, 5, [None, 0, None, None, 1])
     data = ctx.value(x)
     extent = shape_of(data)[axis]
     start, end, step = slice(start, end, step).indices(extent)
@@ -94,7 +92,7 @@ def slice_(ctx: Context, node: fx.Node) -> Any:
 
 def concat(ctx: Context, node: fx.Node) -> Any:
     """``cat(tensors, axis)``."""
-    tensors, axis = _arguments(node, 2, [None, 0])
+    tensors, axis = arguments(node, 2, [None, 0])
     return ctx.emit(relax.op.concat([ctx.value(t) for t in tensors], axis))
 
 
@@ -105,21 +103,21 @@ def reshape(ctx: Context, node: fx.Node) -> Any:
 
 def permute(ctx: Context, node: fx.Node) -> Any:
     """``permute(x, axes)``."""
-    return ctx.emit(relax.op.permute_dims(ctx.value(node.args[0]), list(node.args[1])))  # type: ignore[arg-type]
+    return ctx.emit(relax.op.permute_dims(ctx.value(node.args[0]), list(node.args[1])))
 
 
 def transpose(ctx: Context, node: fx.Node) -> Any:
     """``transpose(x, a, b)``."""
     x = ctx.value(node.args[0])
     axes = list(range(len(shape_of(x))))
-    a, b = (int(i) % len(axes) for i in node.args[1:3])  # type: ignore[arg-type]
+    a, b = (int(i) % len(axes) for i in node.args[1:3])
     axes[a], axes[b] = axes[b], axes[a]
     return ctx.emit(relax.op.permute_dims(x, axes))
 
 
 def pixel_shuffle(ctx: Context, node: fx.Node) -> Any:
     """``pixel_shuffle(x, factor)``."""
-    x, r = ctx.value(node.args[0]), int(node.args[1])  # type: ignore[arg-type]
+    x, r = ctx.value(node.args[0]), int(node.args[1])
     n, c, h, w = shape_of(x)
     dealt = ctx.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
     return ctx.emit(
@@ -129,7 +127,7 @@ def pixel_shuffle(ctx: Context, node: fx.Node) -> Any:
 
 def pad(ctx: Context, node: fx.Node) -> Any:
     """``pad`` with a constant; a negative amount crops, as in PyTorch."""
-    x, amounts, mode, value = _pad_arguments(node)
+    x, amounts, mode, value = pad_arguments(node)
     if mode != "constant":
         raise NotSupportedError(f"layer {layer_name(node)}: pad mode {mode!r} is not supported, expected 'constant'")
     data = ctx.value(x)
@@ -138,9 +136,7 @@ def pad(ctx: Context, node: fx.Node) -> Any:
     pairs = [(0, 0)] * (len(shape) - len(pairs)) + pairs
     for axis, (before, after) in enumerate(pairs):
         if before < 0 or after < 0:
-            data = ctx.emit(
-                relax.op.strided_slice(data, [axis], [max(0, -before)], [shape[axis] + min(0, after)])
-            )
+            data = ctx.emit(relax.op.strided_slice(data, [axis], [max(0, -before)], [shape[axis] + min(0, after)]))
     width = [max(0, amount) for pair in pairs for amount in pair]
     return ctx.emit(relax.op.nn.pad(data, width, "constant", float(value or 0))) if any(width) else data
 
@@ -166,7 +162,7 @@ def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
     x = ctx.value(node.args[0])
     n, c, h, w = shape_of(x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
-    aligned = bool(_arguments(node, 3, [None, None, False])[2])
+    aligned = bool(arguments(node, 3, [None, None, False])[2])
     scales = _scales(node, (h, w), (oh, ow))
     tables = [
         relax.const(table)
@@ -190,7 +186,7 @@ def _scales(node: fx.Node, size: tuple[int, int], out: tuple[int, int]) -> tuple
     """Input pixels per output pixel: from the scale factors when the caller gave them, else from the sizes."""
     given = next((a for a in (*node.args[2:], *node.kwargs.values()) if isinstance(a, (list, tuple))), None)
     if given is not None and all(isinstance(f, float) for f in given):
-        return (1.0 / float(given[0]), 1.0 / float(given[-1]))  # type: ignore[arg-type]
+        return (1.0 / float(given[0]), 1.0 / float(given[-1]))
     return (size[0] / out[0], size[1] / out[1])
 
 

@@ -159,13 +159,20 @@ def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> 
 
 
 def _accumulate(
-    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], acc: Any, image: Any, row: Any, sub: Any, start: Any
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    acc: Any,
+    image: Any,
+    row: Any,
+    sub: Any,
+    start: Any,
 ) -> None:
     spec, source = shape.spec, shape.source
     subs, taps = shape.block_n // config.reg_n, spec.taps
     data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
     first, count = _row_range(shape, buffers, row)
-    with T.serial(0, count) as j, T.grid(spec.kh, spec.kw) as (a, b):
+    with T.serial(0, count) as j, T.grid(spec.kh, spec.kw) as (a, b):  # noqa: SIM117  (one line a loop)
         with T.grid(config.reg_n, config.vectors, config.lanes) as (n, v, lane), T.sblock("update"):
             vj = T.axis.reduce(count, j)
             va = T.axis.reduce(spec.kh, a)
@@ -224,7 +231,14 @@ def _phase(remainder: Any, kept: list[int]) -> Any:
 
 
 def _store(
-    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], acc: Any, image: Any, row: Any, sub: Any, start: Any
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    acc: Any,
+    image: Any,
+    row: Any,
+    sub: Any,
+    start: Any,
 ) -> None:
     store, output = shape.store, buffers["output"]
     with T.grid(config.reg_n, config.vectors, config.lanes) as (n, v, lane), T.sblock("store"):

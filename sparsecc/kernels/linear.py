@@ -118,9 +118,7 @@ def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> 
             T.reads()
             T.writes(acc[vm, vv, vl])
             with T.init():
-                T.buffer_store(
-                    acc, buffers["bias"][row * shape.block_n + vv * config.lanes + vl], [vm, vv, vl]
-                )
+                T.buffer_store(acc, buffers["bias"][row * shape.block_n + vv * config.lanes + vl], [vm, vv, vl])
             feature = vj if shape.dense else buffers["indices"][first + vj]
             weight = buffers["data"][(first + vj) * shape.block_n + vv * config.lanes + vl]
             value = buffers["input"][(top + vm) * shape.ic + feature]

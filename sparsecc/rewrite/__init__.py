@@ -1,0 +1,1 @@
+"""From Relax operators to calls of our kernels: fuse, place, lower, assemble."""

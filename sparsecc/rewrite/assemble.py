@@ -76,9 +76,7 @@ class _Assembly:
         return Assembled(program, self._functions)
 
     def _step(self, node: PlacedNode, kernel: Lowered, same: Mapping[int, int]) -> Step:
-        args = tuple(
-            self._tensor(same.get(a, a)) if isinstance(a, int) else self._weight(a) for a in kernel.arguments
-        )
+        args = tuple(self._tensor(same.get(a, a)) if isinstance(a, int) else self._weight(a) for a in kernel.arguments)
         pads = self._pads(node, args[-1])
         return Step(self._symbol(node, kernel), node.key, args, writes=(len(args) - 1,), pads=pads)
 

@@ -13,7 +13,7 @@ from sparsecc.errors import InternalError
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node, Operator, TirOp, View
 from sparsecc.facts.layer import ConvLayer, Layer
-from sparsecc.rewrite.fuse import _is_op, _layer_key
+from sparsecc.rewrite.fuse import is_operator, layer_key
 
 
 def extract_graph(module: IRModule, layers: Mapping[str, Layer], epilogues: Mapping[str, Epilogue]) -> Graph:
@@ -40,7 +40,7 @@ class _Extraction:
         for block in main.body.blocks:
             for binding in block.bindings:
                 self._binding(binding, aliases)
-        results = aliases[main.body.body] if main.body.body in aliases else main.body.body
+        results = aliases.get(main.body.body, main.body.body)
         fields = results.fields if isinstance(results, relax.Tuple) else [results]
         return Graph(tuple(self._shapes), tuple(self._nodes), inputs, tuple(self._numbers[f] for f in fields))
 
@@ -53,14 +53,14 @@ class _Extraction:
                 aliases[var] = aliases[value]
             else:
                 self._numbers[var] = self._numbers[value]
-        elif (key := _layer_key(value)) is not None:
+        elif (key := layer_key(value)) is not None:
             self._append(var, key, self._layer(key), list(value.args[1].fields))
-        elif _is_op(value, "relax.call_tir"):
+        elif is_operator(value, "relax.call_tir"):
             constants = tuple(_constant(arg) for arg in value.args[1].fields)
             tensors = [arg for arg, c in zip(value.args[1].fields, constants, strict=True) if c is None]
             name = value.args[0].name_hint
             self._append(var, name, TirOp(name, constants), tensors)
-        elif _is_op(value, "relax.reshape"):
+        elif is_operator(value, "relax.reshape"):
             self._append(var, "view", View(), [value.args[0]])
         else:
             raise InternalError(f"extract: found {value}, expected a kernel call; please report it with the model")

@@ -8,11 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from tvm.relax import PyExprMutator
-from tvm.relax.expr_functor import mutator
 
-from sparsecc._tvm import IRModule, relax, tvm
-from sparsecc.facts.epilogue import Activation, Epilogue
+from sparsecc._tvm import IRModule, PyExprMutator, expression_mutator, relax, tvm
+from sparsecc.facts.epilogue import Activation, Epilogue, Residual
 from sparsecc.facts.layer import ConvLayer, Layer
 from sparsecc.importer.context import ACTIVATION
 
@@ -38,6 +36,9 @@ class Fused:
     origins: Mapping[str, str]
 
 
+_BIAS_ONLY = Epilogue()
+
+
 @dataclass(frozen=True)
 class _Chain:
     """A layer and the bindings it absorbs; ``last`` is the call that the fused layer replaces."""
@@ -45,7 +46,7 @@ class _Chain:
     layer: ConvLayer
     source: Any
     last: Any
-    epilogue: Epilogue = Epilogue()
+    epilogue: Epilogue = _BIAS_ONLY
     residual: Any = None
 
 
@@ -71,7 +72,7 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
     absorbed: set[Any] = set()
     stored: dict[str, Any] = {}
     for binding in bindings:
-        key = _layer_key(binding.value) or ""
+        key = layer_key(binding.value) or ""
         layer = layers.get(key)
         if layer is not None:
             stored[key] = binding.var
@@ -107,18 +108,18 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     act = _activation(value, module)
     if act is not None and epilogue.activation is None and epilogue.residual != "after":
         return replace(chain, last=follower, epilogue=replace(epilogue, activation=act))
-    if not _is_op(value, "relax.add"):
+    if not is_operator(value, "relax.add"):
         return None
     other = value.args[1] if value.args[0].same_as(chain.last.var) else value.args[0]
     if other.same_as(chain.last.var):
         return None
     constant = _channel_constant(other, chain)
-    if constant is not None and epilogue == Epilogue():
+    if constant is not None and epilogue == _BIAS_ONLY:
         return replace(chain, last=follower, layer=replace(chain.layer, bias=chain.layer.bias + constant))
     same_shape = [int(e) for e in other.ty.shape] == [int(e) for e in chain.last.var.ty.shape]
     if not isinstance(other, relax.Var) or not same_shape or epilogue.residual != "none":
         return None
-    place = "before" if epilogue.activation is None else "after"
+    place: Residual = "before" if epilogue.activation is None else "after"
     return replace(chain, last=follower, epilogue=replace(epilogue, residual=place), residual=other)
 
 
@@ -136,7 +137,7 @@ def _channel_constant(value: Any, chain: _Chain) -> Any:
 
 
 def _activation(value: Any, module: IRModule) -> Activation | None:
-    if not _is_op(value, "relax.call_tir"):
+    if not is_operator(value, "relax.call_tir"):
         return None
     mark = module[value.args[0]].attrs.get(ACTIVATION)
     if mark is None:
@@ -145,13 +146,14 @@ def _activation(value: Any, module: IRModule) -> Activation | None:
     return Activation(data["kind"], tuple(data["params"]))
 
 
-def _is_op(value: Any, name: str) -> bool:
+def is_operator(value: Any, name: str) -> bool:
+    """True when ``value`` calls the Relax operator ``name``."""
     return isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op) and value.op.name == name
 
 
-def _layer_key(value: Any) -> str | None:
+def layer_key(value: Any) -> str | None:
     """Key of the layer that a binding calls."""
-    return str(value.args[0].global_symbol) if _is_op(value, "relax.call_dps_packed") else None
+    return str(value.args[0].global_symbol) if is_operator(value, "relax.call_dps_packed") else None
 
 
 def _users(bindings: list[Any]) -> dict[Any, list[Any]]:
@@ -177,8 +179,8 @@ def _operands(value: Any) -> list[Any]:
     return [value]
 
 
-@mutator
-class _Rewrite(PyExprMutator):
+@expression_mutator
+class _Rewrite(PyExprMutator):  # type: ignore[misc]  # TVM has no types
     """Replace the last call of every chain; what is absorbed has no users left and is removed later."""
 
     def __init__(self, module: IRModule, chains: Mapping[Any, _Chain]) -> None:
@@ -187,7 +189,7 @@ class _Rewrite(PyExprMutator):
 
     def visit_call_(self, call: Any) -> Any:
         chain = self._chains.get(call)
-        if chain is None or chain.epilogue == Epilogue():
+        if chain is None or chain.epilogue == _BIAS_ONLY:
             return self.visit_expr_post_order(call)
         operands = [chain.source] if chain.residual is None else [chain.source, chain.residual]
         arguments = relax.Tuple([self.visit_expr(operand) for operand in operands])

@@ -93,7 +93,8 @@ class _Plan:
                 group = self.classes.find(tensor)
                 pitches[group] = max(pitches.get(group, 0), self._least_pitch(tensor))
         layouts = [self._layout(tensor, pitches) for tensor in range(len(self.shapes))]
-        nodes, same = [], {}
+        nodes: list[PlacedNode] = []
+        same: dict[int, int] = {}
         for node in self.nodes:
             node = replace(node, inputs=tuple(same.get(t, t) for t in node.inputs))
             if isinstance(node.operator, Repack) and layouts[node.inputs[0]] == layouts[node.output]:

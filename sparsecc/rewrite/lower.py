@@ -36,6 +36,7 @@ def lower(
     plans : mapping of str to LayerPlan
         Key -> decision.
     target : Target
+        The processor to schedule for.
     """
     operator = node.operator
     if isinstance(operator, FusedConv):
@@ -69,9 +70,7 @@ def _lower_repack(node: PlacedNode, operator: Repack, placed: Placed) -> Lowered
     return Lowered("repack", ("repack", shape), repack(shape), (node.inputs[0], node.output), {})
 
 
-def _lower_generic(
-    node: PlacedNode, operator: TirOp, placed: Placed, module: IRModule, target: Target
-) -> Lowered:
+def _lower_generic(node: PlacedNode, operator: TirOp, placed: Placed, module: IRModule, target: Target) -> Lowered:
     tensors = iter(node.inputs)
     inputs = tuple(next(tensors) if constant is None else constant for constant in operator.constants)
     arguments = (*inputs, node.output)

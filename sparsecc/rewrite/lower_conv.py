@@ -27,9 +27,7 @@ from sparsecc.target import Target
 Arguments = dict[str, int | NDArray[Any]]
 
 
-def lower_direct(
-    node: PlacedNode, operator: FusedConv, placed: Placed, plan: LayerPlan, target: Target
-) -> Lowered:
+def lower_direct(node: PlacedNode, operator: FusedConv, placed: Placed, plan: LayerPlan, target: Target) -> Lowered:
     """Lower a convolution, sparse or dense as planned."""
     spec, source = operator.layer.spec, image(placed, node.inputs[0])
     store = store_shape(node, placed, operator.epilogue)
@@ -77,6 +75,7 @@ def mask_of(layout: PlaneLayout) -> NDArray[np.float32]:
 
 
 def image(placed: Placed, tensor: int) -> PlaneLayout:
+    """Layout of a tensor that a flat kernel reads or writes."""
     layout = placed.layouts[tensor]
     assert layout is not None, "a flat kernel's tensors are images"
     return layout
@@ -120,7 +119,7 @@ def pack_data(blocks: BlockSparse, *, reg_n: int) -> NDArray[np.float32]:
 def _offsets(blocks: BlockSparse, source: PlaneLayout, name: str) -> NDArray[np.int32]:
     offsets = blocks.indices.astype(np.int64) * source.channel
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:
-        raise NotSupportedError(f"layer {name}: its input has more than 2**31 floats, expected a smaller image or batch")
+        raise NotSupportedError(f"layer {name}: its input has more than 2**31 floats, use a smaller batch")
     return offsets.astype(np.int32)
 
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import tvm_ffi
-
-from sparsecc._tvm import PrimFunc, Schedule, tirx
+from sparsecc._tvm import PrimFunc, Schedule, structural_map, tirx
 from sparsecc.facts.layout import PlaneLayout
 
 #: below this many results a second thread costs more than it helps
@@ -34,7 +32,7 @@ def with_layouts(func: PrimFunc, layouts: Sequence[PlaneLayout | None]) -> PrimF
         renamed[param] = tirx.decl_buffer(shape, "float32", param.name, strides=strides, elem_offset=layout.lead)
     if not renamed:
         return func
-    return tvm_ffi.structural_map(func, (tirx.Var, lambda var: renamed.get(var, var)))
+    return structural_map(func, (tirx.Var, lambda var: renamed.get(var, var)))
 
 
 def schedule_generic(func: PrimFunc, *, lanes: int) -> PrimFunc:
