@@ -12,6 +12,7 @@ from typing import Any
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import write_header
 from sparsecc.errors import LibraryError, UserError
+from sparsecc.facts.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.report import Report
@@ -59,6 +60,20 @@ class Compiled:
         if self._library is None:
             raise LibraryError(f"this machine can't run code for {self.target}; save the library and load it there")
         return self._library
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of every input."""
+        return self._artefact.program.inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of every output."""
+        return self._artefact.program.outputs
+
+    def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
+        """Key and median seconds of every step; see :meth:`sparsecc.Library.profile`."""
+        return self.library.profile(*inputs, runs=runs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the library and, beside it, its C header.

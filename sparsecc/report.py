@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,19 +63,13 @@ class Report:
         )
 
 
-def make_report(
-    plan: Plan, lowered: Sequence[tuple[Any, Any]], target: Any, notes: Sequence[str], *, seconds: float
-) -> Report:
+def make_report(plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, notes: Sequence[str]) -> Report:
     """Collect the facts of a compilation."""
     steps = tuple(
-        {"key": node.key, "kind": kernel.kind, "config": _plain(kernel.config), "cycles": kernel.cycles}
+        {"key": node.key, "kind": kernel.kind, "config": dict(kernel.config), "cycles": kernel.cycles}
         for node, kernel in lowered
     )
-    return Report(plan, steps, target.name, (*notes, *_weight_notes(plan)))
-
-
-def _plain(config: Mapping[str, Any]) -> JSON:
-    return dict(config)
+    return Report(plan, steps, target, (*notes, *_weight_notes(plan)))
 
 
 def _weight_notes(plan: Plan) -> list[str]:

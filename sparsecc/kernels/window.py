@@ -123,11 +123,17 @@ def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> 
             value = buffers["input"][pixel]
             if shape.combine == "weighted":
                 value = value * buffers["data"][channel * spec.taps + va * spec.kw + vb]
-            total = T.max(acc[vv, vl], value) if shape.combine == "max" else acc[vv, vl] + value
-            T.buffer_store(acc, total, [vv, vl])
+            T.buffer_store(acc, _combined(shape, acc[vv, vl], value), [vv, vl])
         with T.grid(config.vectors, config.lanes) as (v, lane), T.sblock("store"):
             vv, vl = T.axis.remap("SS", [v, lane])
             _store(shape, buffers, acc[vv, vl], image * store.channels + channel, start + vv * config.lanes + vl)
+
+
+def _combined(shape: WindowShape, total: Any, value: Any) -> Any:
+    if shape.combine != "max":
+        return total + value
+    # a NaN in the window is the result, as in PyTorch
+    return tirx.Select(tirx.any(value > total, tirx.isnan(value)), value, total)
 
 
 def _initial(shape: WindowShape, buffers: dict[str, Any], channel: Any) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sparsecc._tvm import PrimFunc, Schedule
 from sparsecc.kernels.direct import DirectConfig, DirectShape, direct
 
@@ -19,21 +21,23 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     After, with ``rows_outer``::
 
-        parallel image * row:
+        parallel image * row * part of the tiles:
             for sub, tile:
                 unrolled n, v: vector lane: acc = bias
                 for block: unrolled a, b, n, v: vector lane: acc += data * input
                 unrolled n, v: vector lane: output = epilogue(acc)
 
-    and otherwise with ``tile`` in the place of ``row`` and the rows inside.
+    and otherwise with ``tile`` in the place of ``row`` and the rows inside. The outer loop is cut into parts only when
+    there are few images and rows, so that several threads find work.
     """
     schedule = Schedule(direct(shape, config))
     image, row, sub, tile = schedule.get_loops(schedule.get_sblock("tile"))
-    if config.rows_outer:
-        schedule.parallel(schedule.fuse(image, row))
-    else:
-        schedule.reorder(image, tile, row, sub)
-        schedule.parallel(schedule.fuse(image, tile))
+    outer, inner = (row, tile) if config.rows_outer else (tile, row)
+    parts = _parts(shape.spec.n * _extent(schedule, outer), _extent(schedule, inner))
+    part, rest = schedule.split(inner, [parts, None])
+    order = (sub, rest) if config.rows_outer else (rest, sub)
+    schedule.reorder(image, outer, part, *order)
+    schedule.parallel(schedule.fuse(image, outer, part))
     store = schedule.get_sblock("store")
     update = schedule.get_sblock("update")
     for block in (update, store):
@@ -48,3 +52,17 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     # the accumulators' start moves out of the loop over blocks
     schedule.decompose_reduction(update, j)
     return schedule.mod["main"]
+
+
+#: pieces of work to cut a layer into, for up to half as many threads to be evenly loaded
+_TASKS = 16
+
+
+def _parts(tasks: int, inner: int) -> int:
+    """The least divisor of ``inner`` that makes at least ``_TASKS`` pieces."""
+    wanted = min(inner, -(-_TASKS // tasks))
+    return next(parts for parts in range(wanted, inner + 1) if inner % parts == 0)
+
+
+def _extent(schedule: Schedule, loop: Any) -> int:
+    return int(schedule.get(loop).extent)
