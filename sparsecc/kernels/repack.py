@@ -39,6 +39,7 @@ def repack(shape: RepackShape) -> PrimFunc:
 
     Loops::
 
+        floats before the first plane: fill
         parallel plane:
             for each phase:
                 rows of the halo above: fill
@@ -51,6 +52,7 @@ def repack(shape: RepackShape) -> PrimFunc:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("input", T.buffer((source.size(shape.planes),), "float32"))
         y = T.arg("output", T.buffer((target.size(shape.planes),), "float32"))
+        _fill(y, 0, target.lead, shape.fill)
         with T.parallel(0, shape.planes) as plane:
             for index, phase in enumerate(target.phases):
                 base = target.lead + plane * target.channel + index * target.plane

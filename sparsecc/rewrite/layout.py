@@ -8,6 +8,7 @@ contiguous; where a flat kernel meets one, a copy is planned and dropped again i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparsecc.facts.conv import ConvSpec
@@ -87,25 +88,19 @@ class _Plan:
 
     def finish(self) -> Placed:
         """Fix the pitches and drop copies between equal layouts."""
+        pitches = self._pitches()
+        layouts = tuple(self._layout(tensor, pitches) for tensor in range(len(self.shapes)))
+        nodes = _without_idle_copies(self.nodes, layouts, outputs=self.graph.outputs)
+        return Placed(tuple(self.shapes), layouts, nodes, self.graph.inputs, self.graph.outputs)
+
+    def _pitches(self) -> dict[int, int]:
+        """Class -> the least pitch that has room for all its members."""
         pitches: dict[int, int] = {}
-        for tensor in range(len(self.shapes)):
-            if len(self.shapes[tensor]) == 4 and tensor not in self.fixed:
+        for tensor, shape in enumerate(self.shapes):
+            if len(shape) == 4 and tensor not in self.fixed:
                 group = self.classes.find(tensor)
                 pitches[group] = max(pitches.get(group, 0), self._least_pitch(tensor))
-        layouts = [self._layout(tensor, pitches) for tensor in range(len(self.shapes))]
-        nodes: list[PlacedNode] = []
-        same: dict[int, int] = {}
-        for node in self.nodes:
-            node = replace(node, inputs=tuple(same.get(t, t) for t in node.inputs))
-            if isinstance(node.operator, Repack) and layouts[node.inputs[0]] == layouts[node.output]:
-                if node.output not in self.graph.outputs:
-                    same[node.output] = node.inputs[0]
-                    continue
-                nodes = [_redirect(n, node.inputs[0], node.output) for n in nodes]
-                same[node.inputs[0]] = node.output
-                continue
-            nodes.append(node)
-        return Placed(tuple(self.shapes), tuple(layouts), tuple(nodes), self.graph.inputs, self.graph.outputs)
+        return pitches
 
     def _reads_in_place(self, node: Node, spec: ConvSpec) -> bool:
         """True when the kernel can read its input as its producer writes it."""
@@ -170,10 +165,30 @@ def _contiguous(graph: Graph) -> frozenset[int]:
     """Images that must be contiguous: the caller's, and what is read or written as a list of numbers."""
     fixed = {*graph.inputs, *graph.outputs}
     for node in graph.nodes:
-        if flat_spec(node) is None and not isinstance(node.operator, TirOp):
-            reads_layout = isinstance(node.operator, MeanLayer)
-            fixed.update((node.output,) if reads_layout else (*node.inputs, node.output))
+        if isinstance(node.operator, MeanLayer):
+            fixed.add(node.output)
+        elif flat_spec(node) is None and not isinstance(node.operator, TirOp):
+            fixed.update((*node.inputs, node.output))
     return frozenset(fixed)
+
+
+def _without_idle_copies(
+    nodes: Sequence[PlacedNode], layouts: Sequence[PlaneLayout | None], *, outputs: Sequence[int]
+) -> tuple[PlacedNode, ...]:
+    """Leave out copies that change nothing; of the two tensors, one that the caller owns is kept."""
+    kept: list[PlacedNode] = []
+    same: dict[int, int] = {}
+    for original in nodes:
+        node = replace(original, inputs=tuple(same.get(t, t) for t in original.inputs))
+        source = node.inputs[0]
+        if not isinstance(node.operator, Repack) or layouts[source] != layouts[node.output]:
+            kept.append(node)
+        elif node.output in outputs:
+            kept = [_redirect(n, source, node.output) for n in kept]
+            same[source] = node.output
+        else:
+            same[node.output] = source
+    return tuple(kept)
 
 
 def _join(a: Halo, b: Halo) -> Halo:
