@@ -92,11 +92,14 @@ class Structure:
 
     @classmethod
     def from_json(cls, data: dict[str, Any], *, oc: int, groups: int) -> Structure:
-        """Rebuild what :meth:`to_json` returned for a layer of ``oc`` output channels in ``groups`` groups."""
+        """Rebuild what :meth:`to_json` returned for a layer of ``oc`` output channels in ``groups`` groups.
+
+        Where a rearranged grouping was left out, as reports do, its channels are -1.
+        """
         low, median, high = data["counts"]
         grouping = aligned_grouping(oc, groups=groups, block_n=data["block_n"])
         if not data["aligned"]:
-            grouping = np.asarray(data["grouping"], np.int32)
+            grouping = np.asarray(data.get("grouping", np.full_like(grouping, -1)), np.int32)
         return cls(**data | {"counts": (low, median, high), "grouping": grouping})
 
 

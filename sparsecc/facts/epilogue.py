@@ -17,7 +17,8 @@ class Activation:
     kind : str
         A key of :data:`ACTIVATIONS`.
     params : tuple of float
-        Its constants: ``clip`` has ``(low, high)``, ``leaky_relu`` its slope, ``elu`` its alpha.
+        Its constants: ``clip`` has ``(low, high)``, ``leaky_relu`` its slope, ``elu`` alpha, scale and
+        input scale, ``softplus`` beta and threshold.
     """
 
     kind: str
@@ -58,6 +59,6 @@ ACTIVATIONS: dict[str, int] = {
     "gelu": 0,
     "gelu_tanh": 0,
     "mish": 0,
-    "elu": 1,
+    "elu": 3,
     "softplus": 2,
 }

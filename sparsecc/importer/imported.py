@@ -102,8 +102,9 @@ def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
 
 
 def _known(name: str) -> bool:
-    tables = (operators.FOLDING, operators.LAYERS, operators.ACTIVATIONS, operators.SHAPES)
-    return any(name in table for table in tables) or name in operators.FROM_RELAX | operators.IGNORED | BATCH_NORMS
+    if name in operators.FOLDING or name in operators.LAYERS or any(name in table for table in operators.TABLES):
+        return True
+    return name in operators.FROM_RELAX | operators.IGNORED | BATCH_NORMS
 
 
 def _operator(node: fx.Node) -> str:
@@ -159,7 +160,7 @@ def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Nod
         return operators.FOLDING[name](ctx, node, norm)
     if name in operators.LAYERS:
         return operators.LAYERS[name](ctx, node, None)
-    for table in (operators.ACTIVATIONS, operators.SHAPES):
+    for table in operators.TABLES:
         if name in table:
             return table[name](ctx, node)
     if name in operators.FROM_RELAX:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import fx
 
 from sparsecc.facts.epilogue import Activation
-from sparsecc.importer import layers, shapes
+from sparsecc.importer import arithmetic, layers, shapes
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 
@@ -74,8 +74,21 @@ ACTIVATIONS: dict[str, Translate] = {
     "tanh.default": _activation("tanh"),
     "gelu.default": _gelu,
     "mish.default": _activation("mish"),
-    "elu.default": _activation("elu", 1.0),
+    "elu.default": _activation("elu", 1.0, 1.0, 1.0),
     "softplus.default": _activation("softplus", 1.0, 20.0),
+}
+
+ARITHMETIC: dict[str, Translate] = {
+    "add.Tensor": arithmetic.add,
+    "add.Scalar": arithmetic.add,
+    "sub.Tensor": arithmetic.subtract,
+    "sub.Scalar": arithmetic.subtract,
+    "rsub.Tensor": arithmetic.subtract_from,
+    "rsub.Scalar": arithmetic.subtract_from,
+    "mul.Tensor": arithmetic.multiply,
+    "mul.Scalar": arithmetic.multiply,
+    "div.Tensor": arithmetic.divide,
+    "div.Scalar": arithmetic.divide,
 }
 
 SHAPES: dict[str, Translate] = {
@@ -116,11 +129,13 @@ SHAPES: dict[str, Translate] = {
     "upsample_bilinear2d.default": shapes.upsample_bilinear,
 }
 
+#: operators that are translated one by one
+TABLES: tuple[dict[str, Translate], ...] = (ACTIVATIONS, ARITHMETIC, SHAPES)
+
 #: taken over from Relax' importer as they are: arithmetic without surprises, checked in the tests
 FROM_RELAX: frozenset[str] = frozenset(
     {
-        "add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor", "add.Scalar", "sub.Scalar", "mul.Scalar",
-        "div.Scalar", "rsub.Scalar", "maximum.default", "minimum.default", "abs.default", "neg.default",
+        "maximum.default", "minimum.default", "abs.default", "neg.default",
         "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default", "select.int",
         "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default", "mm.default",
         "sum.dim_IntList", "erf.default", "log.default", "reciprocal.default", "flip.default", "roll.default",

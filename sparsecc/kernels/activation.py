@@ -104,6 +104,11 @@ def _clip(x: Expr, low: float, high: float) -> Expr:
     return tirx.Select(x > f32(high), f32(high), x) if high < math.inf else x
 
 
+def _elu(x: Expr, alpha: float, scale: float, input_scale: float) -> Expr:
+    negative = f32(alpha) * (exp(T.min(x, f32(0)) * f32(input_scale)) - f32(1))
+    return f32(scale) * tirx.Select(x > f32(0), x, negative)
+
+
 def _gelu_tanh(x: Expr) -> Expr:
     inner = f32(math.sqrt(2 / math.pi)) * (x + f32(0.044715) * x * x * x)
     return f32(0.5) * x * (f32(1) + _tanh(inner))
@@ -127,7 +132,7 @@ _EXPRESSIONS: dict[str, Callable[..., Expr]] = {
     "gelu": lambda x: f32(0.5) * x * (f32(1) + _erf(x * f32(math.sqrt(0.5)))),
     "gelu_tanh": _gelu_tanh,
     "mish": _mish,
-    "elu": lambda x, alpha: tirx.Select(x > f32(0), x, f32(alpha) * (exp(T.min(x, f32(0))) - f32(1))),
+    "elu": _elu,
     "softplus": _softplus,
 }
 

@@ -39,9 +39,10 @@ class StoreShape:
 
     @property
     def flat(self) -> int:
-        """Consecutive floats of a plane that the kernel computes, gaps between rows included."""
-        if self.masked:
-            return self.layout.h * self.layout.pitch
+        """Consecutive floats of a plane that the kernel computes, first to last pixel, gaps between rows included.
+
+        The gap after the last row is left out: taps there would reach beyond an input that has no halo.
+        """
         return (self.layout.h - 1) * self.layout.pitch + self.layout.w
 
 

@@ -117,10 +117,11 @@ class _Assembly:
         if layout is None or layout.halo == (0, 0, 0, 0) or isinstance(node.operator, Repack):
             return ()
         n, c = self._placed.shapes[node.output][:2]
-        used = layout.w if isinstance(node.operator, TirOp) else layout.pitch
+        # a flat kernel stores the gaps between rows, but not the one after the last: that is cleared with the row
+        used, rows = (layout.w, layout.h) if isinstance(node.operator, TirOp) else (layout.pitch, layout.h - 1)
         return (
             PadFill(
-                ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=layout.h,
+                ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=rows,
                 row_stride=layout.pitch, row_used=used, tail=layout.tail,
             ),
         )  # fmt: skip

@@ -68,10 +68,10 @@ def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
 
 
 def mask_of(layout: PlaneLayout) -> NDArray[np.float32]:
-    """1 at pixels, 0 in the gaps between rows: ``(h * pitch,)``."""
+    """1 at pixels, 0 in the gaps between rows, from the first pixel to the last."""
     mask = np.zeros((layout.h, layout.pitch), np.float32)
     mask[:, : layout.w] = 1
-    return mask.reshape(-1)
+    return mask.reshape(-1)[: (layout.h - 1) * layout.pitch + layout.w]
 
 
 def image(placed: Placed, tensor: int) -> PlaneLayout:

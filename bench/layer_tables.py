@@ -1,0 +1,28 @@
+"""Every step of a library: rate, share of the peak, bytes moved."""
+
+from __future__ import annotations
+
+from bench.markdown import NONE, cell_name, table
+from bench.results import CellResult, Layer, Limits
+
+
+def layer_section(cell: CellResult, limits: Limits) -> str:
+    """Every step of sparsecc's libraries alone: rate, share of the peak, and least bytes moved."""
+    peak = limits.peak_gflops[str(cell.cell.threads)]
+    head = ["step", "kind", "µs", "M multiply-adds", "GFLOP/s", "of peak", "MB at least", "GB/s"]
+    parts = []
+    for p in cell.participants:
+        if p.layers:
+            parts.append(
+                f"### Steps: {p.label}, {cell_name(cell)}\n\n"
+                + table(head, [_layer(layer, peak) for layer in p.layers])
+            )
+    return "\n\n".join(parts)
+
+
+def _layer(layer: Layer, peak: float) -> list[str]:
+    seconds = max(layer.ms, 1e-6) * 1e-3
+    rate = 2 * layer.macs / seconds / 1e9
+    work = [f"{layer.macs / 1e6:.2f}", f"{rate:.0f}", f"{100 * rate / peak:.0f} %"] if layer.macs else [NONE] * 3
+    moved = [f"{layer.bytes / 1e6:.2f}", f"{layer.bytes / seconds / 1e9:.0f}"] if layer.bytes else [NONE] * 2
+    return [layer.key, layer.kind, f"{1e3 * layer.ms:.1f}", *work, *moved]

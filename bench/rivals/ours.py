@@ -1,0 +1,85 @@
+"""sparsecc itself, sparse and with every layer kept dense."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import files
+from bench.rivals.protocol import Array
+
+_FLOAT = _INDEX = 4  # bytes
+_PROFILE_RUNS = 20
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The same compiler and pruned network twice; dense ignores the zeros."""
+
+    name: str
+    label: str
+    uses_zeros: bool
+    environment: str = "sparsecc"
+    ours: bool = True
+
+    def convert(self, folder: Path) -> None:
+        """Compile for this machine. The benchmark checks the result itself, so the compiler need not."""
+        import numpy as np
+        import torch
+
+        import sparsecc
+
+        model = torch.load(folder / files.MODULE, weights_only=False)
+        x = torch.from_numpy(np.load(folder / files.INPUT))
+        keep_dense = () if self.uses_zeros else ("*",)
+        compiled = sparsecc.compile(model, example_inputs=(x,), keep_dense=keep_dense, verify=False)
+        compiled.save(self.library(folder))
+
+    def load(self, folder: Path, *, threads: int) -> _Loaded:
+        """Load the library: this process has neither torch nor TVM."""
+        import sparsecc
+
+        return _Loaded(sparsecc.load(self.library(folder), threads=threads), sparsecc.__version__)
+
+    def library(self, folder: Path) -> Path:
+        """Where the compiled library is."""
+        return folder / f"{self.name}.so"
+
+
+class _Loaded:
+    def __init__(self, library: Any, version: str) -> None:
+        self._library, self.version = library, version
+
+    def run(self, x: Array) -> Sequence[Array]:
+        result = self._library(x)
+        return result if isinstance(result, tuple) else (result,)
+
+    def layers(self, x: Array) -> list[dict[str, Any]]:
+        report = self._library.report
+        planned = {layer["key"]: layer for layer in report["plan"]["layers"]}
+        kinds = {step["key"]: step["kind"] for step in report["steps"]}
+        times = self._library.profile(x, runs=_PROFILE_RUNS)
+        return [
+            {"key": key, "kind": kinds.get(key, "other"), "ms": 1e3 * seconds, **_work(planned.get(key))}
+            for key, seconds in times
+        ]
+
+
+def _work(layer: dict[str, Any] | None) -> dict[str, int]:
+    """Multiply-adds of a planned layer, and the bytes it must at least move: image in, weights, image out."""
+    if layer is None:
+        return {"macs": 0, "bytes": 0}
+    from sparsecc.facts.conv import ConvSpec
+
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in layer["spec"].items()}
+    spec = ConvSpec(**fields)
+    structure = layer["structure"] if layer["decision"] == "sparse" else None
+    weights, macs = math.prod(spec.weight_shape) * _FLOAT, spec.macs
+    if structure is not None:
+        stored = structure["nnzb"] * structure["block_n"] * spec.taps
+        weights, macs = stored * _FLOAT + structure["nnzb"] * _INDEX, stored * spec.n * spec.oh * spec.ow
+    images = spec.n * (spec.ic * spec.ih * spec.iw + spec.oc * spec.oh * spec.ow)
+    return {"macs": macs, "bytes": images * _FLOAT + weights}

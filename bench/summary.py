@@ -1,0 +1,103 @@
+"""From raw rounds to what tables and acceptance checks need."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.results import CellResult, Limits, Participant, Round
+from bench.stats import Spread, spread
+
+OURS, OURS_DENSE = "sparsecc", "sparsecc_dense"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One cell in one place of the cores.
+
+    Attributes
+    ----------
+    place : str
+        ``"near"``, ``"far"`` or ``"any"``.
+    rounds, disturbed : int
+        Rounds used, and how many of them were disturbed: taken because there were too few others.
+    ms : dict
+        Time of each participant, milliseconds.
+    faster : dict
+        How many times faster sparsecc is than each other participant: ratios within a round. Without sparsecc's
+        own entry; empty when sparsecc failed or its result is wrong.
+    limit_ms, dense_limit_ms : float
+        Milliseconds that the kept, and all, multiply-adds take at the FMA peak.
+    """
+
+    place: str
+    rounds: int
+    disturbed: int
+    ms: dict[str, Spread]
+    faster: dict[str, Spread]
+    limit_ms: float
+    dense_limit_ms: float
+
+    @property
+    def share_of_limit(self) -> float | None:
+        """How much of the limit sparsecc reaches, 0..1; to be read with its error."""
+        ours = self.ms.get(OURS)
+        return self.limit_ms / ours.median if ours else None
+
+
+def summarise(result: CellResult, limits: Limits, *, wanted: int) -> list[Summary]:
+    """One summary for each place that was seen, near before far; rounds in which the cores moved are left out.
+
+    Of ``wanted`` rounds the undisturbed ones come first; where they are too few, the least disturbed fill up.
+    """
+    places = [place for place in ("any", "near", "far") if any(r.place == place for r in result.rounds)]
+    return [_summary(result, limits, place, wanted) for place in places]
+
+
+def choose(rounds: Sequence[Round], *, place: str, wanted: int) -> list[Round]:
+    """Rounds to use, in the order they were played."""
+    there = [r for r in rounds if r.place == place]
+    # sorted() is stable: among equals the first played wins
+    best = sorted(range(len(there)), key=lambda i: (there[i].disturbed is not None, there[i].others))
+    clean = sum(r.disturbed is None for r in there)
+    return [there[i] for i in sorted(best[: max(wanted, clean)])]
+
+
+def best_bar(result: CellResult, summary: Summary, *, uses_zeros: bool) -> Participant | None:
+    """The fastest rival, dense or sparse, whose result is right."""
+    bars = [p for p in result.participants if not p.ours and p.is_bar and p.uses_zeros == uses_zeros]
+    return min((p for p in bars if p.name in summary.ms), key=lambda p: summary.ms[p.name].median, default=None)
+
+
+def dense_ratio(result: CellResult, summary: Summary, *, wanted: int) -> Spread | None:
+    """How many times faster sparsecc's dense run is than the best dense rival, within each round."""
+    best = best_bar(result, summary, uses_zeros=False)
+    if best is None or OURS_DENSE not in summary.ms or OURS_DENSE not in _right(result):
+        return None
+    chosen = choose(result.rounds, place=summary.place, wanted=wanted)
+    return spread([r.ms[best.name] / r.ms[OURS_DENSE] for r in chosen])
+
+
+def _summary(result: CellResult, limits: Limits, place: str, wanted: int) -> Summary:
+    chosen = choose(result.rounds, place=place, wanted=wanted)
+    names = list(chosen[0].ms)
+    peak = limits.peak_gflops[str(result.cell.threads)]
+    others = [name for name in names if name != OURS] if OURS in names and OURS in _right(result) else []
+    return Summary(
+        place=place,
+        rounds=len(chosen),
+        disturbed=sum(r.disturbed is not None for r in chosen),
+        ms={name: spread([r.ms[name] for r in chosen]) for name in names},
+        faster={name: spread([r.ms[name] / r.ms[OURS] for r in chosen]) for name in others},
+        limit_ms=_limit_ms(result.work.kept_macs, peak),
+        dense_limit_ms=_limit_ms(result.work.dense_macs, peak),
+    )
+
+
+def _right(result: CellResult) -> set[str]:
+    """Participants with a right result: the others' times say nothing."""
+    return {p.name for p in result.participants if p.is_bar}
+
+
+def _limit_ms(macs: int, peak_gflops: float) -> float:
+    return 2 * macs / (peak_gflops * 1e9) * 1e3
