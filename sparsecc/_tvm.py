@@ -7,6 +7,7 @@ skips functions whose calling convention is already set.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,6 +48,8 @@ __all__ = [
 _PIPELINE = "sparsecc"
 #: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
 _C_CALL = 2
+#: allocations up to this size stay on the stack; larger ones are scratch planes
+_STACK_BYTES = 4096
 
 
 def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> tuple[bytes, str]:
@@ -102,11 +105,14 @@ def _device_scope(module: IRModule, _context: Any) -> IRModule:
 def _stack_accumulators(module: IRModule, _context: Any) -> IRModule:
     """Keep allocations of constant size on the stack, where LLVM turns accumulators into registers.
 
-    TVM sends everything from 1024 bytes on to a heap workspace; our largest is 32 registers of 64 bytes.
+    TVM sends everything from 1024 bytes on to a heap workspace; our accumulators take up to 32 registers of 64 bytes.
     """
 
     def fix(alloc: Any) -> Any:
-        if not all(isinstance(extent, tirx.IntImm) for extent in alloc.buffer.ty.shape):
+        extents = alloc.buffer.ty.shape
+        if not all(isinstance(extent, tirx.IntImm) for extent in extents):
+            return alloc
+        if 4 * math.prod(int(extent) for extent in extents) > _STACK_BYTES:
             return alloc
         return tirx.AllocBuffer(alloc.buffer, {**alloc.annotations, "disable_lower_builtin": tirx.IntImm("int32", 1)})
 

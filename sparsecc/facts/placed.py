@@ -26,12 +26,16 @@ class Repack:
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """As :class:`~sparsecc.facts.graph.Node`, with copies between layouts made explicit."""
+    """As :class:`~sparsecc.facts.graph.Node`, with copies between layouts made explicit.
+
+    ``packs`` marks kernels that copy every plane of their input into scratch memory, in the layout they need.
+    """
 
     key: str
     operator: Operator | Repack
     inputs: tuple[int, ...]
     output: int
+    packs: bool = False
 
 
 @dataclass(frozen=True)

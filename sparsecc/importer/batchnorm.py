@@ -40,6 +40,12 @@ def foldable_norms(
             continue
         source: Any = node.args[0]
         takes = source.op == "call_function" and operator_name(source) in folding and len(source.users) == 1
-        if takes and not ctx.is_constant(source):
+        if takes and not ctx.is_constant(source) and _scales_channels(source):
             found[source] = node
     return found
+
+
+def _scales_channels(layer: fx.Node) -> bool:
+    """True when a layer's output channels lie on axis 1, which a batch norm scales; linear ones lie on the last."""
+    weight: Any = layer.args[1]
+    return weight.meta["val"].ndim > 2 or layer.meta["val"].ndim == 2

@@ -32,9 +32,8 @@ def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
 
 
 def _is_constant(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
-    # a random or stateful operator has no inputs either, but is no constant
-    sources = node.all_input_nodes
-    return bool(sources) and all(source in known for source in sources)
+    is_random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return not is_random and all(source in known for source in node.all_input_nodes)
 
 
 def _lifted(program: ExportedProgram) -> dict[fx.Node, Any]:

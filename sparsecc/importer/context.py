@@ -83,7 +83,8 @@ class Context:
     def _constant(value: Any) -> Any:
         if isinstance(value, (tuple, list)):
             return tuple(Context._constant(v) for v in value)
-        return relax.const(_numpy(value))
+        # beside a float32 tensor, PyTorch takes numbers of every type for float32
+        return relax.const(_numpy(value).astype(np.float32))
 
 
 def shape_of(expression: Any) -> tuple[int, ...]:

@@ -89,6 +89,7 @@ ARITHMETIC: dict[str, Translate] = {
     "mul.Scalar": arithmetic.multiply,
     "div.Tensor": arithmetic.divide,
     "div.Scalar": arithmetic.divide,
+    "true_divide.Tensor": arithmetic.divide,
 }
 
 SHAPES: dict[str, Translate] = {
@@ -96,17 +97,20 @@ SHAPES: dict[str, Translate] = {
     "clone.default": shapes.identity,
     "contiguous.default": shapes.identity,
     "detach.default": shapes.identity,
-    "dropout.default": shapes.identity,
-    "feature_dropout.default": shapes.identity,
+    "dropout.default": shapes.dropout,
+    "feature_dropout.default": shapes.dropout,
     "lift_fresh_copy.default": shapes.identity,
     "prelu.default": shapes.prelu,
     "_prelu_kernel.default": shapes.prelu,
     "softmax.int": shapes.softmax,
     "_softmax.default": shapes.softmax,
+    "log_softmax.int": shapes.log_softmax,
+    "_log_softmax.default": shapes.log_softmax,
     "split.Tensor": shapes.split,
     "split_with_sizes.default": shapes.split,
     "chunk.default": shapes.split,
     "slice.Tensor": shapes.slice_,
+    "select.int": shapes.select,
     "cat.default": shapes.concat,
     "concat.default": shapes.concat,
     "view.default": shapes.reshape,
@@ -136,7 +140,7 @@ TABLES: tuple[dict[str, Translate], ...] = (ACTIVATIONS, ARITHMETIC, SHAPES)
 FROM_RELAX: frozenset[str] = frozenset(
     {
         "maximum.default", "minimum.default", "abs.default", "neg.default",
-        "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default", "select.int",
+        "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default",
         "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default", "mm.default",
         "sum.dim_IntList", "erf.default", "log.default", "reciprocal.default", "flip.default", "roll.default",
     }

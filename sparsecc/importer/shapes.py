@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,17 @@ from sparsecc.kernels import activation as expressions
 
 
 def identity(ctx: Context, node: fx.Node) -> Any:
-    """Operators that change nothing at inference: dropout, clone, alias, contiguous."""
+    """Operators that change nothing at inference: clone, alias, contiguous."""
+    return ctx.value(node.args[0])
+
+
+def dropout(ctx: Context, node: fx.Node) -> Any:
+    """``dropout(x, p, train)``, which changes nothing at inference."""
+    if arguments(node, 3, [None, 0.5, False])[2]:
+        raise NotSupportedError(
+            f"layer {layer_name(node)}: dropout is active, expected the model in evaluation mode; "
+            "give functional dropout training=self.training, and export after model.eval()"
+        )
     return ctx.value(node.args[0])
 
 
@@ -43,6 +54,16 @@ def prelu(ctx: Context, node: fx.Node) -> Any:
 
 def softmax(ctx: Context, node: fx.Node) -> Any:
     """``softmax(x, axis)`` with our own exponential."""
+    return _softmax(ctx, node, "softmax", lambda x, power, total: power / total)
+
+
+def log_softmax(ctx: Context, node: fx.Node) -> Any:
+    """``log_softmax(x, axis)``."""
+    return _softmax(ctx, node, "log_softmax", lambda x, power, total: x - tirx.log(total))
+
+
+def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any, Any], Any]) -> Any:
+    """``result(x - top, exp(x - top), sum of those)`` along an axis."""
     axis = arguments(node, 2, [None, -1])[1]
 
     def of(x: Any) -> Any:
@@ -57,7 +78,12 @@ def softmax(ctx: Context, node: fx.Node) -> Any:
         power = te.compute(x.shape, lambda *i: expressions.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power")
         k2 = te.reduce_axis((0, x.shape[at]), name="k")
         total = te.compute(outer, lambda *i: te.sum(power(*row(i, k2)), axis=k2), name="total")
-        return te.compute(x.shape, lambda *i: power(*i) / total(*(i[:at] + i[at + 1 :])), name="softmax")
+
+        def finish(*i: Any) -> Any:
+            rest = i[:at] + i[at + 1 :]
+            return result(x(*i) - top(*rest), power(*i), total(*rest))
+
+        return te.compute(x.shape, finish, name=name)
 
     return ctx.compute(node, of, ctx.value(node.args[0]))
 
@@ -88,6 +114,17 @@ def slice_(ctx: Context, node: fx.Node) -> Any:
     if (start, end, step) == (0, extent, 1):
         return data
     return ctx.emit(relax.op.strided_slice(data, [axis], [start], [end], [step]))
+
+
+def select(ctx: Context, node: fx.Node) -> Any:
+    """``select(x, axis, index)``: one slice, without its axis."""
+    x, axis, index = arguments(node, 3, [None, 0, 0])
+    data = ctx.value(x)
+    shape = list(shape_of(data))
+    start = index % shape[axis]
+    part = ctx.emit(relax.op.strided_slice(data, [axis], [start], [start + 1]))
+    del shape[axis]
+    return ctx.emit(relax.op.reshape(part, shape))
 
 
 def concat(ctx: Context, node: fx.Node) -> Any:

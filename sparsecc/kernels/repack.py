@@ -52,12 +52,21 @@ def repack(shape: RepackShape) -> PrimFunc:
         T.func_attr({"tirx.noalias": True})
         x = T.arg("input", T.buffer((source.size(shape.planes),), "float32"))
         y = T.arg("output", T.buffer((target.size(shape.planes),), "float32"))
-        _fill(y, 0, target.lead, shape.fill)
+        fill_lead(shape, y)
         with T.parallel(0, shape.planes) as plane:
-            for index, phase in enumerate(target.phases):
-                base = target.lead + plane * target.channel + index * target.plane
-                _phase_plane(shape, x, y, phase, source.lead + plane * source.channel, base)
+            pack_plane(shape, x, y, source.lead + plane * source.channel, target.lead + plane * target.channel)
     return builder.get()
+
+
+def pack_plane(shape: RepackShape, x: Any, y: Any, origin: Any, base: Any) -> None:
+    """Loops that copy one image from float ``origin`` of ``x`` to float ``base`` of ``y``, all phases of it."""
+    for index, phase in enumerate(shape.target.phases):
+        _phase_plane(shape, x, y, phase, origin, base + index * shape.target.plane)
+
+
+def fill_lead(shape: RepackShape, y: Any) -> None:
+    """Loop that fills the floats before the first image."""
+    _fill(y, 0, shape.target.lead, shape.fill)
 
 
 def _phase_plane(shape: RepackShape, x: Any, y: Any, phase: tuple[int, int], origin: Any, base: Any) -> None:

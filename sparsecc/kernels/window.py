@@ -9,6 +9,7 @@ from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.direct import tap_offset
+from sparsecc.kernels.repack import RepackShape, fill_lead, pack_plane
 from sparsecc.kernels.store import StoreShape, finish
 
 Combine = Literal["weighted", "sum", "max"]
@@ -30,12 +31,15 @@ class WindowShape:
         Where results go.
     combine : str
         ``weighted`` (depthwise convolution), ``sum`` (times a factor per pixel: average pooling) or ``max``.
+    scratch : RepackShape or None
+        How every plane is copied into scratch memory before it is read; then ``source`` is any unsplit layout.
     """
 
     spec: ConvSpec
     source: PlaneLayout
     store: StoreShape
     combine: Combine
+    scratch: RepackShape | None = None
 
 
 @dataclass(frozen=True)
@@ -76,9 +80,11 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Loops::
 
-        for image, channel, tile:
-            for tap: acc[vectors, lanes] = combine(acc, input[tap + pixel])
-            output = epilogue(acc)
+        for image, channel:
+            scratch = input plane                  # if packed
+            for tile:
+                for tap: acc[vectors, lanes] = combine(acc, input or scratch[tap + pixel])
+                output = epilogue(acc)
     """
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
@@ -103,10 +109,38 @@ def _sizes(shape: WindowShape) -> list[tuple[str, int]]:
 
 
 def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> None:
+    spec, output = shape.spec, buffers["output"]
+    with T.grid(spec.n, spec.oc) as loops, T.sblock("plane"):
+        image, channel = T.axis.remap("SS", list(loops))
+        T.reads()
+        T.writes(output[0 : output.ty.shape[0]])
+        origin = (image * spec.ic + channel // (spec.oc // spec.ic)) * shape.source.channel
+        if shape.scratch is None:
+            read = _Plane(buffers["input"], shape.source, origin)
+        else:
+            target = shape.scratch.target
+            scratch = T.sblock_alloc_buffer((target.size(1),), "float32", scope="global")
+            fill_lead(shape.scratch, scratch)
+            pack_plane(shape.scratch, buffers["input"], scratch, shape.source.lead + origin, target.lead)
+            read = _Plane(scratch, target, 0)
+        _tiles(shape, config, buffers, read, image, channel)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """Where one plane is read: the buffer, its layout, and the float at which the image's channel starts."""
+
+    buffer: Any
+    layout: PlaneLayout
+    origin: Any
+
+
+def _tiles(
+    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: _Plane, image: Any, channel: Any
+) -> None:
     spec, store, output = shape.spec, shape.store, buffers["output"]
-    tiles = -(-store.flat // config.tile)
-    with T.grid(spec.n, spec.oc, tiles) as loops, T.sblock("tile"):
-        image, channel, tile = T.axis.remap("SSS", list(loops))
+    with T.serial(0, -(-store.flat // config.tile)) as loop, T.sblock("tile"):
+        tile = T.axis.spatial(-(-store.flat // config.tile), loop)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         acc = T.sblock_alloc_buffer((config.vectors, config.lanes), "float32", scope="global")
@@ -118,9 +152,8 @@ def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> 
             T.writes(acc[vv, vl])
             with T.init():
                 T.buffer_store(acc, _initial(shape, buffers, channel), [vv, vl])
-            source = (image * spec.ic + channel // (spec.oc // spec.ic)) * shape.source.channel
-            pixel = source + start + tap_offset(spec, shape.source, va, vb) + vv * config.lanes + vl
-            value = buffers["input"][pixel]
+            pixel = read.origin + start + tap_offset(spec, read.layout, va, vb) + vv * config.lanes + vl
+            value = read.buffer[pixel]
             if shape.combine == "weighted":
                 value = value * buffers["data"][channel * spec.taps + va * spec.kw + vb]
             T.buffer_store(acc, _combined(shape, acc[vv, vl], value), [vv, vl])

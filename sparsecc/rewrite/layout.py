@@ -4,6 +4,9 @@ Kernels that read and write *flat* runs of pixels (direct and window kernels) ne
 one pitch. Tensors linked by such kernels form a class; its pitch is the least that has room for every member's halo.
 Strided kernels read a phase layout, made by a copy. Tensors that the caller owns, and those that are reshaped, are
 contiguous; where a flat kernel meets one, a copy is planned and dropped again if the layouts turn out to be equal.
+
+Window kernels work plane by plane: what they can't read in place they copy into scratch memory, one plane at a time, so
+that the copy never leaves the cache; only their output takes part in a class.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
 from sparsecc.facts.layer import MeanLayer, PoolLayer
 from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
-from sparsecc.kernels.window import LOWEST
 from sparsecc.rewrite.unionfind import UnionFind
 
 Halo = tuple[int, int, int, int]
@@ -59,6 +61,7 @@ class _Plan:
     classes: UnionFind = field(default_factory=UnionFind)
     halos: dict[int, Halo] = field(default_factory=dict)
     splits: dict[int, ConvSpec] = field(default_factory=dict)
+    rooms: dict[int, int] = field(default_factory=dict)
     copies: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,12 +79,15 @@ class _Plan:
         if spec is None:
             self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
             return
-        source = self._source(node, spec)
+        packs = _is_window(node) and not self._reads_in_place(node, spec)
+        source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
         output = self._shadow(node.output) if node.output in self.fixed else node.output
-        for tensor in (source, *residual):
+        for tensor in residual if packs else (source, *residual):
             self.classes.union(tensor, output)
-        self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output))
+        if packs:
+            self.rooms[output] = _scratch_width(spec)
+        self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output, packs))
         if output != node.output:
             rows = self.shapes[output][2]
             self.nodes.append(PlacedNode(f"unpack_{node.key}", Repack(rows), (output,), node.output))
@@ -112,10 +118,7 @@ class _Plan:
         tensor = node.inputs[0]
         if self._reads_in_place(node, spec):
             return self._flexible(tensor)
-        is_max = isinstance(node.operator, PoolLayer) and node.operator.combine == "max"
-        fill = LOWEST if is_max else 0.0
-        window = (spec.kh, spec.kw, spec.stride, spec.padding, spec.dilation)
-        key = (tensor, window, fill)
+        key = (tensor, spec.kh, spec.kw, spec.stride, spec.padding, spec.dilation)
         if key not in self.copies:
             copy = self.copies[key] = self._new(self.shapes[tensor])
             rows = spec.ih
@@ -123,7 +126,7 @@ class _Plan:
                 self.halos[copy] = spec.padding
             else:
                 self.splits[copy], rows = spec, split_height(spec)
-            self.nodes.append(PlacedNode(f"pack_{node.key}", Repack(rows, fill), (tensor,), copy))
+            self.nodes.append(PlacedNode(f"pack_{node.key}", Repack(rows), (tensor,), copy))
         return self.copies[key]
 
     def _flexible(self, tensor: int) -> int:
@@ -147,7 +150,7 @@ class _Plan:
         if tensor in self.splits:
             return split_width(self.splits[tensor])
         _, left, _, right = self.halos.get(tensor, _NO_HALO)
-        return self.shapes[tensor][3] + max(left, right)
+        return max(self.rooms.get(tensor, 0), self.shapes[tensor][3] + max(left, right))
 
     def _layout(self, tensor: int, pitches: dict[int, int]) -> PlaneLayout | None:
         shape = self.shapes[tensor]
@@ -159,6 +162,18 @@ class _Plan:
         if tensor in self.splits:
             return split(self.splits[tensor], pitch=pitch)
         return padded(shape[2], shape[3], halo=self.halos.get(tensor, _NO_HALO), pitch=pitch)
+
+
+def _is_window(node: Node) -> bool:
+    return isinstance(node.operator, PoolLayer) or (
+        isinstance(node.operator, FusedConv) and node.operator.layer.spec.is_depthwise
+    )
+
+
+def _scratch_width(spec: ConvSpec) -> int:
+    """Least pitch of the scratch plane, which is also the output's."""
+    _, left, _, right = spec.padding
+    return spec.iw + max(left, right) if spec.stride == (1, 1) else split_width(spec)
 
 
 def _contiguous(graph: Graph) -> frozenset[int]:

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layer import PoolLayer
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.layout import PlaneLayout, padded, split, split_height
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.kernels.window import WindowConfig, WindowShape, argument_names
+from sparsecc.kernels.repack import RepackShape
+from sparsecc.kernels.window import LOWEST, WindowConfig, WindowShape, argument_names
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.window import schedule_window
@@ -27,16 +29,30 @@ def lower_depthwise(node: PlacedNode, operator: FusedConv, placed: Placed, targe
     """Lower a depthwise convolution."""
     layer = operator.layer
     store = store_shape(node, placed, operator.epilogue)
-    shape = WindowShape(layer.spec, image(placed, node.inputs[0]), store, "weighted")
+    source = image(placed, node.inputs[0])
+    scratch = _scratch(node, layer.spec, source, store.layout) if node.packs else None
+    shape = WindowShape(layer.spec, source, store, "weighted", scratch)
     return _lower(node, shape, target, {"data": layer.weight.reshape(-1), "bias": layer.bias})
 
 
 def lower_pool(node: PlacedNode, layer: PoolLayer, placed: Placed, target: Target) -> Lowered:
     """Lower a pooling."""
     store = store_shape(node, placed, Epilogue())
-    shape = WindowShape(layer.spec, image(placed, node.inputs[0]), store, layer.combine)
+    source = image(placed, node.inputs[0])
+    fill = LOWEST if layer.combine == "max" else 0.0
+    scratch = _scratch(node, layer.spec, source, store.layout, fill=fill) if node.packs else None
+    shape = WindowShape(layer.spec, source, store, layer.combine, scratch)
     scale = _scale(layer, store.layout)[: store.flat] if layer.combine == "sum" else np.zeros(0, np.float32)
     return _lower(node, shape, target, {"scale": scale})
+
+
+def _scratch(
+    node: PlacedNode, spec: ConvSpec, source: PlaneLayout, output: PlaneLayout, *, fill: float = 0.0
+) -> RepackShape:
+    """Scratch memory for one plane, with the pitch of the output."""
+    if spec.stride == (1, 1):
+        return RepackShape(1, source, padded(spec.ih, spec.iw, halo=spec.padding, pitch=output.pitch), spec.ih, fill)
+    return RepackShape(1, source, split(spec, pitch=output.pitch), split_height(spec), fill)
 
 
 def _lower(node: PlacedNode, shape: WindowShape, target: Target, constants: dict[str, NDArray[Any]]) -> Lowered:

@@ -11,29 +11,33 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Before::
 
-        for image, channel, tile:
-            for a, b, v, lane: acc = combine(acc, input)
-            for v, lane: output = epilogue(acc)
+        for image, channel:
+            scratch = plane
+            for tile:
+                for a, b, v, lane: acc = combine(acc, scratch)
+                for v, lane: output = epilogue(acc)
 
     After::
 
         parallel image * channel:
+            scratch = plane
             for tile:
                 unrolled v: vector lane: acc = start
-                for a: unrolled b, v: vector lane: acc = combine(acc, input)
+                for a: unrolled b, v: vector lane: acc = combine(acc, scratch)
                 unrolled v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(window(shape, config))
-    image, channel, _tile = schedule.get_loops(schedule.get_sblock("tile"))
+    image, channel = schedule.get_loops(schedule.get_sblock("plane"))
     schedule.parallel(schedule.fuse(image, channel))
     update, store = schedule.get_sblock("update"), schedule.get_sblock("store")
     for block in (update, store):
         v, lane = schedule.get_loops(block)[-2:]
         schedule.vectorize(lane)
         schedule.unroll(v)
+    is_split = (shape.scratch.target if shape.scratch else shape.source).is_split
     a, b = schedule.get_loops(update)[-4:-2]
     schedule.unroll(b)
-    if shape.spec.taps <= _UNROLLED_TAPS or shape.source.is_split:
+    if shape.spec.taps <= _UNROLLED_TAPS or is_split:
         schedule.unroll(a)
     schedule.decompose_reduction(update, a)
     return schedule.mod["main"]
