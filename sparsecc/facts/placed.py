@@ -10,18 +10,15 @@ from sparsecc.facts.layout import PlaneLayout
 
 @dataclass(frozen=True)
 class Repack:
-    """A copy to another layout.
+    """A copy to another layout, with a halo of zeros.
 
     Attributes
     ----------
     rows : int
         Rows of a target plane that hold pixels or halo.
-    fill : float
-        Value of the halo.
     """
 
     rows: int
-    fill: float = 0.0
 
 
 @dataclass(frozen=True)

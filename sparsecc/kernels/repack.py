@@ -23,6 +23,8 @@ class RepackShape:
         Rows of a target plane that hold pixels or halo.
     fill : float
         Value of the halo: 0 for sums, the lowest float32 for maxima.
+    lanes : int
+        Floats in a vector.
     """
 
     planes: int
@@ -30,12 +32,17 @@ class RepackShape:
     target: PlaneLayout
     rows: int
     fill: float = 0.0
+    lanes: int = 8
+
+
+#: rows shorter than this are copied float by float
+_LEAST_LANES = 4
 
 
 def repack(shape: RepackShape) -> PrimFunc:
     """Build the kernel.
 
-    Innermost loops have unit or phase stride and no conditions: LLVM makes them vector copies and fills.
+    Rows are copied as vectors; the loops that fill have no conditions, and LLVM makes them vectors too.
 
     Loops::
 
@@ -80,10 +87,36 @@ def _phase_plane(shape: RepackShape, x: Any, y: Any, phase: tuple[int, int], ori
         row = base + (first_row + r) * target.pitch
         pixel = origin + ((first_row + r) * sh + a - top) * source.pitch + (b - left)
         _fill(y, row, first_col, shape.fill)
-        with T.serial(0, end_col - first_col) as c:
-            T.buffer_store(y, x[pixel + (first_col + c) * sw], [row + first_col + c])
+        _copy_row(x, y, pixel + first_col * sw, row + first_col, count=end_col - first_col, step=sw, lanes=shape.lanes)
         _fill(y, row + end_col, target.pitch - end_col, shape.fill)
     _fill(y, base + end_row * target.pitch, target.plane - end_row * target.pitch, shape.fill)
+
+
+def _copy_row(x: Any, y: Any, source: Any, target: Any, *, count: int, step: int, lanes: int) -> None:
+    """Copy every ``step``-th of the floats from ``source`` on: whole vectors are loaded and picked apart.
+
+    No vector reaches beyond the floats that are asked for: the last one ends with the last of them, and overlaps the
+    vector before it.
+    """
+    lanes = next((width for width in (lanes, lanes // 2, 4) if width < count), 0)
+    if lanes < _LEAST_LANES:
+        with T.serial(0, count) as c:
+            T.buffer_store(y, x[source + c * step], [target + c])
+        return
+    with T.serial(0, (count - 1) // lanes) as chunk:
+        picked = _every(x, source + chunk * (lanes * step), step=step, first=0, lanes=lanes)
+        T.buffer_store(y, picked, [tirx.Ramp(target + chunk * lanes, 1, lanes)])
+    start = count - lanes
+    picked = _every(x, source + start * step - (step - 1), step=step, first=step - 1, lanes=lanes)
+    T.buffer_store(y, picked, [tirx.Ramp(target + start, 1, lanes)])
+
+
+def _every(x: Any, start: Any, *, step: int, first: int, lanes: int) -> Any:
+    """Elements ``first``, ``first + step``, ... of the ``lanes * step`` floats from ``start`` on."""
+    loaded = x[tirx.Ramp(start, 1, lanes * step)]
+    if step == 1:
+        return loaded
+    return tirx.Shuffle([loaded], [tirx.const(first + i * step, "int32") for i in range(lanes)])
 
 
 def _fill(y: Any, start: Any, count: int, value: float) -> None:

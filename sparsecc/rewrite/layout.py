@@ -195,8 +195,8 @@ def _without_idle_copies(
     same: dict[int, int] = {}
     for original in nodes:
         node = replace(original, inputs=tuple(same.get(t, t) for t in original.inputs))
-        source = node.inputs[0]
-        if not isinstance(node.operator, Repack) or not _is_idle(node.operator, layouts[source], layouts[node.output]):
+        source = node.inputs[0] if isinstance(node.operator, Repack) else None
+        if source is None or layouts[source] != layouts[node.output]:
             kept.append(node)
         elif node.output in outputs:
             kept = [_redirect(n, source, node.output) for n in kept]
@@ -204,11 +204,6 @@ def _without_idle_copies(
         else:
             same[node.output] = source
     return tuple(kept)
-
-
-def _is_idle(copy: Repack, source: PlaneLayout | None, target: PlaneLayout | None) -> bool:
-    """True when a copy changes nothing: equal layouts, with a halo of zeros or none."""
-    return source == target and (copy.fill == 0.0 or source is None or source.halo == _NO_HALO)
 
 
 def _join(a: Halo, b: Halo) -> Halo:

@@ -51,7 +51,7 @@ def lower(
     if isinstance(operator, MeanLayer):
         return _lower_mean(node, operator, placed, target)
     if isinstance(operator, Repack):
-        return _lower_repack(node, operator, placed)
+        return _lower_repack(node, operator, placed, target)
     if isinstance(operator, TirOp):
         return _lower_generic(node, operator, placed, module, target)
     raise InternalError(f"lower: no kernel for {type(operator).__name__} {node.key}; please report it with the model")
@@ -63,10 +63,10 @@ def _lower_mean(node: PlacedNode, layer: MeanLayer, placed: Placed, target: Targ
     return Lowered("mean", ("mean", shape), function, (node.inputs[0], node.output), {})
 
 
-def _lower_repack(node: PlacedNode, operator: Repack, placed: Placed) -> Lowered:
+def _lower_repack(node: PlacedNode, operator: Repack, placed: Placed, target: Target) -> Lowered:
     n, c = placed.shapes[node.output][:2]
-    source, target = image(placed, node.inputs[0]), image(placed, node.output)
-    shape = RepackShape(n * c, source, target, operator.rows, operator.fill)
+    source, layout = image(placed, node.inputs[0]), image(placed, node.output)
+    shape = RepackShape(n * c, source, layout, operator.rows, lanes=target.lanes)
     return Lowered("repack", ("repack", shape), repack(shape), (node.inputs[0], node.output), {})
 
 

@@ -30,7 +30,7 @@ def lower_depthwise(node: PlacedNode, operator: FusedConv, placed: Placed, targe
     layer = operator.layer
     store = store_shape(node, placed, operator.epilogue)
     source = image(placed, node.inputs[0])
-    scratch = _scratch(node, layer.spec, source, store.layout) if node.packs else None
+    scratch = _scratch(layer.spec, source, store.layout, target) if node.packs else None
     shape = WindowShape(layer.spec, source, store, "weighted", scratch)
     return _lower(node, shape, target, {"data": layer.weight.reshape(-1), "bias": layer.bias})
 
@@ -40,19 +40,21 @@ def lower_pool(node: PlacedNode, layer: PoolLayer, placed: Placed, target: Targe
     store = store_shape(node, placed, Epilogue())
     source = image(placed, node.inputs[0])
     fill = LOWEST if layer.combine == "max" else 0.0
-    scratch = _scratch(node, layer.spec, source, store.layout, fill=fill) if node.packs else None
+    scratch = _scratch(layer.spec, source, store.layout, target, fill=fill) if node.packs else None
     shape = WindowShape(layer.spec, source, store, layer.combine, scratch)
     scale = _scale(layer, store.layout)[: store.flat] if layer.combine == "sum" else np.zeros(0, np.float32)
     return _lower(node, shape, target, {"scale": scale})
 
 
 def _scratch(
-    node: PlacedNode, spec: ConvSpec, source: PlaneLayout, output: PlaneLayout, *, fill: float = 0.0
+    spec: ConvSpec, source: PlaneLayout, output: PlaneLayout, target: Target, *, fill: float = 0.0
 ) -> RepackShape:
     """Scratch memory for one plane, with the pitch of the output."""
     if spec.stride == (1, 1):
-        return RepackShape(1, source, padded(spec.ih, spec.iw, halo=spec.padding, pitch=output.pitch), spec.ih, fill)
-    return RepackShape(1, source, split(spec, pitch=output.pitch), split_height(spec), fill)
+        return RepackShape(
+            1, source, padded(spec.ih, spec.iw, halo=spec.padding, pitch=output.pitch), spec.ih, fill, target.lanes
+        )
+    return RepackShape(1, source, split(spec, pitch=output.pitch), split_height(spec), fill, target.lanes)
 
 
 def _lower(node: PlacedNode, shape: WindowShape, target: Target, constants: dict[str, NDArray[Any]]) -> Lowered:
