@@ -1,0 +1,72 @@
+# Everything that is done often; `make` alone lists it. Set-up happens by itself and lives in .venv.
+#
+#   PYTHON=python3.12 make setup    another Python (3.10 to 3.13)
+#   JOBS=1 make test                tests one after another
+#   ARGS="-k layout" make test      more options for what a target runs
+
+PYTHON ?= python3
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 1); [ "$$n" -le 4 ] && echo "$$n" || echo 4)
+ARGS ?=
+
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup setup-bench demo test test-slow lint docs bench clean
+
+# what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
+define CHECK_PYTHON
+import sys
+version = "%d.%d" % sys.version_info[:2]
+if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    sys.exit("found Python " + version + ", expected 3.10 to 3.13; name another one: make setup PYTHON=python3.12")
+try:
+    import ensurepip, venv
+except ImportError:
+    sys.exit("Python " + version + " can't make a venv; on Debian or Ubuntu: sudo apt install python" + version + "-venv")
+endef
+export CHECK_PYTHON
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: .venv/installed  ## make .venv with the compiler and the tools (once, and again when their versions change)
+
+setup-bench: .venv/installed-bench  ## the same with the engines that we compare with
+
+demo: setup  ## compile a pruned network, check it, print its report and its speed next to PyTorch's
+	$(BIN)/python examples/demo.py $(ARGS)
+
+test: setup  ## run the tests, except the slow ones
+	$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+test-slow: setup  ## run the slow tests: whole networks in all sizes and patterns
+	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+lint: setup  ## check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: setup  ## write the generated part of the documentation anew
+	$(BIN)/python docs/make_operators.py
+
+bench: setup-bench  ## measure against ONNX Runtime; takes a quiet machine and some minutes
+	$(BIN)/python -m bench.against_onnxruntime $(ARGS)
+
+clean:  ## remove caches and outputs; .venv stays, remove it by hand
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+.venv/installed: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; on Debian or Ubuntu: sudo apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c "$$CHECK_PYTHON"
+	$(PYTHON) -m venv .venv
+	@echo "installing PyTorch, TVM and the tools into .venv (a few minutes, some GB of disk)"
+	$(INSTALL) -e '.[compiler,dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	$(INSTALL) -e '.[compiler,dev,bench]'
+	@touch $@

@@ -1,0 +1,109 @@
+"""Writes ``docs/operators.md`` from the importer's table of operators: ``make docs``."""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sparsecc.importer import operators
+from sparsecc.importer.batchnorm import BATCH_NORMS
+
+PAGE = Path(__file__).with_name("operators.md")
+
+_HEAD = """\
+# Operators
+
+Generated from `sparsecc/importer/operators.py` by `make docs`; do not edit.
+
+A model is exported by `torch.export` before it is translated; names are those of the exported program, as error
+messages show them. An operator that is not listed is replaced by simpler ones where PyTorch knows how
+(`nn.SELU`, `nn.GLU`, `nn.ChannelShuffle`); if those are not listed either, `compile` raises `NotSupportedError` with
+the names of operator and layer. Whatever depends on weights alone is computed at compile time, with any operator:
+masks of every form end as plain zeros.
+
+Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings are two-dimensional.
+"""
+
+_LAYERS = """\
+## Layers with kernels of their own
+
+Convolutions and linear layers take the batch norm that follows them; all but transposed convolutions also take residual
+add and activation. They run sparse where the cost model says that it pays; depthwise convolutions stay dense.
+"""
+
+_ACTIVATIONS = """\
+## Activations
+
+They join the convolution or linear layer before them, else their neighbours in one kernel. Exponentials are our own, as
+polynomials that vectorize.
+"""
+
+_OTHERS = """\
+## Arithmetic, shapes and pixels
+
+Neighbours among these are fused into one kernel by Relax. Changes of shape alone cost nothing.
+"""
+
+_RELAX = """\
+Translated by Relax' own importer:
+"""
+
+_REFUSED = """\
+## Refused
+
+Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
+
+* dynamic shapes; inputs or weights that are not float32; quantized layers; weights on another device than the CPU;
+* a convolution or linear layer whose weight depends on the input;
+* `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
+* `pad` in other modes than `constant`; batch norm without running statistics, such as `nn.InstanceNorm2d`;
+* a model that changes its own state while it runs.
+"""
+
+
+def text() -> str:
+    """The whole page."""
+    norms = dict.fromkeys(BATCH_NORMS, "a batch norm: folded into the layer before it, else scale and shift")
+    others = [table for table in operators.TABLES if table is not operators.ACTIVATIONS]
+    parts = [
+        _HEAD,
+        _LAYERS,
+        _table({**_described(operators.FOLDING), **_described(operators.LAYERS), **norms}),
+        _ACTIVATIONS,
+        _names(operators.ACTIVATIONS),
+        _OTHERS,
+        _table({name: meaning for table in others for name, meaning in _described(table).items()}),
+        _RELAX,
+        _names(sorted(operators.FROM_RELAX)),
+        _REFUSED,
+    ]
+    return "\n".join(parts)
+
+
+def _described(table: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
+    """Operator -> first line of what its translation says about itself."""
+    return {name: (inspect.getdoc(function) or "").partition("\n")[0] for name, function in table.items()}
+
+
+def _table(rows: Mapping[str, str]) -> str:
+    """A Markdown table; operators that are translated alike share a row."""
+    shared: dict[str, list[str]] = {}
+    for name, meaning in rows.items():
+        shared.setdefault(meaning, []).append(f"`{name}`")
+    lines = [f"| {', '.join(names)} | {_markdown(meaning)} |" for meaning, names in shared.items()]
+    return "\n".join(["| operator | translation |", "|---|---|", *lines, ""])
+
+
+def _names(names: Mapping[str, Any] | list[str]) -> str:
+    return textwrap.fill(", ".join(f"`{name}`" for name in names) + ".", 120, break_on_hyphens=False) + "\n"
+
+
+def _markdown(meaning: str) -> str:
+    return meaning.replace("``", "`").removesuffix(".")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(text())
