@@ -1,0 +1,53 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+
+
+def add_target(parser: ArgumentParser, *, default: str | None = "native") -> None:
+    """``--target``."""
+    parser.add_argument(
+        "--target",
+        default=default,
+        metavar="NAME",
+        help="processor to compile for; 'sparsecc targets' lists them (default: native, this machine's best)",
+    )
+
+
+def add_choices(parser: ArgumentParser) -> None:
+    """Options that decide between sparse and dense."""
+    parser.add_argument(
+        "--keep-dense",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="layers to leave dense: names, or quoted shell patterns such as 'head.*'",
+    )
+    parser.add_argument(
+        "--min-speedup",
+        type=float,
+        default=1.05,
+        metavar="X",
+        help="make a layer sparse when that speed-up over dense is predicted (default: %(default)s)",
+    )
+
+
+def add_threads(parser: ArgumentParser, *, use: str) -> None:
+    """``--threads``; ``use`` says of what."""
+    parser.add_argument("--threads", type=int, metavar="N", help=f"threads of {use} (default: all cores)")
+
+
+def add_json(parser: ArgumentParser) -> None:
+    """``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document and nothing else")
+
+
+def add_traceback(parser: ArgumentParser) -> None:
+    """``--traceback``."""
+    parser.add_argument(
+        "--traceback",
+        action="store_true",
+        help="show where in the code an error came from; so does SPARSECC_TRACEBACK=1",
+    )

@@ -1,0 +1,137 @@
+"""``sparsecc compile``: a model file becomes a library."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from sparsecc.cli import arguments
+from sparsecc.cli.compiler import load_compiler
+from sparsecc.cli.console import print_json, stderr, stdout
+from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.progress import Stages
+from sparsecc.cli.units import in_bytes
+from sparsecc.errors import UserError
+from sparsecc.runtime.files import check_writable
+
+if TYPE_CHECKING:
+    from sparsecc.compiled import Compiled
+    from sparsecc.report import Report
+
+SUMMARY = "compile a model to a standalone library"
+DESCRIPTION = """\
+Compile a model to a standalone library, compare it with PyTorch, and say what was decided for every layer.
+Writes the library and, beside it, its C header. MODEL.pt2 comes from
+torch.export.save(torch.export.export(model, (x,)), "model.pt2").
+"""
+EPILOG = """\
+examples:
+  sparsecc compile model.pt2 -o model.so
+  sparsecc compile model.pt2 -o model.a --target x86-64-v3 --name resnet
+  sparsecc compile model.pt2 -o model.so --keep-dense 'head.*' stem.conv --dump stages/
+"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="model.so (shared) or model.a (static)"
+    )
+    arguments.add_target(parser)
+    arguments.add_choices(parser)
+    check = parser.add_mutually_exclusive_group()
+    check.add_argument("--no-verify", action="store_true", help="do not compare the result with PyTorch")
+    check.add_argument(
+        "--tolerance",
+        type=float,
+        metavar="X",
+        help="largest error that passes, relative to the largest output (default: 1e-4)",
+    )
+    parser.add_argument(
+        "--name", default="model", metavar="ID", help="prefix of the C functions (default: %(default)s)"
+    )
+    parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, to look at")
+    parser.add_argument("--cc", help="C compiler to link with (default: $SPARSECC_CC, else ziglang)")
+    arguments.add_threads(parser, use="the comparison; the library chooses anew where it runs")
+    arguments.add_json(parser)
+
+
+def execute(options: Namespace) -> int:
+    """Compile, save, report."""
+    header = _check_output(options.output)
+    with Stages(stderr(), quiet=options.json) as stages:
+        stages("start")
+        compiler = load_compiler()
+        compiled: Compiled = compiler.compile(
+            options.model,
+            options.target,
+            threads=options.threads,
+            verify=_verify(options),
+            keep_dense=options.keep_dense,
+            min_speedup=options.min_speedup,
+            name=options.name,
+            dump=options.dump,
+            cc=options.cc,
+            progress=stages,
+        )
+        stages("save")
+        compiled.save(options.output)
+    if options.json:
+        print_json(_document(compiled, options, stages, header=header))
+    else:
+        _print(stdout(), compiled, options, stages, header=header)
+    return 0
+
+
+def _check_output(path: Path) -> Path:
+    """Find out now what would make the last stage fail; gives the header's path."""
+    if path.suffix not in (".so", ".a"):
+        raise UserError(f"--output: found suffix {path.suffix!r} in {path}, expected .so or .a")
+    header = path.with_suffix(".h")
+    for file in (path, header):
+        check_writable(file)
+    return header
+
+
+def _verify(options: Namespace) -> bool | float:
+    if options.no_verify:
+        return False
+    return True if options.tolerance is None else float(options.tolerance)
+
+
+def _document(compiled: Compiled, options: Namespace, stages: Stages, *, header: Path) -> dict[str, Any]:
+    return {
+        "library": str(options.output),
+        "header": str(header),
+        "name": options.name,
+        "file_bytes": options.output.stat().st_size,
+        "seconds": stages.seconds,
+        "report": compiled.report.to_json(),
+    }
+
+
+def _print(console: Console, compiled: Compiled, options: Namespace, stages: Stages, *, header: Path) -> None:
+    report = compiled.report
+    print_plan(console, report.plan)
+    console.print(_accuracy(report, skipped=options.no_verify), soft_wrap=True)
+    for note in report.notes:
+        console.print(f"note: {note}", soft_wrap=True)
+    size, seconds = in_bytes(options.output.stat().st_size), sum(stages.seconds.values())
+    console.print()
+    console.print(
+        f"wrote {options.output} ({size}) and {header} for {report.target} in {seconds:.1f} s",
+        style="bold",
+        soft_wrap=True,
+    )
+
+
+def _accuracy(report: Report, *, skipped: bool) -> str:
+    if report.error is not None:
+        return f"largest difference from PyTorch: {report.error:.1e} of the largest output"
+    if skipped:
+        return "not compared with PyTorch: --no-verify"
+    return f"not compared with PyTorch: this machine can't run code for {report.target}"

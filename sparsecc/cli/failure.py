@@ -1,0 +1,61 @@
+"""What happens when a command fails: one line on stderr, and an exit code that tells whose turn it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from rich.text import Text
+
+from sparsecc.cli.console import stderr
+from sparsecc.errors import InternalError, SparseccError
+
+UNEXPECTED, INTERRUPTED = 1, 130
+_BROKEN_PIPE = 141  # what a shell reports for a program that the closed pipe ended
+
+
+def guard(command: Callable[[Any], int], options: Any, *, traceback: bool = False) -> int:
+    """Run ``command(options)`` and give its exit code; an exception becomes a message and a code."""
+    try:
+        code = command(options)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        stderr().print("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader, such as head, has seen enough
+        _forget_stdout()
+        return _BROKEN_PIPE
+    except Exception as error:
+        return _report(error, traceback=traceback or _wanted(os.environ.get("SPARSECC_TRACEBACK", "")))
+
+
+def _wanted(value: str) -> bool:
+    return value not in ("", "0")
+
+
+def _report(error: Exception, *, traceback: bool) -> int:
+    if traceback:
+        import traceback as tracebacks
+
+        tracebacks.print_exception(error)
+    stderr().print(Text.assemble(("error: ", "bold red"), _message(error)), soft_wrap=True)
+    return error.exit_code if isinstance(error, SparseccError) else UNEXPECTED
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, InternalError) or not isinstance(error, SparseccError):
+        hint = "--traceback shows where it happened"
+        text = str(error) if isinstance(error, SparseccError) else f"unexpected {type(error).__name__}: {error}"
+        return f"{text}\n{hint}"
+    return str(error)
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's last flush go nowhere; it would fail again."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        return

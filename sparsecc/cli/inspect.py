@@ -1,0 +1,81 @@
+"""``sparsecc inspect``: what would be done with a model, or what a library carries."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from sparsecc.analyse.plan import Plan
+from sparsecc.cli import arguments
+from sparsecc.cli.compiler import load_compiler
+from sparsecc.cli.console import print_json, stderr, stdout
+from sparsecc.cli.library_view import library_document, print_library
+from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.progress import Stages
+from sparsecc.errors import UserError
+from sparsecc.runtime import read_description
+
+SUMMARY = "show the plan of a model, or what a library carries"
+DESCRIPTION = """\
+Of a model, show the block structure of every layer and what compile would do with it. Of a library, show its inputs
+and outputs, its size, what it needs to run, and the report of its compilation; the library may be for another machine.
+"""
+EPILOG = """\
+examples:
+  sparsecc inspect model.pt2
+  sparsecc inspect model.pt2 --target x86-64-v3 --keep-dense 'head.*'
+  sparsecc inspect model.so --json
+"""
+_ELF, _ARCHIVE = b"\x7fELF", b"!<arch>"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("file", type=Path, metavar="MODEL.pt2|MODEL.so", help="exported model, or compiled library")
+    arguments.add_target(parser, default=None)
+    arguments.add_choices(parser)
+    arguments.add_json(parser)
+
+
+def execute(options: Namespace) -> int:
+    """Print the plan or the library's description."""
+    return _library(options) if _is_library(options.file) else _model(options)
+
+
+def _is_library(path: Path) -> bool:
+    """By its first bytes; a file that can't be read, by its suffix: the error of its kind comes later."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError:
+        start = b""
+    if start.startswith(_ARCHIVE):
+        raise UserError(f"{path}: a static library carries no description that can be read; inspect a .so")
+    return start.startswith(_ELF) or path.suffix == ".so"
+
+
+def _library(options: Namespace) -> int:
+    if options.target or options.keep_dense:
+        raise UserError(f"{options.file}: --target and --keep-dense are for models; a library is compiled already")
+    description = read_description(options.file)
+    if options.json:
+        print_json(library_document(options.file, description))
+    else:
+        print_library(stdout(), options.file, description)
+    return 0
+
+
+def _model(options: Namespace) -> int:
+    target = options.target or "native"
+    with Stages(stderr(), quiet=options.json) as stages:
+        stages("start")
+        compiler = load_compiler()
+        stages("analyse")
+        plan: Plan = compiler.inspect(
+            options.file, target, keep_dense=options.keep_dense, min_speedup=options.min_speedup
+        )
+    if options.json:
+        print_json({"kind": "model", "path": str(options.file), "target": target, "plan": plan.to_json()})
+    else:
+        print_plan(stdout(), plan)
+    return 0

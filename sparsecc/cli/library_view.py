@@ -1,0 +1,49 @@
+"""What a library says about itself, for people and as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.units import in_bytes, shape_text
+from sparsecc.report import Report
+
+JSON = dict[str, Any]
+
+
+def library_document(path: Path, description: JSON) -> JSON:
+    """The description with the file it came from."""
+    return {"kind": "library", "path": str(path), "file_bytes": path.stat().st_size, **description}
+
+
+def print_library(console: Console, path: Path, description: JSON) -> None:
+    """Print interface, sizes, needs, and the report if there is one."""
+    if description.get("report"):
+        report = Report.from_json(description["report"])
+        print_plan(console, report.plan)
+        for note in report.notes:
+            console.print(f"note: {note}", soft_wrap=True)
+        console.print()
+    for line in _facts(path, description):
+        console.print(line, soft_wrap=True)
+
+
+def _facts(path: Path, description: JSON) -> list[str]:
+    size, weights, arena = path.stat().st_size, description["weight_bytes"], description["arena_bytes"]
+    needs = [description["triple"], *description["cpu_features"]]
+    return [
+        f"library  {path}, {in_bytes(size)}, {in_bytes(weights)} of them weights",
+        *(_port("input ", port) for port in description["inputs"]),
+        *(_port("output", port) for port in description["outputs"]),
+        f"target   {description['target']}; needs {' '.join(needs)}",
+        f"memory   {in_bytes(arena)} for each instance",
+        f"made by  sparsecc {description['version']}; {len(description['steps'])} kernel calls, "
+        f"C functions {description['name']}_...",
+    ]
+
+
+def _port(kind: str, port: JSON) -> str:
+    return f"{kind}   {port['name']}, {port['dtype']} {shape_text(port['shape'])}"

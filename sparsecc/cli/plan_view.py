@@ -1,0 +1,82 @@
+"""A plan or report for people: a line a layer, reasons as numbered notes, totals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
+from sparsecc.cli.table import Cell, Column, print_table
+from sparsecc.cli.units import in_bytes, shape_text, short
+
+_COLUMNS = (
+    Column("layer", left=True),
+    Column("kind", left=True, drop=3),
+    Column("weight"),
+    Column("output", drop=2),
+    Column("N"),
+    Column("kept"),
+    Column("per row", drop=4),
+    Column("MACs", drop=1),
+    Column("speed-up"),
+    Column("decision", left=True),
+)
+_LEGEND = (
+    "N: output channels of a block; r: rows rearranged; u: equal counts in each row. kept: share of blocks.",
+    "per row: fewest/median/most kept blocks. MACs: multiply-adds when dense. speed-up: predicted, over dense.",
+)
+
+
+def print_plan(console: Console, plan: Plan) -> None:
+    """Print the table of layers, what its columns mean, why layers are dense, and totals."""
+    dense = Counter(layer.reason for layer in plan.layers if layer.decision == "dense")
+    reasons = list(dense)
+    print_table(console, _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers])
+    console.print()
+    for line in _LEGEND:
+        console.print(line, style="dim", soft_wrap=True)
+    console.print()
+    for number, reason in enumerate(reasons, start=1):
+        console.print(f"[{number}] {reason} ({_layers(dense[reason])})", soft_wrap=True)
+    _print_totals(console, plan)
+
+
+def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[Cell, ...]:
+    spec, found = layer.spec, layer.structure
+    block_n = kept = per_row = "-"
+    if found is not None and found.has_zero_blocks:
+        low, median, high = found.counts
+        block_n = f"{found.block_n}{'' if found.aligned else 'r'}{'u' if found.uniform else ''}"
+        kept, per_row = f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+    sparse = layer.decision == "sparse"
+    decision = "sparse" if sparse else f"dense [{reasons.index(layer.reason) + 1}]"
+    return (
+        layer.name,
+        layer.kind,
+        shape_text(spec.weight_shape),
+        f"{spec.oh}x{spec.ow}",
+        block_n,
+        kept,
+        per_row,
+        short(spec.macs),
+        "-" if layer.predicted is None else f"{layer.predicted:.2f}x",
+        Text(decision, style="green" if sparse else "dim"),
+    )
+
+
+def _print_totals(console: Console, plan: Plan) -> None:
+    totals = plan.totals
+    sparse = sum(layer.decision == "sparse" for layer in plan.layers)
+    share = totals.kept_macs / totals.dense_macs if totals.dense_macs else 1.0
+    console.print()
+    console.print(f"{_layers(len(plan.layers))}: {sparse} sparse, {len(plan.layers) - sparse} dense", style="bold")
+    console.print(f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
+    console.print(f"weights: {in_bytes(totals.dense_bytes)} dense, {in_bytes(totals.kept_bytes)} kept, with indices")
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'' if count == 1 else 's'}"

@@ -1,0 +1,108 @@
+"""``sparsecc run``: a library on arrays in files."""
+
+from __future__ import annotations
+
+import os
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.cli import arguments
+from sparsecc.cli.console import print_json, stdout
+from sparsecc.cli.units import shape_text
+from sparsecc.errors import InputError, OutputError, UserError
+from sparsecc.runtime import Library, load
+from sparsecc.runtime.files import check_writable, new_file
+
+Array = NDArray[Any]
+
+SUMMARY = "run a library on .npy files"
+DESCRIPTION = "Run a library: inputs and outputs are .npy files, in the order in which 'sparsecc inspect' lists them."
+EPILOG = """\
+examples:
+  sparsecc run model.so --input x.npy --output y.npy
+  sparsecc run model.so --input left.npy --input right.npy --output boxes.npy --output scores.npy
+  sparsecc run model.so --input x.npy --output y.npy --threads 1
+"""
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("library", type=Path, metavar="MODEL.so", help="compiled library")
+    for option, what in (("--input", "array to read"), ("--output", "file to write")):
+        parser.add_argument(
+            option,
+            type=Path,
+            action="append",
+            required=True,
+            metavar="FILE.npy",
+            help=f"{what}; again for each further one",
+        )
+    arguments.add_threads(parser, use="the run")
+    arguments.add_json(parser)
+
+
+def execute(options: Namespace) -> int:
+    """Read, run, write."""
+    _check_outputs(options.output)
+    inputs = [_read(path) for path in options.input]
+    with load(options.library, threads=options.threads) as library:
+        if len(options.output) != len(library.outputs):
+            raise UserError(_wrong_count(library, len(options.output)))
+        results = library(*inputs)
+        results = results if isinstance(results, tuple) else (results,)
+        _write(options.output, results)
+        rows = [
+            {"path": str(path), "name": port.name, "shape": list(port.shape), "dtype": port.dtype}
+            for path, port in zip(options.output, library.outputs, strict=True)
+        ]
+    _print(rows, as_json=options.json)
+    return 0
+
+
+def _check_outputs(paths: Sequence[Path]) -> None:
+    """Find out before the run what would make writing fail."""
+    for i, path in enumerate(paths):
+        if path.exists() and not path.is_file():
+            # a finished file takes the place of what is there: that must not be a device or a pipe
+            raise OutputError(f"can't write {path}: it is not an ordinary file; choose another name")
+        if any(os.path.abspath(path) == os.path.abspath(other) for other in paths[:i]):
+            raise UserError(f"--output: {path} is given twice; each output needs a file of its own")
+        check_writable(path)
+
+
+def _read(path: Path) -> Array:
+    try:
+        array = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise InputError(f"{path}: can't be read: {error.strerror or error}; expected a .npy file") from error
+    except (ValueError, EOFError) as error:
+        raise InputError(f"{path}: not a .npy file of numbers; write it with numpy.save") from error
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{path}: an archive of several arrays; give each as a .npy file of its own")
+    return array
+
+
+def _wrong_count(library: Library, found: int) -> str:
+    names = ", ".join(port.name for port in library.outputs)
+    return f"--output: found {found} file(s), expected {len(library.outputs)} ({names})"
+
+
+def _write(paths: Sequence[Path], arrays: Sequence[Array]) -> None:
+    """All of them or, when one can't be written, none."""
+    with ExitStack() as stack:
+        for path, array in zip(paths, arrays, strict=True):
+            np.lib.format.write_array(stack.enter_context(new_file(path)), array, allow_pickle=False)
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json({"outputs": rows})
+        return
+    for row in rows:
+        stdout().print(f"wrote {row['path']}: {row['name']}, {row['dtype']} {shape_text(row['shape'])}", soft_wrap=True)
