@@ -8,6 +8,8 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+from sparsecc.importer.arguments import operator_name
+
 
 def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
     """Evaluate the part of the graph that depends on weights alone.
@@ -32,8 +34,12 @@ def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
 
 
 def _is_constant(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
-    is_random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    is_random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and not _is_idle_dropout(node)
     return not is_random and all(source in known for source in node.all_input_nodes)
+
+
+def _is_idle_dropout(node: fx.Node) -> bool:
+    return operator_name(node) == "dropout" and not node.args[2]
 
 
 def _lifted(program: ExportedProgram) -> dict[fx.Node, Any]:

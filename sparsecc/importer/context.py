@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import fx
 
-from sparsecc._tvm import relax, te
+from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.epilogue import Activation
 from sparsecc.facts.layer import Layer
@@ -78,6 +78,14 @@ class Context:
 
         mark = json.dumps({"kind": act.kind, "params": list(act.params)})
         return self.compute(node, elementwise, x, attrs={ACTIVATION: mark})
+
+    def copy(self, node: fx.Node) -> Any:
+        """Emit a kernel that copies a value; as bits, so that Relax does not take it for a reshape."""
+
+        def bits(x: Any) -> Any:
+            return tirx.reinterpret("float32", tirx.reinterpret("int32", x))
+
+        return self.compute(node, lambda x: te.compute(x.shape, lambda *i: bits(x(*i)), name="copy"), self.value(node))
 
     @staticmethod
     def _constant(value: Any) -> Any:

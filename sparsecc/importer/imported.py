@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import fx
 from torch.export import ExportedProgram, default_decompositions
+from torch.export.graph_signature import OutputKind
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, relax
 from sparsecc.errors import NotSupportedError
@@ -22,6 +23,8 @@ from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, to_exported, user_inputs
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.shapes import affine
+
+_USER_OUTPUT = OutputKind.USER_OUTPUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +91,7 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
         outputs=_ports(results),
         example=example,
         program=program,
-        notes=tuple(notes),
+        notes=(*notes, *_mutation_notes(program)),
         origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
     )
 
@@ -99,6 +102,11 @@ def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
         Port(name, tuple(int(extent) for extent in result.ty.shape))
         for name, result in zip(names, results, strict=True)
     )
+
+
+def _mutation_notes(program: ExportedProgram) -> list[str]:
+    names = sorted(program.graph_signature.user_inputs_to_mutate.values())
+    return [f"the model changes its input {name} in place: the compiled network leaves it as it is" for name in names]
 
 
 def _known(name: str) -> bool:
@@ -142,7 +150,15 @@ def _results(ctx: Context, program: ExportedProgram, node: fx.Node) -> list[Any]
     mutated = set(program.graph_signature.buffers_to_mutate)
     if mutated:
         raise NotSupportedError(f"model: it changes its own state while running ({', '.join(sorted(mutated))})")
-    return [ctx.value(value) for value in node.args[0]]
+    specs = program.graph_signature.output_specs
+    return [_result(ctx, value) for value, spec in zip(node.args[0], specs, strict=True) if spec.kind is _USER_OUTPUT]
+
+
+def _result(ctx: Context, value: Any) -> Any:
+    """A result as a variable; one that depends on no input is copied."""
+    if not isinstance(value, fx.Node):
+        raise NotSupportedError(f"model: one of its outputs is {value!r}, expected tensors only")
+    return ctx.copy(value) if ctx.is_constant(value) else ctx.value(value)
 
 
 def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Node], relax_importer: Any) -> Any:

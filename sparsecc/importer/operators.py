@@ -41,6 +41,11 @@ def _gelu(ctx: Context, node: fx.Node) -> Any:
     return ctx.activation(node, Activation(kind), ctx.value(node.args[0]))
 
 
+def _celu(ctx: Context, node: fx.Node) -> Any:
+    alpha = float(arguments(node, 2, [None, 1.0])[1])
+    return ctx.activation(node, Activation("elu", (alpha, 1.0, 1.0 / alpha)), ctx.value(node.args[0]))
+
+
 #: layers with kernels of their own that may take a following batch norm
 FOLDING: dict[str, TranslateLayer] = {
     "conv2d.default": layers.conv2d,
@@ -75,6 +80,7 @@ ACTIVATIONS: dict[str, Translate] = {
     "gelu.default": _gelu,
     "mish.default": _activation("mish"),
     "elu.default": _activation("elu", 1.0, 1.0, 1.0),
+    "celu.default": _celu,
     "softplus.default": _activation("softplus", 1.0, 20.0),
 }
 

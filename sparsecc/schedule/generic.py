@@ -72,6 +72,8 @@ def _is_leaf(schedule: Schedule, block: Any) -> bool:
 
 def _schedule_block(schedule: Schedule, block: Any, *, lanes: int, images_agree: bool) -> None:
     loops = schedule.get_loops(block)
+    if not loops:
+        return
     kinds = [int(var.iter_type) for var in schedule.get(block).iter_vars]
     if not _is_leaf(schedule, block) or len(kinds) != len(loops):
         schedule.parallel(schedule.fuse(*loops[:-1]) if len(loops) > 1 else loops[0])

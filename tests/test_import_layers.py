@@ -1,0 +1,194 @@
+"""Which part of the package may import which: the architecture, held against the imports that the sources have."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "sparsecc"
+MAX_LINES = 300
+
+#: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
+LAYERS: dict[str, set[str]] = {
+    "errors": set(),
+    "facts": {"errors"},
+    "analyse": {"errors", "facts"},
+    "report": {"analyse"},
+    "runtime": {"errors"},
+    "target": {"errors"},
+    "options": {"errors"},
+    "dump": {"errors"},
+    "_tvm": set(),
+    "kernels": {"_tvm", "facts"},
+    "schedule": {"_tvm", "facts", "kernels"},
+    "cost": {"analyse", "facts", "kernels", "target"},
+    "importer": {"_tvm", "errors", "facts", "kernels"},
+    "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "target"},
+    "build": {"errors", "facts", "runtime"},
+    "pipeline": {
+        "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "report", "rewrite",
+        "target",
+    },
+    "verify": {"errors", "facts", "importer", "pipeline", "runtime"},
+    "compiled": {
+        "analyse", "build", "errors", "facts", "importer", "options", "pipeline", "report", "runtime", "target",
+        "verify",
+    },
+    "__init__": {"errors", "runtime"},
+    "cli": {"__init__", "analyse", "compiled", "errors", "facts", "options", "report", "runtime", "target"},
+    "__main__": {"cli"},
+}  # fmt: skip
+
+#: what a layer may import inside a function besides, so that it costs nothing until it is used
+LAZY: dict[str, set[str]] = {"runtime": {"report"}}
+
+#: imports that break the rules, each with its reason; one that is no longer needed must go
+EXCEPTIONS: dict[tuple[str, str], str] = {
+    ("rewrite/fuse.py", "sparsecc.importer.context"): "the name of the attribute that marks an activation",
+}
+
+#: packages that are neither ours nor Python's -> files and folders that may import them
+OUTSIDE: dict[str, tuple[str, ...]] = {
+    "numpy": ("facts/", "analyse/", "runtime/", "importer/", "rewrite/", "build/", "cli/", "verify.py"),
+    "rich": ("cli/",),
+    "torch": ("importer/", "verify.py"),
+    "tvm": ("_tvm.py",),
+    "tvm_ffi": ("_tvm.py",),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One imported module; ``lazy`` inside a function."""
+
+    file: str
+    module: str
+    lazy: bool
+
+    @property
+    def layer(self) -> str:
+        return self.file.split("/")[0].removesuffix(".py")
+
+    @property
+    def top(self) -> str:
+        return self.module.split(".")[0]
+
+    @property
+    def ours(self) -> str:
+        """The layer that the module belongs to."""
+        parts = self.module.split(".")
+        return parts[1] if len(parts) > 1 else "__init__"
+
+
+def source_files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def imports_in(tree: ast.AST, *, file: str, lazy: bool = False) -> Iterator[Import]:
+    """Every import below ``tree``; those for type checkers only are left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (Import(file, alias.name, lazy) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (Import(file, module, lazy) for module in _modules(node))
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            yield from imports_in(node, file=file, lazy=lazy or function)
+
+
+def _modules(node: ast.ImportFrom) -> list[str]:
+    """``from sparsecc import errors`` means the module ``sparsecc.errors``; a relative import starts with a dot."""
+    module = "." * node.level + (node.module or "")
+    if module != PACKAGE.name:
+        return [module]
+    parts = {path.stem for path in PACKAGE.iterdir()}
+    return [f"{module}.{alias.name}" if alias.name in parts else module for alias in node.names]
+
+
+def all_imports() -> list[Import]:
+    return [
+        found
+        for path in source_files()
+        for found in imports_in(ast.parse(path.read_text()), file=path.relative_to(PACKAGE).as_posix())
+    ]
+
+
+def is_allowed(found: Import) -> bool:
+    """Whether the tables allow an import."""
+    if found.top == PACKAGE.name:
+        allowed = LAYERS.get(found.layer, set()) | (LAZY.get(found.layer, set()) if found.lazy else set())
+        return found.ours == found.layer or found.ours in allowed
+    if found.top in OUTSIDE:
+        return found.file.startswith(OUTSIDE[found.top])
+    return found.top in sys.stdlib_module_names
+
+
+def test_imports_follow_the_layers():
+    broken = {(f.file, f.module) for f in all_imports() if not is_allowed(f)}
+    assert broken - set(EXCEPTIONS) == set()
+
+
+def test_exceptions_are_still_needed():
+    broken = {(f.file, f.module) for f in all_imports() if not is_allowed(f)}
+    assert set(EXCEPTIONS) - broken == set()
+
+
+def test_every_part_of_the_package_is_in_the_table():
+    parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in source_files()}
+    assert parts - set(LAYERS) == set()
+
+
+def test_layers_only_use_those_above_them():
+    names = list(LAYERS)
+    upwards = {(name, used) for i, name in enumerate(names) for used in LAYERS[name] if used not in names[:i]}
+    assert upwards == set()
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "allowed"),
+    [
+        ("facts/conv.py", "import numpy", True),
+        ("facts/conv.py", "from sparsecc.runtime import load", False),
+        ("facts/conv.py", "from sparsecc import runtime", False),
+        ("facts/conv.py", "from .blocks import to_blocks", False),
+        ("runtime/library.py", "import torch", False),
+        ("runtime/library.py", "from sparsecc.report import Report", False),
+        ("runtime/library.py", "def f():\n    from sparsecc.report import Report", True),
+        ("runtime/library.py", "if TYPE_CHECKING:\n    from sparsecc.report import Report", True),
+        ("kernels/direct.py", "from tvm import te", False),
+        ("build/link.py", "import ziglang", False),
+    ],
+)
+def test_the_check_itself(file, source, allowed):
+    assert all(map(is_allowed, imports_in(ast.parse(source), file=file))) is allowed
+
+
+def test_only_the_command_line_prints():
+    printing = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path in source_files()
+        if path.relative_to(PACKAGE).parts[0] != "cli"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+def test_every_file_says_what_it_is():
+    silent = [str(path.relative_to(PACKAGE)) for path in source_files() if not ast.get_docstring(_parsed(path))]
+    assert silent == []
+
+
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def test_files_stay_short():
+    files = [*source_files(), *(PACKAGE / "build" / "csrc").iterdir()]
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in files}
+    assert {file: lines for file, lines in lengths.items() if lines > MAX_LINES} == {}
