@@ -6,6 +6,7 @@ where a model is read, so that everything about a compiled library works without
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from sparsecc.cli.failure import guard
@@ -27,8 +28,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         Exit code: 0 success, 1 unexpected failure, 2 the user's mistake, 3 not supported, 4 a bug of ours, 130 Ctrl-C.
     """
+    parser = make_parser()
+    given = sys.argv[1:] if argv is None else list(argv)
+    if not given:
+        parser.print_help(sys.stderr)
+        return 2
     try:
-        options = make_parser().parse_args(argv)
+        options = parser.parse_args(given)
     except SystemExit as stop:  # --help, --version and mistakes, all printed already
         return stop.code if isinstance(stop.code, int) else 0
     return guard(options.execute, options, traceback=options.traceback)

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from sparsecc.cli import arguments
-from sparsecc.cli.console import print_json, stderr, stdout
+from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.machine import cpu_name
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.steps_view import print_steps, steps_of
@@ -78,10 +78,10 @@ def _document(library: Library, times: Times) -> dict[str, Any]:
 def _print(console: Console, document: dict[str, Any], library: Library) -> None:
     if "layers" in document:
         print_steps(console, document["layers"])
-        console.print()
+        say(console)
     inputs = ", ".join(shape_text(port.shape) for port in library.inputs)
     threads = f"{document['threads']} thread{'' if document['threads'] == 1 else 's'}"
-    console.print(f"{library.path.name} for {library.target}, input {inputs}", soft_wrap=True)
-    console.print(f"{document['cpu']}, {threads}, {document['runs']} runs after a warm-up", soft_wrap=True)
+    say(console, f"{library.path.name} for {library.target}, input {inputs}")
+    say(console, f"{document['cpu']}, {threads}, {document['runs']} runs after a warm-up")
     spread = f"p10..p90 {in_ms(document['p10_s'])} to {in_ms(document['p90_s'])} ms"
-    console.print(f"median {in_ms(document['median_s'])} ms, {spread}", style="bold", soft_wrap=True)
+    say(console, f"median {in_ms(document['median_s'])} ms, {spread}", style="bold")

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
-from sparsecc.cli.console import print_json, stderr, stdout
+from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.plan_view import print_plan
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.units import in_bytes
@@ -65,7 +65,7 @@ def execute(options: Namespace) -> int:
     header = _check_output(options.output)
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
-        compiler = load_compiler()
+        compiler = load_compiler(for_model=options.model)
         compiled: Compiled = compiler.compile(
             options.model,
             options.target,
@@ -117,15 +117,15 @@ def _document(compiled: Compiled, options: Namespace, stages: Stages, *, header:
 def _print(console: Console, compiled: Compiled, options: Namespace, stages: Stages, *, header: Path) -> None:
     report = compiled.report
     print_plan(console, report.plan)
-    console.print(_accuracy(report, skipped=options.no_verify), soft_wrap=True)
+    say(console, _accuracy(report, skipped=options.no_verify))
     for note in report.notes:
-        console.print(f"note: {note}", soft_wrap=True)
+        say(console, f"note: {note}")
     size, seconds = in_bytes(options.output.stat().st_size), sum(stages.seconds.values())
-    console.print()
-    console.print(
+    say(console)
+    say(
+        console,
         f"wrote {options.output} ({size}) and {header} for {report.target} in {seconds:.1f} s",
         style="bold",
-        soft_wrap=True,
     )
 
 

@@ -7,6 +7,7 @@ import sys
 from typing import IO, Any
 
 from rich.console import Console
+from rich.text import Text
 
 #: columns of what goes to a file or a pipe
 PIPE_WIDTH = 100
@@ -20,6 +21,11 @@ def stdout() -> Console:
 def stderr() -> Console:
     """For progress and errors; colours only on a terminal."""
     return _console(sys.stderr)
+
+
+def say(console: Console, text: str | Text = "", *, style: str = "") -> None:
+    """Print a line: wrapped between words on a terminal, whole elsewhere, so that it can be searched for."""
+    console.print(text, style=style or None, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
 
 
 def print_json(document: Any) -> None:

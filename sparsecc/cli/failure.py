@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.text import Text
 
-from sparsecc.cli.console import stderr
+from sparsecc.cli.console import say, stderr
 from sparsecc.errors import InternalError, SparseccError
 
 UNEXPECTED, INTERRUPTED = 1, 130
@@ -23,7 +23,7 @@ def guard(command: Callable[[Any], int], options: Any, *, traceback: bool = Fals
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        stderr().print("interrupted")
+        say(stderr(), "interrupted")
         return INTERRUPTED
     except BrokenPipeError:  # the reader, such as head, has seen enough
         _forget_stdout()
@@ -41,7 +41,7 @@ def _report(error: Exception, *, traceback: bool) -> int:
         import traceback as tracebacks
 
         tracebacks.print_exception(error)
-    stderr().print(Text.assemble(("error: ", "bold red"), _message(error)), soft_wrap=True)
+    say(stderr(), Text.assemble(("error: ", "bold red"), _message(error)))
     return error.exit_code if isinstance(error, SparseccError) else UNEXPECTED
 
 

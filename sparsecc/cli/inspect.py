@@ -69,8 +69,8 @@ def _model(options: Namespace) -> int:
     target = options.target or "native"
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
-        compiler = load_compiler()
-        stages("analyse")
+        compiler = load_compiler(for_model=options.file)
+        stages("inspect")
         plan: Plan = compiler.inspect(
             options.file, target, keep_dense=options.keep_dense, min_speedup=options.min_speedup
         )

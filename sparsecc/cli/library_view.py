@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from sparsecc.cli.console import say
 from sparsecc.cli.plan_view import print_plan
 from sparsecc.cli.units import in_bytes, shape_text
 from sparsecc.report import Report
@@ -25,10 +26,10 @@ def print_library(console: Console, path: Path, description: JSON) -> None:
         report = Report.from_json(description["report"])
         print_plan(console, report.plan)
         for note in report.notes:
-            console.print(f"note: {note}", soft_wrap=True)
-        console.print()
+            say(console, f"note: {note}")
+        say(console)
     for line in _facts(path, description):
-        console.print(line, soft_wrap=True)
+        say(console, line)
 
 
 def _facts(path: Path, description: JSON) -> list[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
+from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, print_table
 from sparsecc.cli.units import in_bytes, shape_text, short
 
@@ -26,8 +27,8 @@ _COLUMNS = (
     Column("decision", left=True),
 )
 _LEGEND = (
-    "N: output channels of a block; r: rows rearranged; u: equal counts in each row. kept: share of blocks.",
-    "per row: fewest/median/most kept blocks. MACs: multiply-adds when dense. speed-up: predicted, over dense.",
+    "N: output channels of a block (r: rows rearranged, u: equal counts in each row). kept: share of blocks. "
+    "per row: fewest/median/most kept blocks. MACs: multiply-adds when dense. speed-up: predicted, over dense."
 )
 
 
@@ -36,12 +37,11 @@ def print_plan(console: Console, plan: Plan) -> None:
     dense = Counter(layer.reason for layer in plan.layers if layer.decision == "dense")
     reasons = list(dense)
     print_table(console, _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers])
-    console.print()
-    for line in _LEGEND:
-        console.print(line, style="dim", soft_wrap=True)
-    console.print()
+    say(console)
+    console.print(_LEGEND, style="dim")
+    say(console)
     for number, reason in enumerate(reasons, start=1):
-        console.print(f"[{number}] {reason} ({_layers(dense[reason])})", soft_wrap=True)
+        say(console, f"[{number}] {reason} ({_layers(dense[reason])})")
     _print_totals(console, plan)
 
 
@@ -72,10 +72,10 @@ def _print_totals(console: Console, plan: Plan) -> None:
     totals = plan.totals
     sparse = sum(layer.decision == "sparse" for layer in plan.layers)
     share = totals.kept_macs / totals.dense_macs if totals.dense_macs else 1.0
-    console.print()
-    console.print(f"{_layers(len(plan.layers))}: {sparse} sparse, {len(plan.layers) - sparse} dense", style="bold")
-    console.print(f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
-    console.print(f"weights: {in_bytes(totals.dense_bytes)} dense, {in_bytes(totals.kept_bytes)} kept, with indices")
+    say(console)
+    say(console, f"{_layers(len(plan.layers))}: {sparse} sparse, {len(plan.layers) - sparse} dense", style="bold")
+    say(console, f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
+    say(console, f"weights: {in_bytes(totals.dense_bytes)} dense, {in_bytes(totals.kept_bytes)} kept, with indices")
 
 
 def _layers(count: int) -> str:

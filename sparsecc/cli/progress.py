@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.progress import Progress, SpinnerColumn, Task, TaskID, TextColumn
+from rich.text import Text
 
 #: stages of :func:`sparsecc.compile`, and what the command line does around it
 LABELS = {
@@ -15,6 +16,7 @@ LABELS = {
     "analyse": "find the block structure",
     "rewrite": "fuse layers, choose layouts",
     "schedule": "write and schedule kernels",
+    "inspect": "import the model and look at it",
     "build": "generate machine code",
     "link": "link",
     "verify": "compare with PyTorch",
@@ -58,9 +60,10 @@ class Stages:
         if kind is None:
             self._end()
         elif self._live and self._task is not None:
-            self._live.update(self._task, description=f"{LABELS.get(self._stage, self._stage)}: stopped")
+            self._live.update(self._task, stopped=True)
         if self._live:
             self._live.stop()
+            self._console.print()  # apart from the results, which follow on the same terminal
 
     def _end(self) -> None:
         if self._stage:
@@ -70,9 +73,18 @@ class Stages:
             self._live.stop_task(self._task)
 
 
+class _Mark(SpinnerColumn):
+    """A spinner, a green star when the stage is over, a red x when it failed or was interrupted."""
+
+    def render(self, task: Task) -> RenderableType:
+        if task.fields.get("stopped"):
+            return Text("x", style="bold red")
+        return super().render(task)
+
+
 def _live(console: Console) -> Progress:
     return Progress(
-        SpinnerColumn("line", finished_text="[green]*[/green]"),
+        _Mark("line", finished_text="[green]*[/green]"),
         TextColumn("{task.description:30}", markup=False),
         TextColumn("{task.elapsed:5.1f} s", markup=False),
         console=console,

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.cli import arguments
-from sparsecc.cli.console import print_json, stdout
+from sparsecc.cli.console import print_json, say, stdout
 from sparsecc.cli.units import shape_text
 from sparsecc.errors import InputError, OutputError, UserError
 from sparsecc.runtime import Library, load
@@ -105,4 +105,4 @@ def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
         print_json({"outputs": rows})
         return
     for row in rows:
-        stdout().print(f"wrote {row['path']}: {row['name']}, {row['dtype']} {shape_text(row['shape'])}", soft_wrap=True)
+        say(stdout(), f"wrote {row['path']}: {row['name']}, {row['dtype']} {shape_text(row['shape'])}")

@@ -21,9 +21,9 @@ examples:
 _COLUMNS = (
     Column("target", left=True),
     Column("runs here", left=True),
-    Column("system", left=True),
-    Column("registers", left=True, drop=2),
-    Column("instructions", left=True, drop=1),
+    Column("registers", left=True, drop=1),
+    Column("system", left=True, drop=2),
+    Column("needs", left=True),
 )
 
 
@@ -46,7 +46,7 @@ def execute(options: Namespace) -> int:
 def _row(target: Target, *, native: str | None) -> tuple[str, ...]:
     here = "native" if target.name == native else "yes" if _runs_here(target) else "no"
     registers = f"{target.registers} x {target.lanes} floats"
-    return target.name, here, target.triple, registers, " ".join(target.cpu_features)
+    return target.name, here, registers, target.triple, " ".join(target.cpu_features)
 
 
 def _entry(target: Target) -> dict[str, Any]:
