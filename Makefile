@@ -62,7 +62,7 @@ clean:  ## remove caches and outputs; .venv stays, remove it by hand
 .venv/installed: pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): not found; on Debian or Ubuntu: sudo apt install python3 python3-venv"; exit 1; }
 	@$(PYTHON) -c "$$CHECK_PYTHON"
-	$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "installing PyTorch, TVM and the tools into .venv (a few minutes, some GB of disk)"
 	$(INSTALL) -e '.[compiler,dev]'
 	@touch $@

@@ -8,7 +8,7 @@ import functools
 import mmap
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils._pytree import tree_leaves
 
 import sparsecc
 from sparsecc.options import Options
@@ -54,9 +55,9 @@ def random_inputs(*shapes: Shape, seed: int = 0) -> tuple[torch.Tensor, ...]:
     return tuple(torch.randn(shape, generator=generator) for shape in shapes)
 
 
-def as_tuple(value: Any) -> tuple[Any, ...]:
-    """Results as a tuple, whether there are one or several."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,)
+def leaves(value: Any) -> list[Any]:
+    """Tensors of a result, however they are packed."""
+    return list(tree_leaves(value))
 
 
 @functools.cache
@@ -86,24 +87,37 @@ def run_strictly(artefact: Artefact, inputs: Sequence[torch.Tensor]) -> list[Arr
     return runs[0]
 
 
+def compiled(
+    model: Any, inputs: Sequence[torch.Tensor] | None = None, *, target: str = "native", **options: Any
+) -> Artefact:
+    """Compile without linking."""
+    return run(model, inputs, resolve(target), Options(**options), progress=lambda stage: None)[0]
+
+
 @torch.no_grad()
 def agree(
     model: nn.Module,
     *shapes: Shape,
     inputs: Sequence[torch.Tensor] | None = None,
-    target: str = "native",
+    form: Callable[[nn.Module, Sequence[torch.Tensor]], Any] = lambda model, inputs: model,
     tolerance: float = 1e-5,
     **options: Any,
 ) -> Artefact:
-    """Compile ``model`` and hold it against PyTorch."""
+    """Compile ``form`` of a model and hold it against PyTorch running the model."""
     given = random_inputs(*shapes) if inputs is None else tuple(inputs)
-    artefact, _ = run(model.eval(), given, resolve(target), Options(**options), progress=lambda stage: None)
-    expected = as_tuple(model(*(x.clone() for x in given)))
+    model = model.eval()
+    artefact = compiled(form(model, given), given, **options)
+    expected = leaves(model(*(x.clone() for x in given)))
     found = run_strictly(artefact, given)
     assert [y.shape for y in found] == [tuple(y.shape) for y in expected]
     for y, want in zip(found, expected, strict=True):
         close(y, want.numpy(), tolerance=tolerance)
     return artefact
+
+
+def kinds(artefact: Artefact) -> list[str]:
+    """Kinds of the kernels that a network runs, in order."""
+    return [str(step["kind"]) for step in artefact.report.steps]
 
 
 def close(found: Array, expected: Array, *, tolerance: float) -> None:
@@ -113,15 +127,3 @@ def close(found: Array, expected: Array, *, tolerance: float) -> None:
     finite = np.isfinite(expected)
     np.testing.assert_allclose(found[finite] / scale, expected[finite] / scale, rtol=0, atol=tolerance)
     np.testing.assert_array_equal(found[~finite], expected[~finite])
-
-
-class Function(nn.Module):
-    """A function of tensors as a module."""
-
-    def __init__(self, function: Any) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        """Apply it."""
-        return self.function(*inputs)

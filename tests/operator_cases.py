@@ -131,7 +131,9 @@ POOLS = [
     module("avg_pool_divisor", lambda: nn.AvgPool2d(3, 2, 1, divisor_override=5), IMAGE),
     module("avg_pool_divisor_ceil", lambda: nn.AvgPool2d(3, 2, 1, True, False, 7), IMAGE),
     module("avg_pool_whole", lambda: nn.AvgPool2d((9, 11)), IMAGE),
-    module("avg_pool_padded_between", lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Conv2d(6, 4, 3, padding=1)), IMAGE),
+    module(
+        "avg_pool_padded_between", lambda: nn.Sequential(nn.AvgPool2d(3, 1, 1), nn.Conv2d(6, 4, 3, padding=1)), IMAGE
+    ),
     module("adaptive_avg_1", lambda: nn.AdaptiveAvgPool2d(1), IMAGE),
     module("adaptive_avg_divides", lambda: nn.AdaptiveAvgPool2d((3, 4)), (2, 6, 9, 12)),
     module("adaptive_avg_uneven", lambda: nn.AdaptiveAvgPool2d((4, 3)), IMAGE),
@@ -370,17 +372,37 @@ class NormUsedTwice(nn.Module):
 
 BATCH_NORMS = [
     module("bn_after_conv", lambda: nn.Sequential(nn.Conv2d(6, 8, 3), _lively(nn.BatchNorm2d(8))), IMAGE),
-    module("bn_after_conv_no_bias", lambda: nn.Sequential(nn.Conv2d(6, 8, 3, bias=False), _lively(nn.BatchNorm2d(8))), IMAGE),
-    module("bn_without_affine", lambda: nn.Sequential(nn.Conv2d(6, 8, 3), _lively(nn.BatchNorm2d(8, affine=False))), IMAGE),
-    module("bn_before_padded_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.Conv2d(6, 8, 3, padding=1)), IMAGE),
-    module("bn_before_relu_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.ReLU(), nn.Conv2d(6, 8, 1)), IMAGE),
-    module("bn_after_depthwise", lambda: nn.Sequential(nn.Conv2d(6, 6, 3, groups=6), _lively(nn.BatchNorm2d(6))), IMAGE),
+    module(
+        "bn_after_conv_no_bias",
+        lambda: nn.Sequential(nn.Conv2d(6, 8, 3, bias=False), _lively(nn.BatchNorm2d(8))),
+        IMAGE,
+    ),
+    module(
+        "bn_without_affine", lambda: nn.Sequential(nn.Conv2d(6, 8, 3), _lively(nn.BatchNorm2d(8, affine=False))), IMAGE
+    ),
+    module(
+        "bn_before_padded_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.Conv2d(6, 8, 3, padding=1)), IMAGE
+    ),
+    module(
+        "bn_before_relu_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.ReLU(), nn.Conv2d(6, 8, 1)), IMAGE
+    ),
+    module(
+        "bn_after_depthwise", lambda: nn.Sequential(nn.Conv2d(6, 6, 3, groups=6), _lively(nn.BatchNorm2d(6))), IMAGE
+    ),
     module("bn_after_groups", lambda: nn.Sequential(nn.Conv2d(6, 9, 3, groups=3), _lively(nn.BatchNorm2d(9))), IMAGE),
-    module("bn_after_transposed", lambda: nn.Sequential(nn.ConvTranspose2d(6, 4, 3, 2, groups=2), _lively(nn.BatchNorm2d(4))), IMAGE),
+    module(
+        "bn_after_transposed",
+        lambda: nn.Sequential(nn.ConvTranspose2d(6, 4, 3, 2, groups=2), _lively(nn.BatchNorm2d(4))),
+        IMAGE,
+    ),
     module("bn_after_linear", lambda: nn.Sequential(nn.Linear(11, 7), _lively(nn.BatchNorm1d(7))), (3, 11)),
     module("bn_after_linear_on_sequences", LinearNorm3d, (2, 6, 11)),
     module("bn_after_pool", lambda: nn.Sequential(nn.MaxPool2d(2), _lively(nn.BatchNorm2d(6))), IMAGE),
-    module("bn_twice", lambda: nn.Sequential(nn.Conv2d(6, 8, 1), _lively(nn.BatchNorm2d(8)), _lively(nn.BatchNorm2d(8))), IMAGE),
+    module(
+        "bn_twice",
+        lambda: nn.Sequential(nn.Conv2d(6, 8, 1), _lively(nn.BatchNorm2d(8)), _lively(nn.BatchNorm2d(8))),
+        IMAGE,
+    ),
     module("bn_alone", lambda: _lively(nn.BatchNorm2d(6)), IMAGE),
     module("bn_of_features", lambda: _lively(nn.BatchNorm1d(11)), (3, 11)),
     module("bn_beside_its_input", NormUsedTwice, IMAGE),

@@ -25,7 +25,7 @@ def stderr() -> Console:
 
 def say(console: Console, text: str | Text = "", *, style: str = "") -> None:
     """Print a line: wrapped between words on a terminal, whole elsewhere, so that it can be searched for."""
-    console.print(text, style=style or None, soft_wrap=not console.is_terminal, overflow="ignore", crop=False)
+    console.print(text, style=style or None, soft_wrap=not console.is_terminal)
 
 
 def print_json(document: Any) -> None:
@@ -33,6 +33,13 @@ def print_json(document: Any) -> None:
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
+class _Console(Console):
+    """Leaves a closed pipe to the caller; rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise  # called while the BrokenPipeError is handled
+
+
 def _console(file: IO[str]) -> Console:
     # names of layers and files are data: nothing in them is markup, emoji or a number to colour
-    return Console(file=file, width=None if file.isatty() else PIPE_WIDTH, markup=False, emoji=False, highlight=False)
+    return _Console(file=file, width=None if file.isatty() else PIPE_WIDTH, markup=False, emoji=False, highlight=False)

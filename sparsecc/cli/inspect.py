@@ -8,12 +8,14 @@ from pathlib import Path
 from sparsecc.analyse.plan import Plan
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
-from sparsecc.cli.console import print_json, stderr, stdout
+from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.library_view import library_document, print_library
 from sparsecc.cli.plan_view import print_plan
 from sparsecc.cli.progress import Stages
 from sparsecc.errors import UserError
+from sparsecc.report import Report
 from sparsecc.runtime import read_description
+from sparsecc.target import resolve
 
 SUMMARY = "show the plan of a model, or what a library carries"
 DESCRIPTION = """\
@@ -66,7 +68,7 @@ def _library(options: Namespace) -> int:
 
 
 def _model(options: Namespace) -> int:
-    target = options.target or "native"
+    target = resolve(options.target or "native")
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.file)
@@ -75,7 +77,10 @@ def _model(options: Namespace) -> int:
             options.file, target, keep_dense=options.keep_dense, min_speedup=options.min_speedup
         )
     if options.json:
-        print_json({"kind": "model", "path": str(options.file), "target": target, "plan": plan.to_json()})
+        plan_json = Report(plan, (), target.name, ()).to_json()["plan"]  # without the long lists of channels
+        print_json({"kind": "model", "path": str(options.file), "target": target.name, "plan": plan_json})
     else:
-        print_plan(stdout(), plan)
+        console = stdout()
+        print_plan(console, plan)
+        say(console, f"speed-ups are predicted for {target.name}; nothing was compiled")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
@@ -38,7 +39,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     reasons = list(dense)
     print_table(console, _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers])
     say(console)
-    console.print(_LEGEND, style="dim")
+    for line in textwrap.wrap(_LEGEND, console.width):
+        say(console, line, style="dim")
     say(console)
     for number, reason in enumerate(reasons, start=1):
         say(console, f"[{number}] {reason} ({_layers(dense[reason])})")

@@ -6,7 +6,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Any
 
 from sparsecc.cli import arguments
-from sparsecc.cli.console import print_json, stdout
+from sparsecc.cli.console import print_json, say, stdout
 from sparsecc.cli.table import Column, print_table
 from sparsecc.errors import TargetError
 from sparsecc.target import TARGETS, Target, resolve
@@ -21,9 +21,8 @@ examples:
 _COLUMNS = (
     Column("target", left=True),
     Column("runs here", left=True),
-    Column("registers", left=True, drop=1),
-    Column("system", left=True, drop=2),
-    Column("needs", left=True),
+    Column("vector registers", left=True),
+    Column("system", left=True),
 )
 
 
@@ -40,13 +39,16 @@ def execute(options: Namespace) -> int:
         return 0
     console = stdout()
     print_table(console, _COLUMNS, [_row(target, native=native) for target in TARGETS.values()])
+    say(console)
+    for target in TARGETS.values():
+        say(console, f"{target.name} needs {' '.join(target.cpu_features)}")
     return 0
 
 
 def _row(target: Target, *, native: str | None) -> tuple[str, ...]:
     here = "native" if target.name == native else "yes" if _runs_here(target) else "no"
     registers = f"{target.registers} x {target.lanes} floats"
-    return target.name, here, registers, target.triple, " ".join(target.cpu_features)
+    return target.name, here, registers, target.triple
 
 
 def _entry(target: Target) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from torch import fx
 from torch.export import ExportedProgram
 
 from sparsecc.errors import NotSupportedError
+from sparsecc.importer.arguments import operator_name
 from sparsecc.importer.context import Context
 from sparsecc.importer.convolution import BatchNorm, batch_norm
 from sparsecc.importer.names import layer_name
@@ -31,15 +32,15 @@ def norm_of(ctx: Context, node: fx.Node) -> BatchNorm:
 
 
 def foldable_norms(
-    ctx: Context, program: ExportedProgram, folding: Container[str], operator_name: Callable[[fx.Node], str]
+    ctx: Context, program: ExportedProgram, folding: Container[str], full_name: Callable[[fx.Node], str]
 ) -> dict[fx.Node, fx.Node]:
     """Layer node -> the batch norm that follows it and is its only user."""
     found: dict[fx.Node, fx.Node] = {}
     for node in program.graph.nodes:
-        if node.op != "call_function" or operator_name(node) not in BATCH_NORMS:
+        if node.op != "call_function" or full_name(node) not in BATCH_NORMS:
             continue
         source: Any = node.args[0]
-        takes = source.op == "call_function" and operator_name(source) in folding and len(source.users) == 1
+        takes = source.op == "call_function" and full_name(source) in folding and len(source.users) == 1
         if takes and not ctx.is_constant(source) and _scales_channels(source):
             found[source] = node
     return found
@@ -47,5 +48,4 @@ def foldable_norms(
 
 def _scales_channels(layer: fx.Node) -> bool:
     """True when a layer's output channels lie on axis 1, which a batch norm scales; linear ones lie on the last."""
-    weight: Any = layer.args[1]
-    return weight.meta["val"].ndim > 2 or layer.meta["val"].ndim == 2
+    return operator_name(layer) != "linear" or layer.meta["val"].ndim == 2

@@ -10,6 +10,9 @@ from torch.export import ExportedProgram
 
 from sparsecc.importer.arguments import operator_name
 
+#: operators whose result depends on the shape of their operand only
+_FROM_SHAPES = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"})
+
 
 def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
     """Evaluate the part of the graph that depends on weights alone.
@@ -27,8 +30,8 @@ def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
     known = _lifted(program)
     with torch.no_grad():
         for node in program.graph.nodes:
-            if node.op == "call_function" and _is_constant(node, known):
-                args, kwargs = fx.node.map_arg((node.args, node.kwargs), known.__getitem__)
+            if node.op == "call_function" and (_is_constant(node, known) or operator_name(node) in _FROM_SHAPES):
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: known.get(n, n.meta["val"]))
                 known[node] = node.target(*args, **kwargs)
     return known
 

@@ -100,6 +100,17 @@ def shape_of(expression: Any) -> tuple[int, ...]:
     return tuple(int(extent) for extent in expression.ty.shape)
 
 
+def image_shape(node: fx.Node, expression: Any) -> tuple[int, int, int, int]:
+    """Shape of an operand that must be images with batch and channels."""
+    shape = shape_of(expression)
+    if len(shape) != 4:
+        raise NotSupportedError(
+            f"layer {layer_name(node)}: {node.target} of a tensor of shape {shape} is not supported, "
+            "expected images (n, c, h, w)"
+        )
+    return (shape[0], shape[1], shape[2], shape[3])
+
+
 def _numpy(value: Any) -> NDArray[Any]:
     array: NDArray[Any] = value.detach().contiguous().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
     return array

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,6 +13,7 @@ import torch
 from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.importer.checks import as_tensors, check_examples, check_inputs, check_weights, user_inputs
 
 Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
 
@@ -41,7 +43,7 @@ def to_exported(
         Dynamic shapes, other types than float32, quantized models, anything that ``torch.export`` refuses.
     """
     notes: list[str] = []
-    inputs = None if example_inputs is None else tuple(torch.as_tensor(x) for x in _as_sequence(example_inputs))
+    inputs = None if example_inputs is None else as_tensors(example_inputs)
     if isinstance(model, torch.nn.Module):
         program = _export_module(model, inputs, notes)
     elif isinstance(model, ExportedProgram):
@@ -53,24 +55,14 @@ def to_exported(
             f"model: found {type(model).__name__}, "
             "expected a torch.nn.Module, an ExportedProgram or the path of a .pt2 file"
         )
-    _check_inputs(program)
-    _check_weights(program)
+    check_inputs(program)
+    check_weights(program.state_dict.items())
     if inputs is None:
         inputs = _random_inputs(program)
-    _check_examples(program, inputs)
+    check_examples(program, inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return program.run_decompositions({}), inputs, notes
-
-
-def user_inputs(program: ExportedProgram) -> list[Any]:
-    """The graph's nodes for the tensors that a caller passes in."""
-    names = set(program.graph_signature.user_inputs)
-    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
-
-
-def _as_sequence(example_inputs: Any) -> Sequence[Any]:
-    return example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
 
 
 def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes: list[str]) -> ExportedProgram:
@@ -79,18 +71,52 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
     quantized = next((n for n, m in model.named_modules() if "quantized" in type(m).__module__), None)
     if quantized is not None:
         raise NotSupportedError(f"layer {quantized or 'model'}: quantized layers are not supported, expected float32")
-    if model.training or any(m.training for m in model.modules()):
+    check_weights(model.state_dict().items())
+    if any(m.training for m in model.modules()):
         notes.append("the model was in training mode: a copy in evaluation mode was compiled")
-        model = copy.deepcopy(model)
+    with _in_evaluation_mode(model) as evaluated, torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return torch.export.export(evaluated, inputs)
+        except Exception as error:
+            _check_runs(evaluated, inputs)
+            raise NotSupportedError(
+                f"model: torch.export can't trace it ({_first_line(error)}); "
+                "try torch.export.export(model, inputs) by itself to see why"
+            ) from error
+
+
+@contextmanager
+def _in_evaluation_mode(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
+    """A copy in evaluation mode; the model itself for as long as needed where it can't be copied."""
+    training = [module for module in model.modules() if module.training]
+    if not training:
+        yield model
+        return
     try:
-        with torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return torch.export.export(model.eval(), inputs)
+        evaluated = copy.deepcopy(model)
+    except RuntimeError:
+        # pruning hooks and weight norm keep computed tensors, which can't be copied
+        evaluated = model
+    try:
+        yield evaluated.eval()
+    finally:
+        for module in training:
+            module.training = True
+
+
+def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
+    """Tell inputs that the model itself refuses from models that can't be exported."""
+    try:
+        model(*(x.clone() for x in inputs))
     except Exception as error:
-        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise NotSupportedError(
-            f"model: torch.export can't trace it ({first}); try torch.export.export(model, inputs) by itself to see why"
-        ) from error
+        shapes = ", ".join(f"{x.dtype} {tuple(x.shape)}" for x in inputs) or "none"
+        raise ModelError(f"example_inputs: the model fails on them ({shapes}): {_first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _load(path: Path) -> ExportedProgram:
@@ -107,44 +133,6 @@ def _load(path: Path) -> ExportedProgram:
         ) from error
 
 
-def _check_inputs(program: ExportedProgram) -> None:
-    for node in user_inputs(program):
-        value = node.meta.get("val")
-        if not isinstance(value, torch.Tensor):
-            raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a float32 tensor")
-        if any(not isinstance(extent, int) for extent in value.shape):
-            raise NotSupportedError(
-                f"input {node.name}: its shape {tuple(value.shape)} is dynamic, expected fixed sizes; "
-                "export without dynamic_shapes, once for each size"
-            )
-        if value.dtype != torch.float32:
-            raise NotSupportedError(
-                f"input {node.name}: found {value.dtype}, expected torch.float32; convert the model"
-            )
-
-
-def _check_weights(program: ExportedProgram) -> None:
-    for name, tensor in program.state_dict.items():
-        if tensor.is_quantized:
-            raise NotSupportedError(f"weight {name}: quantized tensors are not supported, expected torch.float32")
-        if tensor.is_floating_point() and tensor.dtype != torch.float32:
-            raise NotSupportedError(f"weight {name}: found {tensor.dtype}, expected torch.float32; use model.float()")
-        if tensor.device.type != "cpu":
-            raise ModelError(f"weight {name}: found it on {tensor.device}, expected the CPU; use model.cpu()")
-
-
 def _random_inputs(program: ExportedProgram) -> tuple[Any, ...]:
     generator = torch.Generator().manual_seed(0)
     return tuple(torch.randn(tuple(node.meta["val"].shape), generator=generator) for node in user_inputs(program))
-
-
-def _check_examples(program: ExportedProgram, inputs: tuple[Any, ...]) -> None:
-    nodes = user_inputs(program)
-    if len(nodes) != len(inputs):
-        raise ModelError(f"example_inputs: found {len(inputs)}, expected {len(nodes)}")
-    for node, x in zip(nodes, inputs, strict=True):
-        if tuple(x.shape) != tuple(node.meta["val"].shape) or x.dtype != torch.float32:
-            raise ModelError(
-                f"example_inputs: {node.name} is {x.dtype} {tuple(x.shape)}, expected torch.float32 "
-                f"{tuple(node.meta['val'].shape)}"
-            )

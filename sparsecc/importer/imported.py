@@ -18,10 +18,12 @@ from sparsecc.facts.layer import Layer
 from sparsecc.facts.program import Port
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
+from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.context import Context
-from sparsecc.importer.export import Model, to_exported, user_inputs
+from sparsecc.importer.export import Model, to_exported
 from sparsecc.importer.names import layer_name
+from sparsecc.importer.notes import notes_on
 from sparsecc.importer.shapes import affine
 
 _USER_OUTPUT = OutputKind.USER_OUTPUT
@@ -91,7 +93,7 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
         outputs=_ports(results),
         example=example,
         program=program,
-        notes=(*notes, *_mutation_notes(program)),
+        notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
     )
 
@@ -102,11 +104,6 @@ def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
         Port(name, tuple(int(extent) for extent in result.ty.shape))
         for name, result in zip(names, results, strict=True)
     )
-
-
-def _mutation_notes(program: ExportedProgram) -> list[str]:
-    names = sorted(program.graph_signature.user_inputs_to_mutate.values())
-    return [f"the model changes its input {name} in place: the compiled network leaves it as it is" for name in names]
 
 
 def _known(name: str) -> bool:
@@ -142,15 +139,18 @@ def _translate(ctx: Context, program: ExportedProgram) -> list[Any]:
         if node.op == "output":
             results = _results(ctx, program, node)
         elif node.op == "call_function" and not ctx.is_constant(node):
+            check_result(node)
             ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
     return results
 
 
 def _results(ctx: Context, program: ExportedProgram, node: fx.Node) -> list[Any]:
-    mutated = set(program.graph_signature.buffers_to_mutate)
+    mutated = sorted(program.graph_signature.buffers_to_mutate.values())
     if mutated:
-        raise NotSupportedError(f"model: it changes its own state while running ({', '.join(sorted(mutated))})")
+        raise NotSupportedError(f"model: it changes its own state while running ({', '.join(mutated)})")
     specs = program.graph_signature.output_specs
+    if not any(spec.kind is _USER_OUTPUT for spec in specs):
+        raise NotSupportedError("model: it has no outputs, expected at least one tensor")
     return [_result(ctx, value) for value, spec in zip(node.args[0], specs, strict=True) if spec.kind is _USER_OUTPUT]
 
 

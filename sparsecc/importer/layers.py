@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from torch import fx
@@ -13,7 +13,7 @@ from sparsecc.errors import NotSupportedError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
 from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair
-from sparsecc.importer.context import Context, shape_of
+from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
 from sparsecc.importer.names import layer_name
 
@@ -21,31 +21,69 @@ from sparsecc.importer.names import layer_name
 def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv2d(x, weight, bias, stride, padding, dilation, groups)``."""
     x, w, b, stride, padding, dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
-    weight = ctx.array(w, "its weight")
-    extra, x = _absorbed_padding(x)
-    data = ctx.value(x)
-    n, ic, ih, iw = shape_of(data)
-    kh, kw = weight.shape[2:]
-    spec = ConvSpec(
-        n=n, ic=ic, ih=ih, iw=iw, oc=weight.shape[0], kh=kh, kw=kw,
-        stride=pair(stride), dilation=pair(dilation), groups=groups,
-        padding=_padding(padding, (kh, kw), pair(dilation)),
-    )  # fmt: skip
-    return _conv(ctx, node, with_padding(spec, extra), data, weight, b, norm)
+    return _conv2d(ctx, node, norm, _Operands(x, w, b), _Window(stride, padding, dilation), groups)
 
 
 def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation)``."""
     x, w, b, stride, padding, out_padding, groups, dilation = arguments(node, 8, [None, None, None, 1, 0, 0, 1, 1])
+    window = _Window(stride, padding, dilation, out_padding)
+    return _conv_transpose2d(ctx, node, norm, _Operands(x, w, b), window, groups)
+
+
+def convolution(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
+    """``convolution(x, weight, bias, stride, padding, dilation, transposed, output_padding, groups)``: both of them."""
+    x, w, b, stride, padding, dilation, transposed, out_padding, groups = node.args
+    make = _conv_transpose2d if transposed else _conv2d
+    return make(ctx, node, norm, _Operands(x, w, b), _Window(stride, padding, dilation, out_padding), int(str(groups)))
+
+
+class _Operands(NamedTuple):
+    """Nodes of a convolution's tensors; the bias may be None."""
+
+    x: Any
+    weight: Any
+    bias: Any
+
+
+class _Window(NamedTuple):
+    """How a convolution moves, each a number or one for each axis."""
+
+    stride: Any
+    padding: Any
+    dilation: Any
+    out_padding: Any = 0
+
+
+def _conv2d(
+    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: _Operands, window: _Window, groups: int
+) -> Any:
+    weight = ctx.array(operands.weight, "its weight")
+    extra, x = _absorbed_padding(operands.x)
     data = ctx.value(x)
-    n, _, ih, iw = shape_of(data)
+    n, ic, ih, iw = image_shape(node, data)
+    kh, kw = weight.shape[2:]
+    spec = ConvSpec(
+        n=n, ic=ic, ih=ih, iw=iw, oc=weight.shape[0], kh=kh, kw=kw,
+        stride=pair(window.stride), dilation=pair(window.dilation), groups=groups,
+        padding=_padding(window.padding, (kh, kw), pair(window.dilation)),
+    )  # fmt: skip
+    return _conv(ctx, node, with_padding(spec, extra), data, weight, operands.bias, norm)
+
+
+def _conv_transpose2d(
+    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: _Operands, window: _Window, groups: int
+) -> Any:
+    data = ctx.value(operands.x)
+    n, _, ih, iw = image_shape(node, data)
     turned = untranspose(
-        ctx.array(w, "its weight"), n=n, ih=ih, iw=iw, stride=pair(stride), padding=pair(padding),
-        output_padding=pair(out_padding), dilation=pair(dilation), groups=groups,
+        ctx.array(operands.weight, "its weight"), n=n, ih=ih, iw=iw, stride=pair(window.stride),
+        padding=pair(window.padding), output_padding=pair(window.out_padding), dilation=pair(window.dilation),
+        groups=groups,
     )  # fmt: skip
     (sh, sw), (top, left, height, width) = turned.scale, turned.crop
     oc = turned.spec.oc // (sh * sw)
-    bias = _bias(ctx, b, oc)
+    bias = _bias(ctx, operands.bias, oc)
     weight = turned.weight
     if norm is not None:
         by_channel = weight.reshape(oc, -1)
@@ -63,10 +101,29 @@ def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any
 def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``linear(x, weight, bias)`` on the last axis."""
     x, w, b = arguments(node, 3, [None, None, None])
-    data, weight = ctx.value(x), ctx.array(w, "its weight")
+    return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight"), b)
+
+
+def addmm(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
+    """``addmm(bias, x, weight, beta, alpha)``: how linear layers look after PyTorch's own decomposition."""
+    b, x, w, beta, alpha = arguments(node, 5, [None, None, None, 1, 1])
+    if (beta, alpha) != (1, 1):
+        raise NotSupportedError(f"layer {layer_name(node)}: addmm with beta {beta} and alpha {alpha} is not supported")
+    return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight").T, b)
+
+
+def mm(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
+    """``mm(x, weight)``: a linear layer when one factor is constant."""
+    x, w = node.args
+    if ctx.is_constant(w):
+        return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight").T, None)
+    return ctx.emit(relax.op.matmul(ctx.value(x), ctx.value(w)))
+
+
+def _linear(ctx: Context, node: fx.Node, norm: BatchNorm | None, data: Any, weight: Any, bias_node: Any) -> Any:
     lead = shape_of(data)[:-1]
     oc, ic = weight.shape
-    bias = _bias(ctx, b, oc)
+    bias = _bias(ctx, bias_node, oc)
     if norm is not None:
         weight, bias = fold(weight, bias, norm)
     spec = ConvSpec(n=int(np.prod(lead, dtype=np.int64)), ic=ic, ih=1, iw=1, oc=oc)
@@ -80,23 +137,26 @@ def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
 def max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)``."""
     x, kernel, stride, padding, dilation, ceil_mode = arguments(node, 6, [None, None, [], 0, 1, False])
-    spec, _ = _window(shape_of(ctx.value(x)), kernel, stride, padding, dilation, ceil_mode)
+    spec, _ = _window(image_shape(node, ctx.value(x)), kernel, stride, padding, dilation, ceil_mode)
     return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "max"), spec)
 
 
 def max_pool2d_with_indices(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """Like ``max_pool2d``; using the indices is an error."""
-    for user in node.users:
-        if user.args[1] != 0:
-            raise NotSupportedError(f"layer {layer_name(node)}: the indices of max_pool2d are not supported")
+    _check_indices_unused(node, "max_pool2d")
     return (max_pool2d(ctx, node, None),)
+
+
+def _check_indices_unused(node: fx.Node, name: str) -> None:
+    if any(user.args[1] != 0 for user in node.users):
+        raise NotSupportedError(f"layer {layer_name(node)}: the indices of {name} are not supported")
 
 
 def avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)``."""
     defaults: list[Any] = [None, None, [], 0, False, True, None]
     x, kernel, stride, padding, ceil_mode, include_pad, divisor = arguments(node, 7, defaults)
-    spec, (ph, pw) = _window(shape_of(ctx.value(x)), kernel, stride, padding, 1, ceil_mode)
+    spec, (ph, pw) = _window(image_shape(node, ctx.value(x)), kernel, stride, padding, 1, ceil_mode)
     counted = (ph, pw, ph, pw) if include_pad else (0, 0, 0, 0)
     return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "sum", counted, divisor), spec)
 
@@ -105,7 +165,7 @@ def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``adaptive_avg_pool2d(x, size)``: a mean, a regular pooling, or TVM's own for windows that differ."""
     x, size = arguments(node, 2, [None, None])
     data = ctx.value(x)
-    n, c, h, w = shape_of(data)
+    n, c, h, w = image_shape(node, data)
     oh, ow = pair(size)
     oh, ow = h if oh is None else oh, w if ow is None else ow
     if (oh, ow) == (1, 1):
@@ -117,10 +177,11 @@ def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
 
 
 def adaptive_max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
-    """``adaptive_max_pool2d(x, size)`` where the size divides the image."""
+    """``adaptive_max_pool2d(x, size)`` where the size divides the image; using the indices is an error."""
+    _check_indices_unused(node, "adaptive_max_pool2d")
     x, size = arguments(node, 2, [None, None])
     data = ctx.value(x)
-    n, c, h, w = shape_of(data)
+    n, c, h, w = image_shape(node, data)
     oh, ow = pair(size)
     if h % oh or w % ow:
         raise NotSupportedError(

@@ -51,7 +51,10 @@ FOLDING: dict[str, TranslateLayer] = {
     "conv2d.default": layers.conv2d,
     "conv2d.padding": layers.conv2d,
     "conv_transpose2d.input": layers.conv_transpose2d,
+    "convolution.default": layers.convolution,
     "linear.default": layers.linear,
+    "addmm.default": layers.addmm,
+    "mm.default": layers.mm,
 }
 
 #: layers with kernels of their own that may not
@@ -62,6 +65,7 @@ LAYERS: dict[str, TranslateLayer] = {
     "adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
     "_adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
     "adaptive_max_pool2d.default": layers.adaptive_max_pool2d,
+    "mean.default": layers.mean,
     "mean.dim": layers.mean,
 }
 
@@ -103,8 +107,8 @@ SHAPES: dict[str, Translate] = {
     "clone.default": shapes.identity,
     "contiguous.default": shapes.identity,
     "detach.default": shapes.identity,
-    "dropout.default": shapes.dropout,
-    "feature_dropout.default": shapes.dropout,
+    "dropout.default": shapes.identity,
+    "feature_dropout.default": shapes.identity,
     "lift_fresh_copy.default": shapes.identity,
     "prelu.default": shapes.prelu,
     "_prelu_kernel.default": shapes.prelu,
@@ -147,7 +151,7 @@ FROM_RELAX: frozenset[str] = frozenset(
     {
         "maximum.default", "minimum.default", "abs.default", "neg.default",
         "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default",
-        "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default", "mm.default",
+        "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default",
         "sum.dim_IntList", "erf.default", "log.default", "reciprocal.default", "flip.default", "roll.default",
     }
 )  # fmt: skip

@@ -12,24 +12,14 @@ from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.epilogue import Activation
 from sparsecc.importer.arguments import arguments, operator_name, pad_arguments
-from sparsecc.importer.context import Context, shape_of
+from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm
 from sparsecc.importer.names import layer_name
 from sparsecc.kernels import activation as expressions
 
 
 def identity(ctx: Context, node: fx.Node) -> Any:
-    """Operators that change nothing at inference: clone, alias, contiguous."""
-    return ctx.value(node.args[0])
-
-
-def dropout(ctx: Context, node: fx.Node) -> Any:
-    """``dropout(x, p, train)``, which changes nothing at inference."""
-    if arguments(node, 3, [None, 0.5, False])[2]:
-        raise NotSupportedError(
-            f"layer {layer_name(node)}: dropout is active, expected the model in evaluation mode; "
-            "give functional dropout training=self.training, and export after model.eval()"
-        )
+    """Operators that change nothing at inference: dropout, clone, alias, contiguous."""
     return ctx.value(node.args[0])
 
 
@@ -155,7 +145,7 @@ def transpose(ctx: Context, node: fx.Node) -> Any:
 def pixel_shuffle(ctx: Context, node: fx.Node) -> Any:
     """``pixel_shuffle(x, factor)``."""
     x, r = ctx.value(node.args[0]), int(node.args[1])
-    n, c, h, w = shape_of(x)
+    n, c, h, w = image_shape(node, x)
     dealt = ctx.emit(relax.op.reshape(x, (n, c // (r * r), r, r, h, w)))
     return ctx.emit(
         relax.op.reshape(ctx.emit(relax.op.permute_dims(dealt, [0, 1, 4, 2, 5, 3])), (n, c // (r * r), h * r, w * r))
@@ -181,7 +171,7 @@ def pad(ctx: Context, node: fx.Node) -> Any:
 def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
     """``upsample_nearest2d``: every output pixel copies the input pixel at or before its place."""
     x = ctx.value(node.args[0])
-    n, c, h, w = shape_of(x)
+    n, c, h, w = image_shape(node, x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
     ys, xs = (
         relax.const(np.minimum(np.floor(np.arange(o, dtype=np.float32) * np.float32(s)), i - 1).astype(np.int32))
@@ -197,7 +187,7 @@ def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
 def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
     """``upsample_bilinear2d`` with or without aligned corners."""
     x = ctx.value(node.args[0])
-    n, c, h, w = shape_of(x)
+    n, c, h, w = image_shape(node, x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
     aligned = bool(arguments(node, 3, [None, None, False])[2])
     scales = _scales(node, (h, w), (oh, ow))

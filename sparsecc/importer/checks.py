@@ -1,0 +1,113 @@
+"""What a model and its example inputs must be before anything is translated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.importer.names import layer_name
+
+
+def user_inputs(program: ExportedProgram) -> list[Any]:
+    """The graph's nodes for the tensors that a caller passes in."""
+    names = set(program.graph_signature.user_inputs)
+    return [node for node in program.graph.nodes if node.op == "placeholder" and node.name in names]
+
+
+def as_tensors(example_inputs: Any) -> tuple[Any, ...]:
+    """Example inputs as tensors of our own: the caller's stay as they are, whatever the model does to its inputs.
+
+    Raises
+    ------
+    ModelError
+        One of them is no tensor or array on the CPU.
+    """
+    values: Sequence[Any] = example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
+    return tuple(_as_tensor(value, i) for i, value in enumerate(values))
+
+
+def _as_tensor(value: Any, index: int) -> Any:
+    try:
+        tensor = torch.as_tensor(value).detach().clone()
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"example_inputs: found {type(value).__name__} at {index}, expected a tensor or an array of numbers"
+        ) from error
+    if tensor.device.type != "cpu":
+        raise ModelError(f"example_inputs: found one on {tensor.device} at {index}, expected the CPU; use .cpu()")
+    return tensor
+
+
+def check_weights(weights: Iterable[tuple[str, Any]]) -> None:
+    """Weights by name: float32 on the CPU, or integers that compute nothing."""
+    for name, tensor in weights:
+        if not isinstance(tensor, torch.Tensor):
+            continue
+        if tensor.is_quantized:
+            raise NotSupportedError(f"weight {name}: quantized tensors are not supported, expected torch.float32")
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            raise NotSupportedError(f"weight {name}: found {tensor.dtype}, expected torch.float32; use model.float()")
+        if tensor.device.type != "cpu":
+            raise ModelError(f"weight {name}: found it on {tensor.device}, expected the CPU; use model.cpu()")
+
+
+def check_inputs(program: ExportedProgram) -> None:
+    """Inputs are float32 tensors of fixed sizes, passed by position."""
+    for node in user_inputs(program):
+        value = node.meta.get("val")
+        if not isinstance(value, torch.Tensor):
+            raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a float32 tensor")
+        if any(not isinstance(extent, int) for extent in value.shape):
+            raise NotSupportedError(
+                f"input {node.name}: its shape {tuple(value.shape)} is dynamic, expected fixed sizes; "
+                "export without dynamic_shapes, once for each size"
+            )
+        if 0 in value.shape:
+            raise NotSupportedError(f"input {node.name}: its shape {tuple(value.shape)} is empty, expected 1 or more")
+        if value.dtype != torch.float32:
+            raise NotSupportedError(
+                f"input {node.name}: found {value.dtype}, expected torch.float32; convert the model"
+            )
+    _check_positional(program)
+
+
+def _check_positional(program: ExportedProgram) -> None:
+    spec = program.call_spec.in_spec
+    if spec is None:
+        return
+    positional, keyword = spec.children()
+    if keyword.num_leaves or positional.num_leaves != positional.num_children:
+        raise NotSupportedError(
+            "inputs: the model was exported with keyword inputs, or with lists or dicts of tensors; "
+            "expected one tensor a position: wrap it in a module whose forward takes them so"
+        )
+
+
+def check_result(node: fx.Node) -> None:
+    """What an operator computes is float32 and not empty."""
+    value = node.meta.get("val")
+    if not isinstance(value, torch.Tensor):
+        return
+    where = f"layer {layer_name(node)}: operator {node.target}"
+    if value.is_floating_point() and value.dtype != torch.float32:
+        raise NotSupportedError(f"{where} gives {value.dtype}, expected torch.float32; convert its operands")
+    if 0 in value.shape:
+        raise NotSupportedError(f"{where} gives an empty tensor of shape {tuple(value.shape)}, expected sizes from 1")
+
+
+def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:
+    """The example fits the program."""
+    nodes = user_inputs(program)
+    if len(nodes) != len(inputs):
+        raise ModelError(f"example_inputs: found {len(inputs)}, expected {len(nodes)}")
+    for node, x in zip(nodes, inputs, strict=True):
+        if tuple(x.shape) != tuple(node.meta["val"].shape) or x.dtype != torch.float32:
+            raise ModelError(
+                f"example_inputs: {node.name} is {x.dtype} {tuple(x.shape)}, expected torch.float32 "
+                f"{tuple(node.meta['val'].shape)}"
+            )

@@ -1,0 +1,28 @@
+"""What the user should know about a translated model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from torch.export import ExportedProgram
+
+from sparsecc.facts.layer import ConvLayer, Layer
+
+
+def notes_on(program: ExportedProgram, layers: Iterable[Layer]) -> list[str]:
+    """Inputs that the model writes to, and strange numbers where the analysis of weights does not look."""
+    names = sorted(program.graph_signature.user_inputs_to_mutate.values())
+    notes = [f"the model changes its input {name} in place: the compiled network leaves it as it is" for name in names]
+    for layer in layers:
+        if isinstance(layer, ConvLayer):
+            notes += _strange_numbers(layer)
+    return notes
+
+
+def _strange_numbers(layer: ConvLayer) -> list[str]:
+    arrays = [("biases", layer.bias)]
+    if layer.spec.is_depthwise:
+        arrays.append(("weights", layer.weight))
+    counts = [(what, int(np.count_nonzero(~np.isfinite(array)))) for what, array in arrays]
+    return [f"layer {layer.name}: {count} {what} are NaN or infinite" for what, count in counts if count]

@@ -1,0 +1,94 @@
+"""What the code generator made of the kernels, for processors that this machine need not be."""
+
+from __future__ import annotations
+
+import re
+
+import nets
+import numpy as np
+import pytest
+import torch
+from case_modules import SideBySide, inputs_of
+from cases import Case
+
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.options import Options
+from sparsecc.pipeline import run
+from sparsecc.target import TARGETS
+
+REGISTER = {"x86-64-v3": "ymm", "x86-64-v4": "zmm"}
+SPEC = {
+    "1x1": ConvSpec(1, 64, 28, 28, 64),
+    "3x3": ConvSpec(1, 64, 28, 28, 64, 3, 3, padding=(1, 1, 1, 1)),
+}
+
+
+def assembly_of(model, inputs, target: str, folder) -> str:
+    run(model.eval(), inputs, TARGETS[target], Options(dump=folder, min_speedup=1e-9), progress=str)
+    return (folder / "7_kernels.s").read_text()
+
+
+def functions(assembly: str) -> dict[str, list[str]]:
+    """Symbol -> its lines; the bodies of parallel loops are functions of their own."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in assembly.splitlines():
+        label = re.match(r"([A-Za-z_][\w.]*):", line)
+        if label and not line.startswith(".L"):
+            name = label[1]
+        found.setdefault(name, []).append(line)
+    return found
+
+
+def loops(lines: list[str]) -> list[list[str]]:
+    """Innermost loops: from a label to the first jump back to it, with no label between."""
+    starts: dict[str, int] = {}
+    found = []
+    for number, line in enumerate(lines):
+        if label := re.match(r"(\.L\w+):", line):
+            starts = {label[1]: number}
+        elif (jump := re.match(r"\s+j\w+\s+(\.L\w+)", line)) and jump[1] in starts:
+            found.append(lines[starts[jump[1]] : number + 1])
+    return found
+
+
+def fmas(lines: list[str]) -> list[str]:
+    return [line for line in lines if "vfmadd" in line]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("kernel", SPEC)
+@pytest.mark.parametrize("block_n", [4, 8, 16])
+def test_inner_loop(target, kernel, block_n, tmp_path):
+    """Fused multiply-adds on full registers, loads and loop control: no spills, no calls, no gathers."""
+    case = Case(f"assembly_{kernel}_{block_n}", SPEC[kernel], block_n=block_n, density=0.25)
+    assembly = assembly_of(SideBySide([case]), inputs_of([case]), target, tmp_path)
+    inner = max((loop for lines in functions(assembly).values() for loop in loops(lines)), key=lambda s: len(fmas(s)))
+    register = REGISTER[target]
+    assert len(fmas(inner)) >= 8 * SPEC[kernel].taps
+    assert all(f"%{register}" in line and "ss\t" not in line for line in fmas(inner))
+    text = "\n".join(inner)
+    assert "call" not in text
+    assert "gather" not in text
+    stores = [line for line in inner if re.search(rf"mov\w*\s+%{register}\d+, -?\d*\(%", line)]
+    assert not stores, "accumulators are spilled"
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("net", ["mobilenet_v3_small", "densenet121", "shufflenet_v2"])
+def test_every_kernel_has_vectors(net, target, tmp_path):
+    """No loop over floats is left to scalar code: what is scalar is a handful of instructions at most."""
+    assembly = assembly_of(nets.build(net, width=0.25), (torch.zeros(1, 3, 64, 64),), target, tmp_path)
+    for name, lines in functions(assembly).items():
+        scalar = [line for line in lines if re.match(r"\s+v(add|mul|fmadd\w+|max|min|sub|div)ss\s", line)]
+        packed = [line for line in lines if re.match(r"\s+v\w+ps\s", line)]
+        assert len(scalar) <= max(32, len(packed)), name
+
+
+def test_same_code_twice():
+    model = nets.build("mobilenet_v3_small", width=0.25)
+    x = (torch.zeros(1, 3, 64, 64),)
+    first, _ = run(model, x, TARGETS["x86-64-v3"], Options(), progress=str)
+    again, _ = run(model, x, TARGETS["x86-64-v3"], Options(), progress=str)
+    assert first.kernels == again.kernels
+    assert all(np.array_equal(a, b) for a, b in zip(first.program.weights, again.program.weights, strict=True))

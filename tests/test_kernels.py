@@ -1,0 +1,73 @@
+"""Every kernel against the NumPy reference, bit for bit, over the shared cases, configs, targets and thread counts."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import numpy as np
+import pytest
+from case_modules import SideBySide, inputs_of
+from cases import BY_NAME, CASES, Case, build
+from helpers import RUNNABLE, run_strictly
+
+from sparsecc.cost.direct import direct_space
+from sparsecc.options import Options
+from sparsecc.pipeline import run
+from sparsecc.rewrite import lower_conv
+from sparsecc.target import resolve
+
+BATCH = 11
+BATCHES = [CASES[start : start + BATCH] for start in range(0, len(CASES), BATCH)]
+#: a layer becomes sparse as soon as it has a block to skip
+ALWAYS = 1e-9
+
+
+def compiled(cases: list[Case], target: str, **options):
+    artefact, _ = run(SideBySide(cases).eval(), inputs_of(cases), resolve(target), Options(**options), progress=str)
+    return artefact
+
+
+def check(cases: list[Case], artefact) -> None:
+    results = run_strictly(artefact, inputs_of(cases))
+    for case, found in zip(cases, results, strict=True):
+        np.testing.assert_array_equal(found, build(case).y, err_msg=case.name)
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("cases", BATCHES, ids=lambda cases: cases[0].name)
+def test_sparse(cases, target):
+    artefact = compiled(cases, target, min_speedup=ALWAYS)
+    check(cases, artefact)
+    plans = [layer for layer in artefact.report.plan.layers if layer.structure]
+    assert all(layer.decision == "sparse" for layer in plans if layer.structure.has_zero_blocks)
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("cases", BATCHES, ids=lambda cases: cases[0].name)
+def test_dense(cases, target):
+    artefact = compiled(cases, target, keep_dense=["*"])
+    check(cases, artefact)
+    assert all(layer.decision == "dense" for layer in artefact.report.plan.layers)
+
+
+def test_case_finds_its_block_size():
+    plan = compiled([BY_NAME[n] for n in ("n1", "n2", "n4", "n8", "n16", "n32")], "native").report.plan
+    assert [layer.structure.block_n for layer in plan.layers] == [1, 2, 4, 8, 16, 32]
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("name", ["n16", "n2", "3x3", "3x3_stride_2", "image_7x7", "oc_not_divisible", "odd_image"])
+def test_every_config(name, target, monkeypatch):
+    """Configs that the cost model would not choose must be right too: the tuner will try them."""
+    work, chosen = [], []
+    best = lower_conv.best_config
+    monkeypatch.setattr(lower_conv, "best_config", lambda w, t: work.append(w) or best(w, t))
+    compiled([BY_NAME[name]], target, min_speedup=ALWAYS)
+    space = list(direct_space(work[-1], resolve(target)))
+    sample = list(islice(space, 0, None, max(1, len(space) // 20)))
+    configs = iter(sample)
+    monkeypatch.setattr(lower_conv, "best_config", lambda w, t: chosen.append(next(configs)) or chosen[-1])
+    cases = [BY_NAME[name]] * len(sample)
+    check(cases, compiled(cases, target, min_speedup=ALWAYS))
+    assert chosen == sample
+    assert len({(c.lanes, c.vectors, c.reg_n, c.rows_outer) for c in sample}) == len(sample)

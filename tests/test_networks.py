@@ -1,0 +1,82 @@
+"""Whole networks against PyTorch: every architecture, dense and pruned in every pattern."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import nets
+import pytest
+import torch
+
+import sparsecc
+
+LIMIT = 1e-4
+SIZES = [(64, 64), (97, 161), (225, 225)]
+#: N, sparsity, rearranged, uniform
+PATTERNS = [
+    (1, 0.9, False, False),
+    (2, 0.75, False, False),
+    (4, 0.5, True, False),
+    (8, 0.75, False, True),
+    (16, 0.75, False, False),
+    (16, 0.5, True, True),
+    (32, 0.9, False, False),
+    (32, 0.5, True, False),
+]
+
+
+def pruned(name: str, pattern: tuple[int, float, bool, bool] | None, *, width: float) -> torch.nn.Module:
+    """The network with calibrated batch norm: at 224x224, where there are enough pixels for sound statistics."""
+    model = nets.build(name, width=width)
+    if pattern is not None:
+        n, sparsity, rearrange, uniform = pattern
+        nets.impose_1xn(model, n, sparsity, rearrange=rearrange, uniform=uniform)
+        nets.calibrate_batchnorm(model, torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(1)))
+    return model
+
+
+def check(name: str, pattern, *, size: tuple[int, int], batch: int, width: float = 0.25):
+    x = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(2))
+    report = sparsecc.compile(pruned(name, pattern, width=width), example_inputs=(x,)).report
+    assert report.error is not None
+    assert report.error <= LIMIT
+    sparse = [layer for layer in report.plan.layers if layer.decision == "sparse"]
+    assert bool(sparse) == (pattern is not None)
+    return sparse
+
+
+@pytest.mark.parametrize(("index", "name"), enumerate(nets.NETS), ids=list(nets.NETS))
+def test_pruned(index, name):
+    """Over the networks every pattern, both batch sizes and two image sizes occur."""
+    check(name, PATTERNS[index % len(PATTERNS)], size=SIZES[index % 2], batch=(1, 3)[index // 2 % 2])
+
+
+@pytest.mark.parametrize(("index", "name"), enumerate(list(nets.NETS)[::3]), ids=list(nets.NETS)[::3])
+def test_dense(index, name):
+    check(name, None, size=SIZES[(index + 1) % 2], batch=(1, 3)[index % 2])
+
+
+@pytest.mark.parametrize("pattern", PATTERNS, ids=str)
+def test_pattern_is_found(pattern):
+    """Full-width layers with enough channels run sparse in the N that they were pruned with."""
+    n, sparsity, rearrange, uniform = pattern
+    sparse = check("resnet18", pattern, size=(64, 64), batch=1, width=1.0)
+    wide = [layer for layer in sparse if layer.spec.oc >= 128 and layer.spec.ic >= 128]
+    assert len(wide) >= 10
+    for layer in wide:
+        assert layer.structure.block_n == n
+        assert layer.structure.density == pytest.approx(1 - sparsity, abs=0.02)
+        if n > 1:
+            assert layer.structure.aligned == (not rearrange)
+        if uniform:
+            assert layer.structure.uniform
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list(nets.NETS))
+@pytest.mark.parametrize(("size", "batch"), list(product(SIZES, (1, 3))), ids=str)
+def test_matrix(name, size, batch):
+    """Every network in every size: dense, and in one pattern that differs from cell to cell."""
+    seed = list(nets.NETS).index(name) + 3 * SIZES.index(size) + batch
+    for pattern in (None, PATTERNS[seed % len(PATTERNS)]):
+        check(name, pattern, size=size, batch=batch)
