@@ -20,7 +20,7 @@ from torch.nn import functional as F
 import sparsecc
 from sparsecc.importer import import_model, operators
 from sparsecc.importer.batchnorm import BATCH_NORMS
-from sparsecc.importer.names import C_INTERFACE, Keys
+from sparsecc.importer.names import RESERVED, Keys
 from sparsecc.runtime.format import FUNCTIONS
 
 SMALL = (1, 16, 9, 7)
@@ -370,11 +370,11 @@ def test_layers_may_have_any_name(name: str) -> None:
 
 
 def test_names_of_the_interface_are_known() -> None:
-    assert C_INTERFACE == {*FUNCTIONS, "weights", "t"}
+    assert {*FUNCTIONS, "weights", "t", "main"} == RESERVED
 
 
 def test_keys_are_unique_identifiers() -> None:
     keys, names = Keys(), ["a.b", "a_b", "a b", "", "é", "run", "a_b_2", "0.1", "0_1"]
     taken = [keys.take(name) for name in names]
     assert len(set(taken)) == len(names)
-    assert all(key.isidentifier() and key.isascii() and key not in C_INTERFACE for key in taken)
+    assert all(key.isidentifier() and key.isascii() and key not in RESERVED for key in taken)

@@ -124,6 +124,8 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
     """Let PyTorch express operators that we don't know by simpler ones, where it can."""
     constants = fold_constants(program)
     unknown = {n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))}
+    if not unknown:
+        return program
     table = default_decompositions()
     simpler = {target: table[target] for target in unknown if target in table}
     return program.run_decompositions(simpler) if simpler else program

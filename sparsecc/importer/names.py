@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import fx
 
-#: what a library's C interface calls its own functions, types and data, after the library's name
-C_INTERFACE = frozenset(
+#: names with another meaning: after the library's name its functions, types and data; in Relax the network's function
+RESERVED = frozenset(
     {
         "create", "destroy", "run", "profile", "set_threads", "num_inputs", "input_name", "input_dtype", "input_rank",
         "input_shape", "num_outputs", "output_name", "output_dtype", "output_rank", "output_shape", "num_steps",
-        "step_key", "target", "version", "describe", "last_error", "weights", "t",
+        "step_key", "target", "version", "describe", "last_error", "weights", "t", "main",
     }
 )  # fmt: skip
 
@@ -33,7 +33,7 @@ class Keys:
     def take(self, name: str) -> str:
         """A free identifier made from ``name``."""
         stem = re.sub(r"\W", "_", name, flags=re.ASCII)
-        stem = stem if stem[:1].isalpha() and stem not in C_INTERFACE else f"layer_{stem}"
+        stem = stem if stem[:1].isalpha() and stem not in RESERVED else f"layer_{stem}"
         key, count = stem, 1
         while key in self._taken:
             count += 1

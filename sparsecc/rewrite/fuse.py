@@ -189,7 +189,7 @@ class _Rewrite(PyExprMutator):  # type: ignore[misc]  # TVM has no types
 
     def visit_call_(self, call: Any) -> Any:
         chain = self._chains.get(call)
-        if chain is None or chain.epilogue == _BIAS_ONLY:
+        if chain is None or layer_key(call) is not None:
             return self.visit_expr_post_order(call)
         operands = [chain.source] if chain.residual is None else [chain.source, chain.residual]
         arguments = relax.Tuple([self.visit_expr(operand) for operand in operands])
