@@ -121,7 +121,7 @@ def kinds(artefact: Artefact) -> list[str]:
 
 
 def close(found: Array, expected: Array, *, tolerance: float) -> None:
-    """Assert that the largest difference is small relative to the largest expected value; NaN and Inf in their places."""
+    """Assert that the largest difference is small relative to the largest expected value; NaN and Inf stay."""
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(expected))
     scale = float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)) or 1.0
     finite = np.isfinite(expected)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 Shape = tuple[int, ...]
 
@@ -30,6 +30,20 @@ class Function(nn.Module):
     def forward(self, *inputs: Tensor) -> Any:
         """Apply it."""
         return self.function(*inputs)
+
+
+class Together(nn.Module):
+    """The networks of several cases side by side: the inputs of all, and a list of each one's results."""
+
+    def __init__(self, cases: Sequence[OperatorCase]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList(case.make() for case in cases)
+        self.counts = [len(case.shapes) for case in cases]
+
+    def forward(self, *inputs: Tensor) -> list[Any]:
+        """Apply each to its own inputs."""
+        rest = iter(inputs)
+        return [part(*(next(rest) for _ in range(count))) for part, count in zip(self.parts, self.counts, strict=True)]
 
 
 def module(name: str, make: Callable[[], nn.Module], *shapes: Shape) -> OperatorCase:
@@ -148,6 +162,7 @@ POOLS = [
     function("mean_of_rows", lambda x: x.mean(2), IMAGE),
     function("mean_of_features", lambda x: x.mean(-1), (3, 11)),
     function("mean_of_all_axes", lambda x: x.mean((0, 1, 2, 3)), IMAGE),
+    function("mean_of_everything", lambda x: x.mean(), IMAGE),
     function("sum_of_channels", lambda x: x.sum(1), IMAGE),
     function("sum_of_image", lambda x: x.sum((2, 3), keepdim=True), IMAGE),
 ]
@@ -220,6 +235,7 @@ ARITHMETIC = [
     function("div", lambda x, y: x / (y.abs() + 1), IMAGE, IMAGE),
     function("div_number", lambda x: x / 3, IMAGE),
     function("number_div", lambda x: 1 / (x.abs() + 1), IMAGE),
+    function("true_divide", lambda x, y: torch.true_divide(x, y.abs() + 1), IMAGE, IMAGE),
     function("neg", lambda x: -x, IMAGE),
     function("abs", lambda x: x.abs(), IMAGE),
     function("exp", lambda x: x.exp(), IMAGE),
@@ -236,6 +252,9 @@ ARITHMETIC = [
     function("maximum", torch.maximum, IMAGE, IMAGE),
     function("minimum", torch.minimum, IMAGE, IMAGE),
     function("matmul", torch.matmul, (3, 5), (5, 4)),
+    function("mm", torch.mm, (3, 5), (5, 4)),
+    function("mm_constant", lambda x: torch.mm(x, torch.arange(20.0).reshape(5, 4)), (3, 5)),
+    function("addmm", lambda x: torch.addmm(torch.ones(4), x, torch.arange(20.0).reshape(5, 4)), (3, 5)),
     function("bmm", torch.bmm, (2, 3, 5), (2, 5, 4)),
     function("matmul_of_images", torch.matmul, (2, 3, 5, 7), (2, 3, 7, 4)),
     function("add_constant", lambda x: x + torch.ones(6, 1, 1), IMAGE),
@@ -251,6 +270,7 @@ SHAPES = [
     function("cat_batches", lambda x, y: torch.cat([x, y], 0), IMAGE, (1, 6, 9, 11)),
     function("cat_features", lambda x, y: torch.cat([x, y], 1), (3, 11), (3, 4)),
     function("cat_one", lambda x: torch.cat([x], 1), IMAGE),
+    function("cat_zeros_like", lambda x: torch.cat([x, torch.zeros_like(x), x.new_ones(2, 1, 9, 11)], 1), IMAGE),
     function("cat_constant", lambda x: torch.cat([x, torch.ones(2, 1, 9, 11)], 1), IMAGE),
     function("stack", lambda x, y: torch.stack([x, y], 1), (3, 11), (3, 11)),
     function("split", lambda x: torch.split(x, 2, 1), IMAGE),
@@ -334,6 +354,14 @@ def _between(middle: nn.Module) -> nn.Module:
     return nn.Sequential(nn.Conv2d(6, 4, 3, padding=1), middle, nn.Conv2d(4, 5, 3, padding=1))
 
 
+def _after(layer: nn.Module, norm: nn.Module) -> nn.Module:
+    return nn.Sequential(layer, _lively(norm))
+
+
+def _before(*layers: nn.Module) -> nn.Module:
+    return nn.Sequential(_lively(nn.BatchNorm2d(6)), *layers)
+
+
 def _lively(norm: nn.Module) -> nn.Module:
     """A batch norm with statistics and weights that are not all the same."""
     count = norm.num_features
@@ -371,33 +399,29 @@ class NormUsedTwice(nn.Module):
 
 
 BATCH_NORMS = [
-    module("bn_after_conv", lambda: nn.Sequential(nn.Conv2d(6, 8, 3), _lively(nn.BatchNorm2d(8))), IMAGE),
+    module("bn_after_conv", lambda: _after(nn.Conv2d(6, 8, 3), nn.BatchNorm2d(8)), IMAGE),
     module(
         "bn_after_conv_no_bias",
-        lambda: nn.Sequential(nn.Conv2d(6, 8, 3, bias=False), _lively(nn.BatchNorm2d(8))),
+        lambda: _after(nn.Conv2d(6, 8, 3, bias=False), nn.BatchNorm2d(8)),
         IMAGE,
     ),
-    module(
-        "bn_without_affine", lambda: nn.Sequential(nn.Conv2d(6, 8, 3), _lively(nn.BatchNorm2d(8, affine=False))), IMAGE
-    ),
+    module("bn_without_affine", lambda: _after(nn.Conv2d(6, 8, 3), nn.BatchNorm2d(8, affine=False)), IMAGE),
     module(
         "bn_before_padded_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.Conv2d(6, 8, 3, padding=1)), IMAGE
     ),
     module(
         "bn_before_relu_conv", lambda: nn.Sequential(_lively(nn.BatchNorm2d(6)), nn.ReLU(), nn.Conv2d(6, 8, 1)), IMAGE
     ),
-    module(
-        "bn_after_depthwise", lambda: nn.Sequential(nn.Conv2d(6, 6, 3, groups=6), _lively(nn.BatchNorm2d(6))), IMAGE
-    ),
-    module("bn_after_groups", lambda: nn.Sequential(nn.Conv2d(6, 9, 3, groups=3), _lively(nn.BatchNorm2d(9))), IMAGE),
+    module("bn_after_depthwise", lambda: _after(nn.Conv2d(6, 6, 3, groups=6), nn.BatchNorm2d(6)), IMAGE),
+    module("bn_after_groups", lambda: _after(nn.Conv2d(6, 9, 3, groups=3), nn.BatchNorm2d(9)), IMAGE),
     module(
         "bn_after_transposed",
-        lambda: nn.Sequential(nn.ConvTranspose2d(6, 4, 3, 2, groups=2), _lively(nn.BatchNorm2d(4))),
+        lambda: _after(nn.ConvTranspose2d(6, 4, 3, 2, groups=2), nn.BatchNorm2d(4)),
         IMAGE,
     ),
-    module("bn_after_linear", lambda: nn.Sequential(nn.Linear(11, 7), _lively(nn.BatchNorm1d(7))), (3, 11)),
+    module("bn_after_linear", lambda: _after(nn.Linear(11, 7), nn.BatchNorm1d(7)), (3, 11)),
     module("bn_after_linear_on_sequences", LinearNorm3d, (2, 6, 11)),
-    module("bn_after_pool", lambda: nn.Sequential(nn.MaxPool2d(2), _lively(nn.BatchNorm2d(6))), IMAGE),
+    module("bn_after_pool", lambda: _after(nn.MaxPool2d(2), nn.BatchNorm2d(6)), IMAGE),
     module(
         "bn_twice",
         lambda: nn.Sequential(nn.Conv2d(6, 8, 1), _lively(nn.BatchNorm2d(8)), _lively(nn.BatchNorm2d(8))),
@@ -429,14 +453,16 @@ NETWORK_SHAPES = [
     function("rank_5", lambda x: x.relu() * 2, (2, 3, 2, 3, 5)),
 ]
 
-OPERATORS = [
-    *CONVOLUTIONS,
-    *TRANSPOSED,
-    *POOLS,
-    *ACTIVATIONS,
-    *ARITHMETIC,
-    *SHAPES,
-    *UPSAMPLING,
-    *BATCH_NORMS,
-    *NETWORK_SHAPES,
-]
+#: tables whose cases do not disturb each other in one network
+TABLES: dict[str, Sequence[OperatorCase]] = {
+    "convolutions": CONVOLUTIONS,
+    "transposed": TRANSPOSED,
+    "pools": POOLS,
+    "activations": ACTIVATIONS,
+    "arithmetic": ARITHMETIC,
+    "shapes": SHAPES,
+    "upsampling": UPSAMPLING,
+    "batch_norms": BATCH_NORMS,
+}
+
+OPERATORS = [*(case for table in TABLES.values() for case in table), *NETWORK_SHAPES]

@@ -12,9 +12,9 @@ import sparsecc
 
 LIMIT = 1e-4
 SIZES = [(64, 64), (97, 161), (225, 225)]
-#: N, sparsity, rearranged, uniform
+#: N, sparsity, rearranged, uniform; unstructured 90 % is left to full width, where channels do not die of it
 PATTERNS = [
-    (1, 0.9, False, False),
+    (1, 0.75, False, False),
     (2, 0.75, False, False),
     (4, 0.5, True, False),
     (8, 0.75, False, True),
@@ -56,11 +56,13 @@ def test_dense(index, name):
     check(name, None, size=SIZES[(index + 1) % 2], batch=(1, 3)[index % 2])
 
 
-@pytest.mark.parametrize("pattern", PATTERNS, ids=str)
+@pytest.mark.parametrize("pattern", [*PATTERNS, (1, 0.9, False, False)], ids=str)
 def test_pattern_is_found(pattern):
     """Full-width layers with enough channels run sparse in the N that they were pruned with."""
     n, sparsity, rearrange, uniform = pattern
-    sparse = check("resnet18", pattern, size=(64, 64), batch=1, width=1.0)
+    # single rows of weights pay on images that fill several vectors
+    size = (225, 225) if n == 1 else (64, 64)
+    sparse = check("resnet18", pattern, size=size, batch=1, width=1.0)
     wide = [layer for layer in sparse if layer.spec.oc >= 128 and layer.spec.ic >= 128]
     assert len(wide) >= 10
     for layer in wide:

@@ -31,9 +31,14 @@ def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
     with torch.no_grad():
         for node in program.graph.nodes:
             if node.op == "call_function" and (_is_constant(node, known) or operator_name(node) in _FROM_SHAPES):
-                args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: known.get(n, n.meta["val"]))
+                args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: _value(n, known))
                 known[node] = node.target(*args, **kwargs)
     return known
+
+
+def _value(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
+    """A known value, or any tensor of that shape."""
+    return known[node] if node in known else torch.empty(tuple(node.meta["val"].shape))
 
 
 def _is_constant(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
