@@ -59,7 +59,7 @@ def test_first_wrong_layer_is_named(compiled, position, tmp_path):
 
 
 def test_network_that_amplifies_rounding_errors():
-    """Pruned until channels are constant, which batch norm divides by no variance: PyTorch's own result is no better."""
+    """Pruned until channels are constant: batch norm divides by no variance, and PyTorch is no better than we are."""
     model = nets.build("mobilenet_v1", width=0.25)
     nets.impose_1xn(model, 1, 0.9)
     generator = torch.Generator().manual_seed(1)
