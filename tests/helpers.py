@@ -9,9 +9,11 @@ import mmap
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -20,9 +22,25 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import sparsecc
+from sparsecc._tvm import IRModule, compile_object
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.structure import find_structure
+from sparsecc.cost.direct import direct_space
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.graph import FusedConv, Graph, Node
+from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
+from sparsecc.facts.program import Port
+from sparsecc.kernels.direct import DirectConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, run
-from sparsecc.target import TARGETS, resolve
+from sparsecc.report import make_report
+from sparsecc.rewrite import lower_conv
+from sparsecc.rewrite.assemble import assemble
+from sparsecc.rewrite.layout import place
+from sparsecc.rewrite.lower import lower
+from sparsecc.target import TARGETS, Target, resolve
 from sparsecc.verify import _all_outputs
 
 Array = NDArray[Any]
@@ -127,3 +145,99 @@ def close(found: Array, expected: Array, *, tolerance: float) -> None:
     finite = np.isfinite(expected)
     np.testing.assert_allclose(found[finite] / scale, expected[finite] / scale, rtol=0, atol=tolerance)
     np.testing.assert_array_equal(found[~finite], expected[~finite])
+
+
+_PLAIN = Epilogue()
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One kernel to run by itself: no importer, no cost model.
+
+    ``rows`` are the rows of blocks of a sparse kernel, None for a dense one. ``pick`` chooses among the legal configs
+    of the direct kernel. With a ``halo`` the result is stored for a reader that needs that much zero padding, which
+    then appears in the output. ``patches`` hold while the job is lowered: (dotted name, value).
+    """
+
+    layer: Layer
+    inputs: tuple[Array, ...]
+    rows: Array | None = None
+    pick: Callable[[list[DirectConfig]], DirectConfig] | None = None
+    halo: tuple[int, int, int, int] | None = None
+    epilogue: Epilogue = _PLAIN
+    patches: tuple[tuple[str, Any], ...] = ()
+
+
+def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
+    """Result of every job; all kernels run from one library, strictly."""
+    resolved = resolve(target)
+    graph, plans, by_key = _job_graph(jobs)
+    placed = place(graph)
+    lowered = [(node, _lower_job(node, placed, plans, by_key, resolved)) for node in placed.nodes]
+    inputs = tuple(Port(f"x{i}", graph.shapes[t]) for i, t in enumerate(graph.inputs))
+    outputs = tuple(Port(f"y{i}", graph.shapes[t]) for i, t in enumerate(graph.outputs))
+    assembled = assemble("jobs", placed, lowered, inputs=inputs, outputs=outputs)
+    kernels, _ = compile_object(assembled.functions, resolved.llvm)
+    program = replace(assembled.program, description={"target": resolved.name})
+    artefact = Artefact(program, kernels, resolved, make_report(Plan(()), lowered, resolved.name, ()), {}, ())
+    return run_strictly(artefact, [torch.from_numpy(x.copy()) for job in jobs for x in job.inputs])
+
+
+def _job_graph(jobs: Sequence[Job]) -> tuple[Graph, dict[str, LayerPlan], dict[str, Job]]:
+    shapes: list[tuple[int, ...]] = []
+    nodes, inputs, outputs, plans, by_key = [], [], [], {}, {}
+
+    def tensor(shape: tuple[int, ...]) -> int:
+        shapes.append(shape)
+        return len(shapes) - 1
+
+    for i, job in enumerate(jobs):
+        key = f"job{i}"
+        sources = tuple(tensor(x.shape) for x in job.inputs)
+        inputs += sources
+        result = tensor(_result_shape(job))
+        is_conv = isinstance(job.layer, ConvLayer)
+        nodes.append(Node(key, FusedConv(job.layer, job.epilogue) if is_conv else job.layer, sources, result))
+        plans[key], by_key[key] = _job_plan(key, job), job
+        if job.halo is not None:
+            reader = _copy_with_padding(f"{key}_reader", shapes[result], job.halo)
+            padded = tensor((*shapes[result][:2], reader.spec.oh, reader.spec.ow))
+            nodes.append(Node(reader.key, FusedConv(reader, _PLAIN), (result,), padded))
+            plans[reader.key] = _job_plan(reader.key, Job(reader, ()))
+            result = padded
+        outputs.append(result)
+    return Graph(tuple(shapes), tuple(nodes), tuple(inputs), tuple(outputs)), plans, by_key
+
+
+def _result_shape(job: Job) -> tuple[int, ...]:
+    layer = job.layer
+    if isinstance(layer, MeanLayer):
+        return (layer.n, layer.c, 1, 1)
+    return (layer.spec.n, layer.spec.oc, layer.spec.oh, layer.spec.ow)
+
+
+def _copy_with_padding(key: str, shape: tuple[int, ...], halo: tuple[int, int, int, int]) -> ConvLayer:
+    n, c, h, w = shape
+    weight = np.eye(c, dtype=np.float32).reshape(c, c, 1, 1)
+    return ConvLayer(key, key, ConvSpec(n, c, h, w, c, padding=halo), weight, np.zeros(c, np.float32))
+
+
+def _job_plan(key: str, job: Job) -> LayerPlan:
+    layer = job.layer
+    if not isinstance(layer, ConvLayer) or job.rows is None:
+        spec = layer.spec if isinstance(layer, ConvLayer) else ConvSpec(1, 1, 1, 1, 1)
+        return LayerPlan(key, key, "conv", spec, None, "dense", "asked for")
+    structure = replace(find_structure(layer.weight, groups=layer.spec.groups), grouping=job.rows)
+    return LayerPlan(key, key, "conv", layer.spec, structure, "sparse", "asked for")
+
+
+def _lower_job(node: Any, placed: Any, plans: Any, by_key: dict[str, Job], target: Target) -> Any:
+    job = by_key.get(node.key)
+    with ExitStack() as stack:
+        if job is not None and job.pick is not None:
+            pick = job.pick
+            choose = lambda work, target: pick(list(direct_space(work, target)))  # noqa: E731
+            stack.enter_context(mock.patch.object(lower_conv, "best_config", choose))
+        for name, value in job.patches if job is not None else ():
+            stack.enter_context(mock.patch(name, value))
+        return lower(node, placed, IRModule({}), plans, target)
