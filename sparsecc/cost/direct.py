@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sparsecc.kernels.direct import DirectConfig
+from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.target import Target
 
 #: instructions a core can start in a cycle
@@ -29,6 +30,8 @@ _LINE_BYTES = 64
 _NARROW = 0.75
 #: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add
 _SPARE_REGISTERS = 2
+#: ... and one more between the many loads of several taps
+_SPARE_FOR_TAPS = 1
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
 _MAX_UNROLLED = 1200
 
@@ -74,10 +77,11 @@ def best_config(work: DirectWork, target: Target) -> DirectConfig:
 def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
     """Every legal config: the accumulators fit the registers, a tile fits the plane."""
     widths = {min(lanes, work.flat) for lanes in (target.lanes, target.lanes // 2, 4) if lanes >= 4}
+    spare = _SPARE_REGISTERS + (work.taps > 1) * _SPARE_FOR_TAPS
     for lanes in sorted(widths, reverse=True):
         for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
-                fits = (reg_n + 1) * vectors + _SPARE_REGISTERS <= target.registers
+                fits = (reg_n + 1) * vectors + spare <= target.registers
                 if not fits or lanes * vectors > work.flat:
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
@@ -97,27 +101,41 @@ def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
 
 
 def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
-    width = _width(config, target)
-    fmas = config.reg_n * config.vectors
-    start = fmas * width / target.fma_per_cycle
-    # pixels lie anywhere: a load of a whole line always touches two, one of half a line every other time
-    touched = 1 + config.lanes * 4 / _LINE_BYTES
-    share = max(config.lanes / target.lanes, 0.5)
-    loads = config.vectors * touched * share / target.loads_per_cycle + config.reg_n * 0.5
-    instructions = fmas + config.vectors + config.reg_n * (not target.folds_broadcast)
-    tap = max(start, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH, target.fma_latency)
-    subs = work.block_n // config.reg_n
-    tiles = -(-work.flat // config.tile)
-    epilogue = 2.0 * fmas * width + _RESTART
-    return tiles * subs * (work.nnzb * work.taps * tap + work.rows * epilogue)
+    tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors)
+    cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, target)
+    if tiles.rest:
+        cycles += _tile(work, config.reg_n, tiles.rest, target)
+    return work.block_n // config.reg_n * cycles
 
 
-def _width(config: DirectConfig, target: Target) -> float:
+def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Target) -> float:
+    """Cycles of one tile in all rows of blocks."""
+    fmas = reg_n * sum(run.count for run in runs)
+    start = reg_n * sum(run.count * _width(run.lanes, target) for run in runs)
+    loads = sum(run.count * _load(run.lanes, target) for run in runs) + reg_n * 0.5
+    instructions = fmas + fmas / reg_n + reg_n * (not target.folds_broadcast)
+    tap = max(
+        start / target.fma_per_cycle,
+        loads,
+        (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH,
+        target.fma_latency,
+    )
+    epilogue = 2.0 * start + _RESTART
+    return work.nnzb * work.taps * tap + work.rows * epilogue
+
+
+def _load(lanes: int, target: Target) -> float:
+    """Cycles of a load: pixels lie anywhere, so one of a whole line always touches two, a half every other time."""
+    touched = 1 + lanes * 4 / _LINE_BYTES
+    return touched * max(lanes / target.lanes, 0.5) / target.loads_per_cycle
+
+
+def _width(lanes: int, target: Target) -> float:
     """Cycles of a multiply-add on vectors of this width, relative to a full one."""
-    if config.lanes == target.lanes:
+    if lanes == target.lanes:
         return 1.0
     # where a full vector takes both halves of a unit, narrower ones start more often
-    return max(config.lanes / target.lanes, _NARROW) if target.folds_broadcast else 1.0
+    return max(lanes / target.lanes, _NARROW) if target.folds_broadcast else 1.0
 
 
 def _memory(work: DirectWork, config: DirectConfig, target: Target) -> float:

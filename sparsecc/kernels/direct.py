@@ -14,6 +14,7 @@ from sparsecc._tvm import IRBuilder, PrimFunc, T
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.tiles import Tiles, Vectors, cut
 
 
 @dataclass(frozen=True)
@@ -141,52 +142,96 @@ def _buffer(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
     return (size,), dtype
 
 
+def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
+    """How the kernel walks a plane."""
+    return cut(shape.store.flat, lanes=config.lanes, vectors=config.vectors)
+
+
+def block_names(shape: DirectShape, config: DirectConfig) -> tuple[tuple[str, str], ...]:
+    """Names of the blocks that accumulate and of those that store, in pairs."""
+    tiles = tiles_of(shape, config)
+    whole = [("update", "store")] if tiles.count else []
+    return (*whole, *((f"update_rest_{i}", f"store_rest_{i}") for i in range(len(tiles.rest))))
+
+
+@dataclass(frozen=True)
+class _At:
+    """The iteration that a tile belongs to."""
+
+    image: Any
+    row: Any
+    sub: Any
+    start: Any
+
+
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    flat = shape.store.flat
-    tiles = -(-flat // config.tile)
+    tiles = tiles_of(shape, config)
     subs = shape.block_n // config.reg_n
-    extents = (shape.spec.n, shape.rows, subs, tiles)
     output = buffers["output"]
-    with T.grid(*extents) as loops, T.sblock("tile"):
+    with T.grid(shape.spec.n, shape.rows, subs, tiles.total) as loops, T.sblock("tile"):
         image, row, sub, tile = T.axis.remap("SSSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        acc = T.sblock_alloc_buffer((config.reg_n, config.vectors, config.lanes), "float32", scope="global")
-        # the last tile starts early enough to end with the plane: it repeats pixels instead of leaving a tail
-        start = T.min(tile * config.tile, flat - config.tile)
-        _accumulate(shape, config, buffers, acc, image, row, sub, start)
-        _store(shape, config, buffers, acc, image, row, sub, start)
+        whole = _At(image, row, sub, tile * tiles.pixels)
+        rest = _At(image, row, sub, tiles.count * tiles.pixels)
+        if not tiles.rest:
+            _tile(shape, config, buffers, whole, tiles.whole, suffix="")
+        elif not tiles.count:
+            _tile(shape, config, buffers, rest, tiles.rest, suffix="_rest_{}")
+        else:
+            with T.If(tile < tiles.count):
+                with T.Then():
+                    _tile(shape, config, buffers, whole, tiles.whole, suffix="")
+                with T.Else():
+                    _tile(shape, config, buffers, rest, tiles.rest, suffix="_rest_{}")
 
 
-def _accumulate(
+def _tile(
+    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: _At, runs: tuple[Vectors, ...], suffix: str
+) -> None:
+    accs = [
+        T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
+        for vectors in runs
+    ]
+    first, count = _row_range(shape, buffers, at.row)
+    with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
+        for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
+            name = "update" + suffix.format(i)
+            _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
+    for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
+        _store(shape, config, buffers, acc, at, vectors, "store" + suffix.format(i))
+
+
+def _update(
     shape: DirectShape,
     config: DirectConfig,
     buffers: dict[str, Any],
     acc: Any,
-    image: Any,
-    row: Any,
-    sub: Any,
-    start: Any,
+    at: _At,
+    vectors: Vectors,
+    reduction: tuple[Any, Any, Any, Any, Any],
+    name: str,
 ) -> None:
+    """``acc += data * input`` for one kept block and tap; ``acc = bias`` before the first."""
     spec, source = shape.spec, shape.source
     subs, taps = shape.block_n // config.reg_n, spec.taps
     data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
-    first, count = _row_range(shape, buffers, row)
-    with T.serial(0, count) as j, T.grid(spec.kh, spec.kw) as (a, b):  # noqa: SIM117  (one line a loop)
-        with T.grid(config.reg_n, config.vectors, config.lanes) as (n, v, lane), T.sblock("update"):
-            vj = T.axis.reduce(count, j)
-            va = T.axis.reduce(spec.kh, a)
-            vb = T.axis.reduce(spec.kw, b)
-            vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-            channel_bias = bias[row * shape.block_n + sub * config.reg_n + vn]
-            T.reads(channel_bias)
-            T.writes(acc[vn, vv, vl])
-            with T.init():
-                T.buffer_store(acc, channel_bias, [vn, vv, vl])
-            weight = data[((first * subs + sub * count + vj) * taps + va * spec.kw + vb) * config.reg_n + vn]
-            base = image * (spec.ic * source.channel) + _channel_offset(shape, buffers, row, first, vj)
-            pixel = source_buffer[base + start + tap_offset(spec, source, va, vb) + vv * config.lanes + vl]
-            T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
+    first, count, j, a, b = reduction
+    with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
+        vj = T.axis.reduce(count, j)
+        va = T.axis.reduce(spec.kh, a)
+        vb = T.axis.reduce(spec.kw, b)
+        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
+        channel_bias = bias[at.row * shape.block_n + at.sub * config.reg_n + vn]
+        T.reads(channel_bias)
+        T.writes(acc[vn, vv, vl])
+        with T.init():
+            T.buffer_store(acc, channel_bias, [vn, vv, vl])
+        weight = data[((first * subs + at.sub * count + vj) * taps + va * spec.kw + vb) * config.reg_n + vn]
+        base = at.image * (spec.ic * source.channel) + _channel_offset(shape, buffers, at.row, first, vj)
+        where = at.start + vectors.start + vv * vectors.lanes + vl
+        pixel = source_buffer[base + tap_offset(spec, source, va, vb) + where]
+        T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
 
 
 def _row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
@@ -235,22 +280,22 @@ def _store(
     config: DirectConfig,
     buffers: dict[str, Any],
     acc: Any,
-    image: Any,
-    row: Any,
-    sub: Any,
-    start: Any,
+    at: _At,
+    vectors: Vectors,
+    name: str,
 ) -> None:
     store, output = shape.store, buffers["output"]
-    with T.grid(config.reg_n, config.vectors, config.lanes) as (n, v, lane), T.sblock("store"):
+    with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        slot = row * shape.block_n + sub * config.reg_n + vn
-        channel = image * store.channels + (buffers["channels"][slot] if shape.scattered else slot)
-        pixel = start + vv * config.lanes + vl
+        slot = at.row * shape.block_n + at.sub * config.reg_n + vn
+        channel = at.image * store.channels + (buffers["channels"][slot] if shape.scattered else slot)
+        pixel = at.start + vectors.start + vv * vectors.lanes + vl
         where = channel * store.layout.channel + store.layout.lead + pixel
         mask = buffers["mask"][pixel] if store.masked else None
         residual = None
         if store.residual is not None:
             residual = buffers["residual"][channel * store.residual.channel + store.residual.lead + pixel]
+        # not declared: two tiles write the output, which the schedule's primitives would refuse
         T.reads(acc[vn, vv, vl])
-        T.writes(output[where])
+        T.writes()
         T.buffer_store(output, finish(acc[vn, vv, vl], store, residual=residual, mask=mask), [where])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, Schedule
-from sparsecc.kernels.direct import DirectConfig, DirectShape, direct
+from sparsecc.kernels.direct import DirectConfig, DirectShape, block_names, direct
 
 
 def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
@@ -38,20 +38,23 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     order = (sub, rest) if config.rows_outer else (rest, sub)
     schedule.reorder(image, outer, part, *order)
     schedule.parallel(schedule.fuse(image, outer, part))
-    store = schedule.get_sblock("store")
-    update = schedule.get_sblock("update")
-    for block in (update, store):
-        n, v, lane = schedule.get_loops(block)[-3:]
+    for update, store in block_names(shape, config):
+        _schedule_tile(schedule, update, store, unroll_taps=config.unroll_taps)
+    return schedule.mod["main"]
+
+
+def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: bool) -> None:
+    for name in (update, store):
+        n, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
         schedule.vectorize(lane)
         schedule.unroll(v)
         schedule.unroll(n)
-    j, a, b = schedule.get_loops(update)[-6:-3]
+    j, a, b = schedule.get_loops(schedule.get_sblock(update))[-6:-3]
     schedule.unroll(b)
-    if config.unroll_taps:
+    if unroll_taps:
         schedule.unroll(a)
     # the accumulators' start moves out of the loop over blocks
-    schedule.decompose_reduction(update, j)
-    return schedule.mod["main"]
+    schedule.decompose_reduction(schedule.get_sblock(update), j)
 
 
 #: pieces of work to cut a layer into, for up to half as many threads to be evenly loaded
