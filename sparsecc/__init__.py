@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sparsecc import errors
 from sparsecc.errors import SparseccError
 from sparsecc.runtime import Library, load
+from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
     from sparsecc.analyse.plan import Plan
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sparsecc.report import Report
     from sparsecc.target import Target
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Compiled",

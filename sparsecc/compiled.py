@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
-from sparsecc.build import write_header
+from sparsecc.build import header_of
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.report import Report
 from sparsecc.runtime import Library, load
+from sparsecc.runtime.files import check_writable, new_file, scratch_folder
 from sparsecc.target import Target, resolve
 from sparsecc.verify import check
 
@@ -76,7 +76,7 @@ class Compiled:
         return self.library.profile(*inputs, runs=runs)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the library and, beside it, its C header.
+        """Write the library and, beside it, its C header: both, or when one can't be written, none.
 
         Parameters
         ----------
@@ -86,18 +86,24 @@ class Compiled:
         Raises
         ------
         OutputError
-            The file can't be written.
+            A file can't be written; those that were there stay as they are.
         UserError
             The suffix is neither ``.so`` nor ``.a``.
         """
         path = Path(path)
         if path.suffix not in (".so", ".a"):
             raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so or .a")
+        check_writable(path)
+        with new_file(path.with_suffix(".h")) as header:
+            header.write(header_of(self._artefact.program, triple=self._artefact.target.triple).encode())
+            header.flush()  # a full disk shows now; after the library is in place only the header's name is missing
+            self._write(path)
+
+    def _write(self, path: Path) -> None:
         if path.suffix == ".so" and self._library is not None:
             self._library.save(path)
         else:
             self._artefact.link(path, cc=self._cc, static=path.suffix == ".a")
-        write_header(self._artefact.program, path.with_suffix(".h"), triple=self._artefact.target.triple)
 
     def __repr__(self) -> str:
         return repr(self._library) if self._library else f"<sparsecc network for {self.target}, not loaded>"
@@ -197,7 +203,7 @@ def inspect(
 
 
 def _load(artefact: Artefact, options: Options) -> Library:
-    with tempfile.TemporaryDirectory(prefix="sparsecc-") as folder:
-        path = Path(folder) / f"{options.name}.so"
+    with scratch_folder() as folder:
+        path = folder / f"{options.name}.so"
         artefact.link(path, cc=options.cc)
         return load(path, threads=options.threads)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Sequence
+import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 from sparsecc.errors import UserError
@@ -23,12 +25,19 @@ class Options:
     cc: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or not self.name.isascii() or keyword.iskeyword(self.name):
-            raise UserError(f"name: found {self.name!r}, expected a C identifier such as 'model'")
-        if self.threads is not None and self.threads < 1:
-            raise UserError(f"threads: found {self.threads}, expected a positive number, or None for all cores")
-        if not isinstance(self.verify, bool) and not 0 < self.verify < 1:
-            raise UserError(f"verify: found {self.verify}, expected True, False or a tolerance between 0 and 1")
+        name, threads = self.name, self.threads
+        if not (isinstance(name, str) and name.isidentifier() and name.isascii() and not keyword.iskeyword(name)):
+            raise UserError(f"name: found {name!r}, expected a C identifier such as 'model'")
+        if threads is not None and not (isinstance(threads, int) and threads > 0):
+            raise UserError(f"threads: found {threads!r}, expected a positive number, or None for all cores")
+        if not isinstance(self.verify, bool) and not (_is_number(self.verify) and 0 < self.verify < 1):
+            raise UserError(f"verify: found {self.verify!r}, expected True, False or a tolerance between 0 and 1")
+        if not (_is_number(self.min_speedup) and math.isfinite(self.min_speedup) and self.min_speedup > 0):
+            raise UserError(f"min_speedup: found {self.min_speedup!r}, expected a positive number such as 1.05")
+        if not isinstance(self.keep_dense, Collection) or not all(isinstance(name, str) for name in self.keep_dense):
+            raise UserError(f"keep_dense: found {self.keep_dense!r}, expected a list of layers' names or patterns")
+        if self.cc is not None and not isinstance(self.cc, str):
+            raise UserError(f"cc: found {self.cc!r}, expected the command of a C compiler, such as 'gcc'")
 
     @property
     def tolerance(self) -> float | None:
@@ -36,3 +45,8 @@ class Options:
         if self.verify is True:
             return 1e-4
         return None if self.verify is False else float(self.verify)
+
+
+def _is_number(value: object) -> bool:
+    """A number of any kind, NumPy's too; what is given need not be what was annotated."""
+    return isinstance(value, Real)

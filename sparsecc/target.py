@@ -118,9 +118,9 @@ def resolve(target: str | Target) -> Target:
         return target
     if target == "native":
         return _native()
-    if target in TARGETS:
+    if isinstance(target, str) and target in TARGETS:
         return TARGETS[target]
-    near = difflib.get_close_matches(target, [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
+    near = difflib.get_close_matches(str(target), [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
     raise TargetError(
         f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}; nearest: {near[0]!r}"
     )

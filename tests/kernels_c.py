@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsecc.build import build_library, write_header
+from sparsecc.build import build_library, header_of
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
 
@@ -183,7 +183,7 @@ def build(
     """Library and header of a program, in the test folder."""
     out = folder() / (file or f"{program.name}{'.a' if static else '.so'}")
     build_library(program, kernels=kernels(), triple=TRIPLE, cpu_features=features, out=out, static=static)
-    write_header(program, folder() / f"{program.name}.h", triple=TRIPLE)
+    (folder() / f"{program.name}.h").write_text(header_of(program, triple=TRIPLE))
     return out
 
 

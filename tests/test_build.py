@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsecc.build import ALIGNMENT, build_library, plan_arena, write_header
+from sparsecc.build import ALIGNMENT, build_library, header_of, plan_arena
 from sparsecc.build.check import check_program
 from sparsecc.build.emit import c_comment, c_string
 from sparsecc.build.memory import Life, check_plan, lifetimes, lower_bound
@@ -360,7 +360,7 @@ def test_arm_archives_run(triple: str, musl: str, emulator: str) -> None:
     features = ("neon", "vfp4") if "arm-" in musl else ("neon", "fp-armv8", "v8a")
     program = kernels_c.tiny()
     build_library(program, kernels=kernels, triple=triple, cpu_features=features, out=folder / "tiny.a", static=True)
-    write_header(program, folder / "tiny.h", triple=triple)
+    (folder / "tiny.h").write_text(header_of(program, triple=triple))
     (folder / "app.c").write_text(APP.replace("@", "tiny") + MAIN.format("tiny"))
     subprocess.run((*ZIG, "-target", musl, "-static", "-o", "app", "app.c", "tiny.a", "-lm"), cwd=folder, check=True)
     done = subprocess.run([emulator, "./app"], cwd=folder, capture_output=True, text=True, timeout=60)
@@ -429,8 +429,6 @@ def test_output_that_can_not_be_written(tmp_path: Path) -> None:
     ]:
         with pytest.raises(OutputError, match=message):
             link(tmp_path / out)
-        with pytest.raises(OutputError, match=message):
-            write_header(kernels_c.tiny(), tmp_path / out, triple=kernels_c.TRIPLE)
 
 
 @pytest.mark.parametrize(("code", "advice"), [(errno.EROFS, "read-only"), (errno.EACCES, "permissions")])

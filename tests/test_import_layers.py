@@ -16,6 +16,7 @@ MAX_LINES = 300
 #: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "version": set(),
     "facts": {"errors"},
     "analyse": {"errors", "facts"},
     "report": {"analyse"},
@@ -29,7 +30,7 @@ LAYERS: dict[str, set[str]] = {
     "cost": {"analyse", "facts", "kernels", "target"},
     "importer": {"_tvm", "errors", "facts", "kernels"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "target"},
-    "build": {"errors", "facts", "runtime"},
+    "build": {"errors", "facts", "runtime", "version"},
     "pipeline": {
         "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "report", "rewrite",
         "target",
@@ -39,7 +40,7 @@ LAYERS: dict[str, set[str]] = {
         "analyse", "build", "errors", "facts", "importer", "options", "pipeline", "report", "runtime", "target",
         "verify",
     },
-    "__init__": {"errors", "runtime"},
+    "__init__": {"errors", "runtime", "version"},
     "cli": {"__init__", "analyse", "compiled", "errors", "facts", "options", "report", "runtime", "target"},
     "__main__": {"cli"},
 }  # fmt: skip

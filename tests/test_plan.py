@@ -131,12 +131,6 @@ def test_unknown_keep_dense_offers_the_nearest_names():
         make_plan([], keep_dense=["x"])
 
 
-@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
-def test_wrong_min_speedup(value):
-    with pytest.raises(UserError, match="min_speedup"):
-        make_plan(NETWORK, min_speedup=value)
-
-
 def test_wrong_layers():
     with pytest.raises(InternalError, match="unique keys"):
         make_plan([NETWORK[0], NETWORK[0]])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -86,12 +85,10 @@ def make_plan(
     Raises
     ------
     UserError
-        When ``keep_dense`` names no layer of the network, or ``min_speedup`` is not a positive number.
+        When ``keep_dense`` names no layer of the network.
     InternalError
         When two layers share a key, or a weight does not fit its ``ConvSpec``.
     """
-    if not (math.isfinite(min_speedup) and min_speedup > 0):
-        raise UserError(f"min_speedup: found {min_speedup}, expected a positive number such as 1.05")
     _check_layers(layers)
     patterns = [keep_dense] if isinstance(keep_dense, str) else keep_dense
     dense = _matching(patterns, names=[layer.name for layer in layers])

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from sparsecc.facts.program import Port, Program
 from sparsecc.runtime.format import FORMAT
+from sparsecc.version import VERSION
 
 
 def describe(
     program: Program, *, triple: str, cpu_features: Sequence[str], arena_bytes: int, weight_bytes: int
 ) -> dict[str, Any]:
     """The program's own description with what this stage knows: interface, machine, memory, steps."""
-    own = {"target": triple, "version": compiler_version(), **program.description}
+    own = {"target": triple, "version": VERSION, **program.description}
     return {
         **own,
         "format": FORMAT,
@@ -33,14 +33,6 @@ def describe(
 def description_text(description: dict[str, Any]) -> str:
     """JSON in ASCII, without spaces; a number that JSON can't express is an error, not NaN."""
     return json.dumps(description, separators=(",", ":"), allow_nan=False)
-
-
-def compiler_version() -> str:
-    """Version of the installed sparsecc."""
-    try:
-        return version("sparsecc")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def _port(port: Port) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from sparsecc.build.objects import isolate
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.build.weights import plan_weights
 from sparsecc.facts.program import Program
-from sparsecc.runtime.files import new_file
 
 
 @dataclass(frozen=True)
@@ -91,25 +90,17 @@ def build_library(
     return Built(out, out.stat().st_size, arena.nbytes, weights.nbytes)
 
 
-def write_header(program: Program, path: str | os.PathLike[str], *, triple: str) -> None:
-    """Write the C header of a program's library.
+def header_of(program: Program, *, triple: str) -> str:
+    """Text of the C header of a program's library, by custom ``<program.name>.h``.
 
     Parameters
     ----------
     program : Program
         As given to :func:`build_library`.
-    path : path
-        The file to write, by custom ``<program.name>.h``.
     triple : str
         As given to :func:`build_library`.
-
-    Raises
-    ------
-    OutputError
-        The file can't be written.
     """
     check_program(program)
     arena = plan_arena(program)
     facts = describe(program, triple=triple, cpu_features=(), arena_bytes=arena.nbytes, weight_bytes=0)
-    with new_file(path) as file:
-        file.write(header_text(program, facts).encode())
+    return header_text(program, facts)

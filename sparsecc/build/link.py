@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from sparsecc.build.sources import SOURCES
 from sparsecc.build.toolchain import Compiler
 from sparsecc.build.weights import WeightBlob, weights_assembly
-from sparsecc.runtime.files import check_writable, new_file, write_error
+from sparsecc.runtime.files import check_writable, new_file, scratch_folder
 from sparsecc.runtime.format import FUNCTIONS
 
 # -g0: no path of this machine in the result; the same input gives the same bytes
@@ -60,20 +59,16 @@ def _workplace(sources: Sources, out: Path) -> Iterator[Path]:
     """A temporary folder with all sources under fixed relative names."""
     check_writable(out)  # better to know before the work
     name = sources.name
-    try:
-        with tempfile.TemporaryDirectory(prefix="sparsecc-") as text:
-            folder = Path(text)
-            for source in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
-                shutil.copyfile(source, folder / source.name)
-            (folder / f"{name}_main.c").write_text(sources.main)
-            (folder / f"{name}.h").write_text(sources.header)
-            (folder / f"{name}_weights.S").write_text(weights_assembly(f"{name}_weights", file="weights.bin"))
-            with (folder / "weights.bin").open("wb") as file:
-                sources.weights.write(file)
-            (folder / f"{name}_kernels.o").write_bytes(sources.kernels)
-            yield folder
-    except OSError as error:
-        raise write_error(tempfile.gettempdir(), error) from error
+    with scratch_folder() as folder:
+        for source in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
+            shutil.copyfile(source, folder / source.name)
+        (folder / f"{name}_main.c").write_text(sources.main)
+        (folder / f"{name}.h").write_text(sources.header)
+        (folder / f"{name}_weights.S").write_text(weights_assembly(f"{name}_weights", file="weights.bin"))
+        with (folder / "weights.bin").open("wb") as file:
+            sources.weights.write(file)
+        (folder / f"{name}_kernels.o").write_bytes(sources.kernels)
+        yield folder
 
 
 def _deliver(result: Path, out: Path, *, executable: bool) -> None:

@@ -52,8 +52,7 @@ class Compiler:
                 command, cwd=folder, env=_environment(folder), capture_output=True, text=True, errors="replace"
             )
         except OSError as error:
-            advice = f"install it, or unset {CC_VARIABLE} to use ziglang"
-            raise ToolchainError(f"{self.name}: can't run {command[0]}: {error.strerror}; {advice}") from error
+            raise _not_run(self.name, command[0], error) from error
         if not done.returncode:
             return
         said = done.stderr.strip() or done.stdout.strip() or "nothing"
@@ -82,8 +81,16 @@ def find_compiler(cc: str | None, *, triple: str) -> Compiler:
         The compiler is not installed.
     """
     architecture = _architecture(triple)
-    command = tuple(shlex.split(cc or os.environ.get(CC_VARIABLE, "")))
+    command = _words(cc or os.environ.get(CC_VARIABLE, ""))
     return _system_compiler(command, architecture) if command else _zig(architecture)
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        advice = f"correct cc= or {CC_VARIABLE}"
+        raise ToolchainError(f"C compiler: {command!r} can't be split into words ({error}); {advice}") from error
 
 
 def _architecture(triple: str) -> str:
@@ -108,9 +115,17 @@ def _system_compiler(command: tuple[str, ...], architecture: str) -> Compiler:
     if shutil.which(command[0]) is None:
         advice = f"install it, correct cc= or {CC_VARIABLE}, or leave both out to use ziglang"
         raise ToolchainError(f"C compiler {command[0]!r} not found; {advice}")
-    found = subprocess.run((*command, "-print-prog-name=ar"), capture_output=True, text=True)
+    try:
+        found = subprocess.run((*command, "-print-prog-name=ar"), capture_output=True, text=True)
+    except OSError as error:
+        raise _not_run(command[0], command[0], error) from error
     archiver = found.stdout.strip() or "ar"
     return Compiler(command[0], (*command, _BASELINE[architecture]), (archiver,))
+
+
+def _not_run(name: str, program: str, error: OSError) -> ToolchainError:
+    advice = f"install it, correct cc= or {CC_VARIABLE}, or leave both out to use ziglang"
+    return ToolchainError(f"{name}: can't run {program}: {error.strerror}; {advice}")
 
 
 def _environment(folder: Path) -> dict[str, str]:

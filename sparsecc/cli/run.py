@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sparsecc.cli import arguments
 from sparsecc.cli.console import print_json, say, stdout
 from sparsecc.cli.units import shape_text
-from sparsecc.errors import InputError, OutputError, UserError
+from sparsecc.errors import InputError, UserError
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.files import check_writable, new_file
 
@@ -68,9 +68,6 @@ def execute(options: Namespace) -> int:
 def _check_outputs(paths: Sequence[Path]) -> None:
     """Find out before the run what would make writing fail."""
     for i, path in enumerate(paths):
-        if path.exists() and not path.is_file():
-            # a finished file takes the place of what is there: that must not be a device or a pipe
-            raise OutputError(f"can't write {path}: it is not an ordinary file; choose another name")
         if any(os.path.abspath(path) == os.path.abspath(other) for other in paths[:i]):
             raise UserError(f"--output: {path} is given twice; each output needs a file of its own")
         check_writable(path)
@@ -97,7 +94,9 @@ def _write(paths: Sequence[Path], arrays: Sequence[Array]) -> None:
     """All of them or, when one can't be written, none."""
     with ExitStack() as stack:
         for path, array in zip(paths, arrays, strict=True):
-            np.lib.format.write_array(stack.enter_context(new_file(path)), array, allow_pickle=False)
+            file = stack.enter_context(new_file(path))
+            np.lib.format.write_array(file, array, allow_pickle=False)
+            file.flush()  # a full disk shows before the first of them is in place
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
 from sparsecc.importer.names import layer_name
+
+#: parts of the names of PyTorch's packages with layers that are quantized, or watch values to become so
+_QUANTIZED = ("quantized", "quantization.observer", "quantization.fake_quantize")
 
 
 def user_inputs(program: ExportedProgram) -> list[Any]:
@@ -25,7 +29,7 @@ def as_tensors(example_inputs: Any) -> tuple[Any, ...]:
     Raises
     ------
     ModelError
-        One of them is no tensor or array on the CPU.
+        One of them is no dense tensor or array on the CPU.
     """
     values: Sequence[Any] = example_inputs if isinstance(example_inputs, (tuple, list)) else (example_inputs,)
     return tuple(_as_tensor(value, i) for i, value in enumerate(values))
@@ -35,12 +39,41 @@ def _as_tensor(value: Any, index: int) -> Any:
     try:
         tensor = torch.as_tensor(value).detach().clone()
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"example_inputs: found {type(value).__name__} at {index}, expected a tensor or an array of numbers"
-        ) from error
+        found = f"found {type(value).__name__} at {index}"
+        reason = first_line(error)
+        raise ModelError(f"example_inputs: {found}, expected a tensor or an array of numbers ({reason})") from error
     if tensor.device.type != "cpu":
         raise ModelError(f"example_inputs: found one on {tensor.device} at {index}, expected the CPU; use .cpu()")
+    if tensor.layout != torch.strided:
+        found = f"found layout {tensor.layout} at {index}"
+        raise ModelError(f"example_inputs: {found}, expected a dense tensor; use .to_dense()")
     return tensor
+
+
+def check_types(inputs: Sequence[Any]) -> None:
+    """A module's example inputs are float32: it may run on other types, or fail with a message about its own parts."""
+    for index, x in enumerate(inputs):
+        found = f"example_inputs: found {x.dtype} at {index}, expected torch.float32"
+        if x.dtype != torch.float32 and x.is_floating_point():
+            raise ModelError(f"{found}; use .float()")
+        if x.dtype != torch.float32:
+            raise NotSupportedError(f"{found}; let the model take float32 inputs")
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another package says, short enough to be quoted."""
+    text = str(error).strip()
+    return textwrap.shorten(text.splitlines()[0], 200) if text else type(error).__name__
+
+
+def check_quantized(model: torch.nn.Module) -> None:
+    """No layer is quantized, or prepared for it: observers and fake quantization compute what we don't."""
+    for name, module in model.named_modules():
+        if any(part in type(module).__module__ for part in _QUANTIZED):
+            found = f"found {type(module).__name__}"
+            raise NotSupportedError(
+                f"layer {name or 'model'}: {found}, quantized layers are not supported, expected float32"
+            )
 
 
 def check_weights(weights: Iterable[tuple[str, Any]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,16 @@ import torch
 from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
-from sparsecc.importer.checks import as_tensors, check_examples, check_inputs, check_weights, user_inputs
+from sparsecc.importer.checks import (
+    as_tensors,
+    check_examples,
+    check_inputs,
+    check_quantized,
+    check_types,
+    check_weights,
+    first_line,
+    user_inputs,
+)
 
 Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
 
@@ -68,10 +78,9 @@ def to_exported(
 def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes: list[str]) -> ExportedProgram:
     if inputs is None:
         raise ModelError("example_inputs: a torch.nn.Module needs them, to know the shapes; pass example_inputs=(x,)")
-    quantized = next((n for n, m in model.named_modules() if "quantized" in type(m).__module__), None)
-    if quantized is not None:
-        raise NotSupportedError(f"layer {quantized or 'model'}: quantized layers are not supported, expected float32")
+    check_quantized(model)
     check_weights(model.state_dict().items())
+    check_types(inputs)
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode: a copy in evaluation mode was compiled")
     with _in_evaluation_mode(model) as evaluated, torch.no_grad(), warnings.catch_warnings():
@@ -81,7 +90,7 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
         except Exception as error:
             _check_runs(evaluated, inputs)
             raise NotSupportedError(
-                f"model: torch.export can't trace it ({_first_line(error)}); "
+                f"model: torch.export can't trace it ({first_line(error)}); "
                 "try torch.export.export(model, inputs) by itself to see why"
             ) from error
 
@@ -111,19 +120,14 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         model(*(x.clone() for x in inputs))
     except Exception as error:
         shapes = ", ".join(f"{x.dtype} {tuple(x.shape)}" for x in inputs) or "none"
-        raise ModelError(f"example_inputs: the model fails on them ({shapes}): {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+        raise ModelError(f"example_inputs: the model fails on them ({shapes}): {first_line(error)}") from error
 
 
 def _load(path: Path) -> ExportedProgram:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a .pt2 written by torch.export.save")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _silent(logging.getLogger("torch.export")):
             warnings.simplefilter("ignore")
             return torch.export.load(path)
     except Exception as error:
@@ -131,6 +135,16 @@ def _load(path: Path) -> ExportedProgram:
             f"{path}: not a .pt2 file that this PyTorch ({torch.__version__}) can read; write it with "
             "torch.export.save(torch.export.export(model, inputs), path)"
         ) from error
+
+
+@contextmanager
+def _silent(logger: logging.Logger) -> Iterator[None]:
+    """PyTorch prints the traceback of a file that it can't read before it raises the error."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
 
 
 def _random_inputs(program: ExportedProgram) -> tuple[Any, ...]:

@@ -24,5 +24,12 @@ def _strange_numbers(layer: ConvLayer) -> list[str]:
     arrays = [("biases", layer.bias)]
     if layer.spec.is_depthwise:
         arrays.append(("weights", layer.weight))
-    counts = [(what, int(np.count_nonzero(~np.isfinite(array)))) for what, array in arrays]
-    return [f"layer {layer.name}: {count} {what} are NaN or infinite" for what, count in counts if count]
+    return [
+        f"layer {layer.name}: {count} {what} are {kind}"
+        for what, array in arrays
+        for kind, count in (
+            ("NaN or infinite", np.count_nonzero(~np.isfinite(array))),
+            ("denormal", np.count_nonzero((array != 0) & (np.abs(array) < np.finfo(np.float32).tiny))),
+        )
+        if count
+    ]

@@ -76,13 +76,17 @@ def extent(value: Any) -> tuple[int, int]:
 
 
 def _as_array(value: object, *, where: str) -> np.ndarray[Any, Any]:
+    expected = "expected a NumPy array, a torch tensor or a DLPack object"
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
-        return np.asarray(value)
+        array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError, BufferError) as error:
         found = f"found {type(value).__name__}, which NumPy can't read ({error})"
-        raise InputError(f"{where}: {found}; expected a NumPy array, a torch tensor or a DLPack object") from error
+        raise InputError(f"{where}: {found}; {expected}") from error
+    if array.dtype == object:
+        raise InputError(f"{where}: found {type(value).__name__}, {expected}")
+    return array
 
 
 def _check_array(array: np.ndarray[Any, Any], port: Port, *, where: str) -> None:
@@ -93,9 +97,21 @@ def _check_array(array: np.ndarray[Any, Any], port: Port, *, where: str) -> None
 def _check_tensor(value: Any, port: Port, *, where: str) -> None:
     if value.device.type != "cpu":
         raise InputError(f"{where}: found a tensor on device {value.device}, expected device cpu; use .cpu() first")
+    if value.is_nested:
+        raise InputError(f"{where}: found a nested tensor, expected a dense one; use .to_padded_tensor() first")
     if str(value.layout) != "torch.strided":
         raise InputError(f"{where}: found layout {value.layout}, expected a dense tensor; use .to_dense() first")
     _check(tuple(value.shape), str(value.dtype).removeprefix("torch."), port, where=where)
+    if not _has_memory(value):
+        found = f"found a {type(value).__name__} without memory, as while a model is traced"
+        raise InputError(f"{where}: {found}; expected a tensor with values")
+
+
+def _has_memory(value: Any) -> bool:
+    try:
+        return bool(value.data_ptr())
+    except RuntimeError:  # inside torch.vmap and its kin
+        return False
 
 
 def _check(shape: tuple[int, ...], dtype: str, port: Port, *, where: str) -> None:

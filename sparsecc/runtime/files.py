@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +22,6 @@ _ADVICE = {
     errno.EPERM: "you may not write there: choose another folder or change its permissions",
     errno.ENOENT: "the folder does not exist: create it first",
     errno.ENOTDIR: "a part of the path is a file, not a folder",
-    errno.EISDIR: "there is a folder of that name",
 }
 
 
@@ -33,11 +34,12 @@ def new_file(path: str | os.PathLike[str], *, executable: bool = False) -> Itera
     Raises
     ------
     OutputError
-        The file can't be written; nothing is left behind.
+        The file can't be written, or is a folder, a device or a pipe; nothing is left behind.
     """
     path = Path(path)
     temporary = _beside(path)
     try:
+        _check_ordinary(path)
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if executable else 0o666)
         try:
             with open(descriptor, "wb") as file:
@@ -55,18 +57,48 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     path = Path(path)
     temporary = _beside(path)
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        _check_ordinary(path)
         os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
         temporary.unlink()
     except OSError as error:
         raise write_error(path, error) from error
 
 
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A temporary folder that is gone when the block ends.
+
+    Raises
+    ------
+    OutputError
+        There is no place for it, or no room in it.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="sparsecc-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        advice = "free some disk space or set TMPDIR to another folder"
+        raise OutputError(f"can't write temporary files: {error.strerror or error}; {advice}") from error
+
+
 def write_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
     """The error to raise when writing ``path`` failed with ``error``."""
     advice = _ADVICE.get(error.errno or 0, "choose another folder")
     return OutputError(f"can't write {os.fspath(path)}: {error.strerror or error}; {advice}")
+
+
+def _check_ordinary(path: Path) -> None:
+    """A finished file takes the place of what is there: that must not be a folder, a device or a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        found = "folder" if stat.S_ISDIR(mode) else "device, pipe or socket"
+        raise OutputError(
+            f"can't write {path}: there is a {found} of that name, expected an ordinary file or none; "
+            "choose another name"
+        )
 
 
 def _beside(path: Path) -> Path:

@@ -14,6 +14,9 @@ from sparsecc.runtime.binding import Instance
 from sparsecc.runtime.image import open_image
 from sparsecc.runtime.ports import Port, ports
 
+#: above what any library uses, and a number that C can take
+_MOST_THREADS = 1 << 20
+
 
 class Library:
     """A loaded network. Call it with the network's inputs; :func:`sparsecc.load` makes one.
@@ -144,7 +147,7 @@ class Library:
     def _set_threads(self, threads: int | None) -> int:
         if threads is not None and (not isinstance(threads, int) or threads < 0):
             raise UserError(f"threads: found {threads!r}, expected a number of threads, or 0 for all cores")
-        return self._live().set_threads(threads or 0)
+        return self._live().set_threads(min(threads or 0, _MOST_THREADS))
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Library:
