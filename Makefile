@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench demo test test-slow lint docs bench clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow lint docs bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -33,7 +33,10 @@ help:  ## list these commands
 
 setup: .venv/installed  ## make .venv with the compiler and the tools (once, and again when their versions change)
 
-setup-bench: .venv/installed-bench  ## the same with the engines that we compare with
+setup-bench: .venv/installed-bench  ## the same with ONNX Runtime, and what plots need
+
+setup-rivals: setup-bench  ## environments for the other engines that we compare with; one that fails is left out
+	-$(BIN)/python -m bench.setup
 
 demo: setup  ## compile a pruned network, check it, print its report and its speed next to PyTorch's
 	$(BIN)/python examples/demo.py $(ARGS)
@@ -52,8 +55,11 @@ lint: setup  ## check style, format and types
 docs: setup  ## write the generated part of the documentation anew
 	$(BIN)/python docs/make_operators.py
 
-bench: setup-bench  ## measure against ONNX Runtime; takes a quiet machine and some minutes
-	$(BIN)/python -m bench.against_onnxruntime $(ARGS)
+bench: setup-rivals  ## measure against all engines; takes a quiet machine and some hours
+	$(BIN)/python -m bench $(ARGS)
+
+bench-short: setup-bench  ## measure two networks against ONNX Runtime; takes a quiet machine and some minutes
+	$(BIN)/python -m bench --rivals onnxruntime --nets mobilenet_v1 resnet50 --n 16 --sparsity 0.75 --threads 1 $(ARGS)
 
 clean:  ## remove caches and outputs; .venv stays, remove it by hand
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import ROOT
+from bench.environments import ENVIRONMENTS
 from bench.rivals.protocol import Rival
 
 _TIMEOUT_S = 900.0  # the longest conversion is a fraction of it
@@ -103,8 +104,8 @@ class Client:
 
 
 def _python(rival: Rival) -> str:
-    own = ROOT / "bench" / "environments" / rival.environment / "bin" / "python"
-    return str(own) if own.exists() else sys.executable
+    environment = ENVIRONMENTS.get(rival.environment)
+    return str(environment.python) if environment and environment.stamp.exists() else sys.executable
 
 
 def _search_path() -> str:

@@ -1,18 +1,19 @@
-"""Every step of a library: rate, share of the peak, bytes moved."""
+"""Every step of a library: rate, share of the peak, bytes moved, time above what its multiply-adds need."""
 
 from __future__ import annotations
 
 from bench.markdown import NONE, cell_name, table
 from bench.results import CellResult, Layer, Limits
+from bench.summary import OURS_ONE_THREAD
 
 
 def layer_section(cell: CellResult, limits: Limits) -> str:
-    """Every step of sparsecc's libraries alone: rate, share of the peak, and least bytes moved."""
+    """Every step of sparsecc's libraries: rate, share of the peak, least bytes moved; empty when none is known."""
     peak = limits.peak_gflops[str(cell.cell.threads)]
-    head = ["step", "kind", "µs", "M multiply-adds", "GFLOP/s", "of peak", "MB at least", "GB/s"]
+    head = ["step", "kind", "µs", "M multiply-adds", "GFLOP/s", "of peak", "MB at least", "GB/s", "µs above the limit"]
     parts = []
     for p in cell.participants:
-        if p.layers:
+        if p.layers and p.name != OURS_ONE_THREAD:  # whose peak is another
             parts.append(
                 f"### Steps: {p.label}, {cell_name(cell)}\n\n"
                 + table(head, [_layer(layer, peak) for layer in p.layers])
@@ -25,4 +26,5 @@ def _layer(layer: Layer, peak: float) -> list[str]:
     rate = 2 * layer.macs / seconds / 1e9
     work = [f"{layer.macs / 1e6:.2f}", f"{rate:.0f}", f"{100 * rate / peak:.0f} %"] if layer.macs else [NONE] * 3
     moved = [f"{layer.bytes / 1e6:.2f}", f"{layer.bytes / seconds / 1e9:.0f}"] if layer.bytes else [NONE] * 2
-    return [layer.key, layer.kind, f"{1e3 * layer.ms:.1f}", *work, *moved]
+    above = 1e3 * layer.ms - 2 * layer.macs / peak / 1e3
+    return [layer.key, layer.kind, f"{1e3 * layer.ms:.1f}", *work, *moved, f"{above:.1f}"]

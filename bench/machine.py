@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from collections.abc import Mapping
@@ -9,14 +10,20 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench import ROOT
 from bench.results import Machine
 
+SOURCE = "sparsecc source"  # its key among the versions
 _FEATURES = ("avx2", "fma", "avx512f", "avx512vl", "asimd", "neon")  # those that kernels are chosen by
+_SOURCES = ("sparsecc/**/*.py", "sparsecc/**/*.[ch]", "schedules/**/*.json")  # what a library is made from
 _PACKAGES = ("torch", "apache-tvm", "numpy", "ziglang")
 
 
-def describe_machine(versions: Mapping[str, str]) -> Machine:
-    """Describe the machine now; the participants' ``versions`` join those of the packages that all build on."""
+def describe_machine(versions: Mapping[str, str], *, source: str | None = None) -> Machine:
+    """Describe the machine now; the participants' ``versions`` join those of the packages that all build on.
+
+    ``source`` names the code of sparsecc that was measured; by default what it is now.
+    """
     info = _cpuinfo()
     flags = info.get("flags", info.get("Features", "")).split()
     return Machine(
@@ -25,8 +32,16 @@ def describe_machine(versions: Mapping[str, str]) -> Machine:
         features=tuple(flag for flag in _FEATURES if flag in flags),
         system=f"{platform.system()} {platform.release()}",
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        versions={"python": platform.python_version(), **_installed(), **versions},
+        versions={**_common(), SOURCE: source or source_digest(), **versions},
     )
+
+
+def source_digest() -> str:
+    """A name for the very code of sparsecc, committed or not: the same name, the same libraries."""
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in _SOURCES for path in ROOT.glob(pattern)):
+        digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]
 
 
 def _cpuinfo() -> dict[str, str]:
@@ -38,8 +53,8 @@ def _cpuinfo() -> dict[str, str]:
     return fields
 
 
-def _installed() -> dict[str, str]:
-    found = {}
+def _common() -> dict[str, str]:
+    found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
             found[package] = version(package)

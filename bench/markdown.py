@@ -23,16 +23,23 @@ def cell_columns(cell: CellResult, summary: Summary | None = None) -> list[str]:
     c = cell.cell
     usual = c.width == 1.0 and c.size == 224
     net = c.net if usual else f"{c.net} (width {c.width:g}, {c.size} pixels)"
-    return [net, f"{c.n}", f"{100 * c.sparsity:g} %", f"{c.threads}", *([summary.place] if summary else [])]
+    pattern = [NONE, NONE] if c.is_dense else [f"{c.n}", f"{100 * c.sparsity:g} %"]
+    return [net, *pattern, f"{c.threads}", *([summary.place] if summary else [])]
 
 
 def cell_name(cell: CellResult, summary: Summary | None = None) -> str:
     """A cell, and where its cores were, in words."""
     net, n, pruned, threads = cell_columns(cell)
     where = "" if summary is None or summary.place == "any" else f", cores {summary.place}"
-    return f"{net}, 1x{n} at {pruned}, {threads} thread(s){where}"
+    pattern = "dense" if cell.cell.is_dense else f"1x{n} at {pruned}"
+    return f"{net}, {pattern}, {threads} thread(s){where}"
 
 
 def number(s: Spread) -> str:
     """Median and spread."""
     return f"{s.median:.2f} ({s.p10:.2f} to {s.p90:.2f})"
+
+
+def percent(share: float | None, *, digits: int = 0) -> str:
+    """A share of one."""
+    return NONE if share is None else f"{100 * share:.{digits}f} %"

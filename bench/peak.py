@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -14,6 +14,7 @@ import numpy as np
 from bench.native import native
 from bench.results import Limits
 
+NO_LIMITS = Limits({}, {})  # before anything was measured
 _VECTORS = (16, 32, 64)  # bytes; wider ones than the CPU has are split by the compiler and never win
 _GROUPS = 3  # the best of so many medians: a whole group can be slow, none can be too fast
 _REPEATS = 5
@@ -107,9 +108,14 @@ def measure_limits(threads: Sequence[int], *, quick: bool = False) -> Limits:
 def higher(one: Limits, other: Limits) -> Limits:
     """The higher of two measurements, figure by figure: a disturbance makes them lower, nothing makes them higher."""
     return Limits(
-        {t: max(gflops, other.peak_gflops[t]) for t, gflops in one.peak_gflops.items()},
-        {level: max(gbs, other.bandwidth_gbs[level]) for level, gbs in one.bandwidth_gbs.items()},
+        _higher(one.peak_gflops, other.peak_gflops),
+        _higher(one.bandwidth_gbs, other.bandwidth_gbs),
     )
+
+
+def _higher(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
+    """By name; a figure that only one of them has is taken as it is."""
+    return {name: max(one.get(name, 0.0), other.get(name, 0.0)) for name in {**one, **other}}
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-FORMAT = 1  # raised when a field changes its meaning
+FORMAT = 2  # raised when a field changes its meaning
 MAX_ERROR = 1e-4  # largest difference from PyTorch, relative to the largest output, of a participant that is a bar
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and with what it was measured; ``date`` is UTC."""
+    """Where and with what it was measured; ``date`` is that of the last cell, UTC."""
 
     cpu: str
     cores: int
@@ -57,7 +57,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Cell:
-    """One network with one pattern at one number of threads; ``size`` in pixels, batch 1."""
+    """One network with one pattern at one number of threads; ``size`` in pixels, batch 1.
+
+    A ``sparsity`` of 0 is the network as it was before pruning; its ``n`` is 1.
+    """
 
     net: str
     n: int
@@ -65,6 +68,11 @@ class Cell:
     threads: int = 1
     width: float = 1.0
     size: int = 224
+
+    @property
+    def is_dense(self) -> bool:
+        """True when nothing is pruned."""
+        return self.sparsity == 0
 
 
 @dataclass(frozen=True)
@@ -165,17 +173,31 @@ class Round:
 
 @dataclass(frozen=True)
 class CellResult:
-    """Everything measured for one cell; ``rounds`` in the order they ran, those that do not count included."""
+    """Everything measured for one cell.
+
+    Attributes
+    ----------
+    cell, work, participants
+        What was measured.
+    rounds : tuple of Round
+        In the order they ran, those that do not count included.
+    date : str
+        When it was done, UTC.
+    seconds : float
+        How long it took, preparation included.
+    """
 
     cell: Cell
     work: Work
     participants: tuple[Participant, ...]
     rounds: tuple[Round, ...]
+    date: str = ""
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
 class Results:
-    """One run of the benchmark."""
+    """One run of the benchmark, or several on the same machine with the same code and rules."""
 
     machine: Machine
     limits: Limits
@@ -184,8 +206,10 @@ class Results:
     format: int = field(default=FORMAT)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write JSON."""
-        Path(path).write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
+        """Write JSON; whoever ends this on the way leaves what was there before."""
+        part = Path(f"{os.fspath(path)}.part")
+        part.write_text(json.dumps(asdict(self), indent=1, allow_nan=False) + "\n")
+        part.replace(path)
 
 
 def load(path: str | os.PathLike[str]) -> Results:
@@ -208,7 +232,9 @@ def _cell_result(data: dict[str, Any]) -> CellResult:
         for entry in data["participants"]
     )
     rounds = tuple(_fact(Round, entry) for entry in data["rounds"])
-    return CellResult(_fact(Cell, data["cell"]), _fact(Work, data["work"]), participants, rounds)
+    facts = {"cell": _fact(Cell, data["cell"]), "work": _fact(Work, data["work"])}
+    found: CellResult = _fact(CellResult, data | facts | {"participants": participants, "rounds": rounds})
+    return found
 
 
 def _fact(kind: Any, data: dict[str, Any]) -> Any:

@@ -2,52 +2,69 @@
 
 from __future__ import annotations
 
-import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from bench.client import Client, WorkerError
-from bench.machine import describe_machine
-from bench.peak import higher, measure_limits
-from bench.prepare import prepare
+from bench.grid import Grid
+from bench.machine import describe_machine, source_digest
+from bench.peak import NO_LIMITS, higher, measure_limits
 from bench.results import MAX_ERROR, Cell, CellResult, Layer, Limits, Participant, Results, Round, Rules
 from bench.rivals import RIVALS
 from bench.rivals.protocol import Rival
 from bench.rounds import Guard, play_rounds
 from bench.summary import OURS
+from bench.workshop import Workshop
 
 Tell = Callable[[str], None]
 _EXTRA_CORES = 0.5  # more than noise, less than a thread that the engine was not given
 
 
-def measure(cells: Sequence[Cell], names: Sequence[str], rules: Rules, *, quick: bool, tell: Tell) -> Iterator[Results]:
-    """Measure every cell with the participants of these names: the results so far, after each cell."""
-    threads = [cell.threads for cell in cells]
-    limits = measure_limits(threads, quick=quick)
-    rivals = [RIVALS[name] for name in names]
-    found: list[CellResult] = []
-    for cell in cells:
-        limits = higher(limits, measure_limits(threads, quick=quick))
-        tell(f"peak GFLOP/s {_rounded(limits.peak_gflops)}, bandwidth GB/s {_rounded(limits.bandwidth_gbs)}")
-        found.append(measure_cell(cell, rivals, rules, limits, tell=tell))
-        versions = {OURS if p.ours else p.name: p.version for done in found for p in done.participants if p.version}
-        yield Results(describe_machine(versions), limits, rules, tuple(found))
+class ChangedError(RuntimeError):
+    """What is measured is not what it was when the results began."""
 
 
-def measure_cell(cell: Cell, rivals: Sequence[Rival], rules: Rules, limits: Limits, *, tell: Tell) -> CellResult:
+def measure(
+    cells: Sequence[Cell], grid: Grid, rules: Rules, *, before: Results | None = None, quick: bool, tell: Tell
+) -> Iterator[Results]:
+    """Measure cells of the grid and add them to those of an earlier run: the results so far, after each cell.
+
+    ChangedError when sparsecc's code or an engine's version changes, which leaves out the cell that was on its way.
+    """
+    threads = sorted({cell.threads for cell in cells})
+    source = source_digest()
+    found = list(before.cells) if before else []
+    limits = before.limits if before else NO_LIMITS
+    with Workshop() as workshop:
+        for cell in cells:
+            start = time.monotonic()
+            limits = higher(limits, measure_limits(threads, quick=quick))
+            tell(f"peak GFLOP/s {_rounded(limits.peak_gflops)}, bandwidth GB/s {_rounded(limits.bandwidth_gbs)}")
+            names = grid.participants(cell, found, limits, wanted=rules.rounds)
+            result = measure_cell(cell, [RIVALS[name] for name in names], rules, limits, workshop, tell=tell)
+            if source_digest() != source:
+                raise ChangedError("sparsecc's code changed meanwhile; measure in a clone that no one edits")
+            machine = describe_machine(_versions([*found, result]), source=source)
+            found.append(replace(result, date=machine.date, seconds=round(time.monotonic() - start, 1)))
+            yield Results(machine, limits, rules, tuple(found))
+
+
+def measure_cell(
+    cell: Cell, rivals: Sequence[Rival], rules: Rules, limits: Limits, workshop: Workshop, *, tell: Tell
+) -> CellResult:
     """Measure one cell; a rival that fails is recorded with its problem, and the others go on."""
-    tell(f"{cell.net} 1x{cell.n} at {100 * cell.sparsity:g} %, {cell.threads} thread(s)")
-    with tempfile.TemporaryDirectory(prefix="bench-") as text, ExitStack() as stack:
-        folder = Path(text)
-        work = prepare(cell, folder)
+    pattern = "dense" if cell.is_dense else f"1x{cell.n} at {100 * cell.sparsity:g} %"
+    tell(f"{cell.net} {pattern}, {cell.threads} thread(s)")
+    work = workshop.take(cell)
+    with ExitStack() as stack:
         clients: dict[str, Client] = {}
         entries: dict[str, Participant] = {}
         for rival in rivals:
-            entries[rival.name], client = _admit(rival, folder, cell.threads, stack)
+            entries[rival.name], client = _admit(rival, workshop, cell.threads, stack)
             tell(f"  {rival.name}: {_verdict(entries[rival.name])}")
             if client is not None:
                 clients[rival.name] = client
@@ -71,14 +88,13 @@ def _play(
     return ()
 
 
-def _admit(rival: Rival, folder: Path, threads: int, stack: ExitStack) -> tuple[Participant, Client | None]:
+def _admit(rival: Rival, workshop: Workshop, threads: int, stack: ExitStack) -> tuple[Participant, Client | None]:
     """Convert, load and check; without a client when the engine can't take part."""
     entry = Participant(rival.name, rival.label, rival.ours, rival.uses_zeros)
     try:
-        with Client(rival, folder, threads=threads) as converter:
-            made = converter.ask("convert")
-        entry = replace(entry, convert_s=round(made["seconds"], 3), peak_bytes=made["peak_bytes"])
-        client = stack.enter_context(Client(rival, folder, threads=threads))
+        made = workshop.convert(rival)
+        entry = replace(entry, convert_s=made.seconds, peak_bytes=made.peak_bytes)
+        client = stack.enter_context(Client(rival, workshop.folder, threads=threads))
         entry = replace(entry, version=client.ask("load", threads=threads)["version"])
         return _judged(entry, client.ask("check")["error"]), client
     except WorkerError as error:
@@ -107,6 +123,16 @@ def _judged(entry: Participant, *errors: float | None) -> Participant:
         return replace(entry, error=None, problem="its result is not finite")
     worst = max(found)
     return replace(entry, error=worst, problem=f"its error is above {MAX_ERROR:g}" if worst > MAX_ERROR else None)
+
+
+def _versions(found: Sequence[CellResult]) -> dict[str, str]:
+    """Version of every engine that took part."""
+    versions: dict[str, str] = {}
+    for p in (p for done in found for p in done.participants if p.version):
+        before = versions.setdefault(OURS if p.ours else p.name, p.version)
+        if before != p.version:
+            raise ChangedError(f"{p.label} {p.version}: the results have {before}; choose another --out")
+    return versions
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.results import CellResult, Limits, Participant, Round
 from bench.stats import Spread, spread
 
-OURS, OURS_DENSE = "sparsecc", "sparsecc_dense"
+OURS, OURS_DENSE, OURS_ONE_THREAD = "sparsecc", "sparsecc_dense", "sparsecc_one_thread"
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,10 @@ class Summary:
     ----------
     place : str
         ``"near"``, ``"far"`` or ``"any"``.
-    rounds, disturbed : int
-        Rounds used, and how many of them were disturbed: taken because there were too few others.
+    rounds : tuple of Round
+        Those used.
+    disturbed : int
+        How many of them were disturbed: taken because there were too few others.
     ms : dict
         Time of each participant, milliseconds.
     faster : dict
@@ -31,7 +33,7 @@ class Summary:
     """
 
     place: str
-    rounds: int
+    rounds: tuple[Round, ...]
     disturbed: int
     ms: dict[str, Spread]
     faster: dict[str, Spread]
@@ -43,6 +45,12 @@ class Summary:
         """How much of the limit sparsecc reaches, 0..1; to be read with its error."""
         ours = self.ms.get(OURS)
         return self.limit_ms / ours.median if ours else None
+
+    @property
+    def dense_share_of_limit(self) -> float | None:
+        """How much of the dense limit sparsecc's dense run reaches, 0..1."""
+        ours = self.ms.get(OURS_DENSE)
+        return self.dense_limit_ms / ours.median if ours else None
 
 
 def summarise(result: CellResult, limits: Limits, *, wanted: int) -> list[Summary]:
@@ -69,13 +77,30 @@ def best_bar(result: CellResult, summary: Summary, *, uses_zeros: bool) -> Parti
     return min((p for p in bars if p.name in summary.ms), key=lambda p: summary.ms[p.name].median, default=None)
 
 
-def dense_ratio(result: CellResult, summary: Summary, *, wanted: int) -> Spread | None:
+def ratio(result: CellResult, summary: Summary, slower: str, faster: str) -> Spread | None:
+    """How many times faster one participant is than another, within each round; None unless both are right."""
+    if not {slower, faster} <= _right(result) & set(summary.ms):
+        return None
+    return spread([r.ms[slower] / r.ms[faster] for r in summary.rounds])
+
+
+def dense_ratio(result: CellResult, summary: Summary) -> Spread | None:
     """How many times faster sparsecc's dense run is than the best dense rival, within each round."""
     best = best_bar(result, summary, uses_zeros=False)
-    if best is None or OURS_DENSE not in summary.ms or OURS_DENSE not in _right(result):
-        return None
-    chosen = choose(result.rounds, place=summary.place, wanted=wanted)
-    return spread([r.ms[best.name] / r.ms[OURS_DENSE] for r in chosen])
+    return None if best is None else ratio(result, summary, best.name, OURS_DENSE)
+
+
+def fastest_dense(result: CellResult, limits: Limits, *, wanted: int, count: int) -> set[str]:
+    """The ``count`` fastest dense rivals whose result is right, in every place that was seen; all if none was."""
+    bars = {p.name for p in result.participants if not p.ours and p.is_bar and not p.uses_zeros}
+    summaries = summarise(result, limits, wanted=wanted)
+    if not summaries:
+        return bars
+    return {
+        name
+        for summary in summaries
+        for name in sorted(bars & set(summary.ms), key=lambda name: summary.ms[name].median)[:count]
+    }
 
 
 def _summary(result: CellResult, limits: Limits, place: str, wanted: int) -> Summary:
@@ -85,7 +110,7 @@ def _summary(result: CellResult, limits: Limits, place: str, wanted: int) -> Sum
     others = [name for name in names if name != OURS] if OURS in names and OURS in _right(result) else []
     return Summary(
         place=place,
-        rounds=len(chosen),
+        rounds=tuple(chosen),
         disturbed=sum(r.disturbed is not None for r in chosen),
         ms={name: spread([r.ms[name] for r in chosen]) for name in names},
         faster={name: spread([r.ms[name] / r.ms[OURS] for r in chosen]) for name in others},

@@ -14,14 +14,16 @@ import nets
 import numpy as np
 import pytest
 import torch
+from bench_made import LIMITS, STEADY, made_cell, made_results, made_round, require
 from torch import nn
 
 from bench import ROOT
+from bench.__main__ import main
 from bench.client import Client, WorkerError
 from bench.coherence import place, round_trip_ns
 from bench.others import Use, Watch
 from bench.peak import fma_gflops, higher, triad_gbs
-from bench.results import Cell, CellResult, Layer, Limits, Machine, Participant, Results, Round, Rules, Work, load
+from bench.results import Cell, Layer, Limits, Rules, load
 from bench.rivals import RIVALS
 from bench.rivals.protocol import Rival
 from bench.rounds import Guard, counts, disturbance, play_rounds, rotated
@@ -179,31 +181,6 @@ def test_busy_cores_of_a_player_are_counted():
 # --- summary and tables --------------------------------------------------------------------------------------------
 
 
-def made_round(where="any", disturbed=None, others=0.0, **ms):
-    return Round(tuple(ms), ms, dict.fromkeys(ms, 5), dict.fromkeys(ms, 1.0), where, (), others, 0.0, 100.0, disturbed)
-
-
-def made_cell(rounds, errors=None, threads=1):
-    errors = {"sparsecc": 1e-6, "sparsecc_dense": 1e-6, "onnxruntime": 2e-6, "torch_eager": 0.0} | (errors or {})
-    participants = [
-        Participant(r.name, r.label, r.ours, r.uses_zeros, "1", errors[r.name], None, 1.0, 10**9)
-        for r in RIVALS.values()
-    ]
-    cell = Cell("mobilenet_v1", 16, 0.75, threads)
-    return CellResult(cell, Work(500_000_000, 100_000_000, 10**7, 10**6), tuple(participants), tuple(rounds))
-
-
-LIMITS = Limits({"1": 100.0, "2": 200.0}, {"L2": 100.0, "L3": 90.0, "DRAM": 20.0})
-
-
-def made_results(*cells):
-    machine = Machine("a CPU", 2, ("avx2",), "Linux 6", "2026-01-01T00:00:00+00:00", {"python": "3.11"})
-    return Results(machine, LIMITS, Rules(rounds=2), cells)
-
-
-STEADY = [made_round(sparsecc=t, sparsecc_dense=5 * t, onnxruntime=4 * t, torch_eager=6 * t) for t in (4.0, 8.0)]
-
-
 def test_ratios_are_taken_within_a_round():
     cell = made_cell(STEADY)
     (summary,) = summarise(cell, LIMITS, wanted=2)
@@ -211,7 +188,7 @@ def test_ratios_are_taken_within_a_round():
     assert (summary.faster["onnxruntime"].p10, summary.faster["onnxruntime"].p90) == (4.0, 4.0)
     assert (summary.limit_ms, summary.dense_limit_ms) == (pytest.approx(2.0), pytest.approx(10.0))
     assert summary.share_of_limit == pytest.approx(1 / 3)
-    assert dense_ratio(cell, summary, wanted=2).median == pytest.approx(0.8)
+    assert dense_ratio(cell, summary).median == pytest.approx(0.8)
 
 
 def test_disturbed_rounds_only_fill_up():
@@ -225,7 +202,7 @@ def test_disturbed_rounds_only_fill_up():
 def test_near_and_far_are_apart_and_mixed_is_left_out():
     rounds = [replace(STEADY[0], place=where) for where in ("near", "mixed", "far", "near")]
     found = summarise(made_cell(rounds, threads=2), LIMITS, wanted=2)
-    assert [(s.place, s.rounds) for s in found] == [("near", 2), ("far", 1)]
+    assert [(s.place, len(s.rounds)) for s in found] == [("near", 2), ("far", 1)]
 
 
 def test_a_wrong_rival_is_no_bar():
@@ -264,7 +241,7 @@ def test_tables_of_layers():
     text = tables(
         made_results(replace(cell, participants=(replace(cell.participants[0], layers=(layer,)),))), layers=True
     )
-    assert "| conv_1 | direct | 500.0 | 20.00 | 80 | 80 % | 4.00 | 8 |" in text
+    assert "| conv_1 | direct | 500.0 | 20.00 | 80 | 80 % | 4.00 | 8 | 100.0 |" in text
 
 
 def test_rows_of_a_table_have_the_same_columns():
@@ -329,9 +306,8 @@ def test_distance_of_cores_is_plausible():
 def test_rivals_fit_the_protocol_and_import_no_engine(name):
     rival: Rival = RIVALS[name]
     assert (rival.name, isinstance(rival.ours, bool), isinstance(rival.uses_zeros, bool)) == (name, True, True)
-    code = (
-        "import sys, bench.rivals, bench.worker; print({'torch', 'tvm', 'onnxruntime', 'sparsecc'} & set(sys.modules))"
-    )
+    engines = {"torch", "tvm", "onnxruntime", "openvino", "ncnn", "MNN", "ai_edge_litert", "sparsecc", "matplotlib"}
+    code = f"import sys, bench.rivals, bench.worker; print({engines} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n"
 
@@ -363,19 +339,18 @@ def test_size_limits():
 
 @pytest.fixture(scope="module")
 def quick_run(tmp_path_factory):
-    for package in ("onnx", "onnxruntime"):
-        pytest.importorskip(package)
+    require("onnx", "onnxruntime")
     out = tmp_path_factory.mktemp("bench") / "results.json"
-    thin = ["--nets", "mobilenet_v1", "--width", "0.125", "--size", "64"]
-    options = [*thin, "--rivals", "torch_eager", "--rounds", "2", "--quick", "--out", str(out)]
-    command = [sys.executable, "-m", "bench.against_onnxruntime", *options]
+    thin = ["--nets", "mobilenet_v1", "--n", "16", "--sparsity", "0.75", "--threads", "1", "--width", "0.125"]
+    chosen = ["--size", "64", "--rivals", "onnxruntime", "torch_eager", "--rounds", "2", "--quick"]
+    command = [sys.executable, "-m", "bench", *thin, *chosen, "--out", str(out)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return done, load(out)
+    return command, done, load(out)
 
 
 def test_quick_run_measures_everyone(quick_run):
-    done, results = quick_run
+    _, done, results = quick_run
     (cell,) = results.cells
     assert [p.name for p in cell.participants] == ["sparsecc", "sparsecc_dense", "onnxruntime", "torch_eager"]
     assert all(p.is_bar and p.version for p in cell.participants), cell.participants
@@ -385,7 +360,7 @@ def test_quick_run_measures_everyone(quick_run):
 
 
 def test_quick_run_has_layers_with_work(quick_run):
-    _, results = quick_run
+    _, _, results = quick_run
     (cell,) = results.cells
     sparse, dense = cell.participants[:2]
     kept = sum(layer.macs for layer in sparse.layers)
@@ -394,17 +369,30 @@ def test_quick_run_has_layers_with_work(quick_run):
 
 
 def test_quick_run_states_machine_and_limits(quick_run):
-    done, results = quick_run
+    _, done, results = quick_run
     assert results.machine.cpu
-    assert {"python", "torch", "onnxruntime", "sparsecc"} <= set(results.machine.versions)
+    assert {"python", "torch", "onnxruntime", "sparsecc", "sparsecc source"} <= set(results.machine.versions)
     assert results.limits.peak_gflops["1"] > 1
     assert set(results.limits.bandwidth_gbs) == {"L2", "L3", "DRAM"}
     assert "### Losses" in done.stdout
     assert str(Path.home()) not in done.stdout
 
 
-def test_bad_options_are_refused():
-    command = [sys.executable, "-m", "bench.against_onnxruntime", "--nets", "no_such_net"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "no_such_net" in done.stderr
+def test_a_second_run_adds_what_is_missing(quick_run):
+    command, done, _ = quick_run
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert again.returncode == 0, again.stderr
+    assert "0 cells to measure, 1 in" in again.stderr
+    assert again.stdout == done.stdout
+    other = subprocess.run([*command, "--rounds", "3"], cwd=ROOT, capture_output=True, text=True)
+    assert other.returncode == 2
+    assert "measured by other rules" in other.stderr
+    assert "Traceback" not in other.stderr
+
+
+@pytest.mark.parametrize("options", [["--nets", "no_such_net"], ["--sparsity", "1.5"], ["--rivals", "no_such_rival"]])
+def test_bad_options_are_refused(options, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(options)
+    assert ended.value.code == 2
+    assert options[1] in capsys.readouterr().err

@@ -44,7 +44,8 @@ class Rival(Protocol):
     label : str
         What tables call it.
     environment : str
-        Folder below ``bench/environments`` whose Python runs it; where there is none, the benchmark's own Python.
+        Key in :data:`bench.environments.ENVIRONMENTS` if it needs one; where it is not there, or not set up, the
+        benchmark's own Python runs it.
     ours : bool
         True for sparsecc.
     uses_zeros : bool
@@ -63,7 +64,10 @@ class Rival(Protocol):
     def uses_zeros(self) -> bool: ...  # noqa: D102
 
     def convert(self, folder: Path) -> None:
-        """Turn the cell's files into the engine's own, in ``folder``; in a process that then ends."""
+        """Turn the cell's files into the engine's own, in ``folder``; in a process that then ends.
+
+        The result serves every number of threads.
+        """
         ...
 
     def load(self, folder: Path, *, threads: int) -> Engine:
