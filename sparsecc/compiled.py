@@ -118,6 +118,7 @@ def compile(
     verify: bool | float = True,
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
+    winograd: bool = True,
     name: str = "model",
     dump: str | os.PathLike[str] | None = None,
     cc: str | None = None,
@@ -141,6 +142,9 @@ def compile(
         Layers to leave dense: names, or shell patterns such as ``"head.*"``.
     min_speedup : float
         A layer becomes sparse when the cost model predicts at least this speed-up over dense.
+    winograd : bool
+        Compute dense 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take
+        up to four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
     name : str
         Prefix of the library's C functions.
     dump : path, optional
@@ -168,6 +172,7 @@ def compile(
         verify=verify,
         keep_dense=keep_dense,
         min_speedup=min_speedup,
+        winograd=winograd,
         name=name,
         dump=None if dump is None else Path(dump),
         cc=cc,
@@ -191,6 +196,7 @@ def inspect(
     example_inputs: Sequence[Any] | None = None,
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
+    winograd: bool = True,
 ) -> Plan:
     """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
 
@@ -198,7 +204,7 @@ def inspect(
     """
     from sparsecc.importer import import_model
 
-    options = Options(keep_dense=keep_dense, min_speedup=min_speedup)
+    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
     return analyse(import_model(model, example_inputs), resolve(target), options)
 
 

@@ -20,6 +20,7 @@ class Options:
     verify: bool | float = True
     keep_dense: Sequence[str] = ()
     min_speedup: float = 1.05
+    winograd: bool = True
     name: str = "model"
     dump: Path | None = None
     cc: str | None = None

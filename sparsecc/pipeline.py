@@ -10,10 +10,14 @@ from typing import Any
 from sparsecc._tvm import IRModule, compile_object
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
+from sparsecc.analyse.structure import Structure
 from sparsecc.build import build_library
+from sparsecc.cost.chain import chain_pays
 from sparsecc.cost.decide import predicted_speedup
+from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
-from sparsecc.facts.graph import View
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.graph import Chain, Graph, View
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
@@ -22,12 +26,14 @@ from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.report import Report, make_report
 from sparsecc.rewrite.assemble import assemble
+from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.winograd import split_winograd, winograd_origins
 from sparsecc.target import Target
 
 Progress = Callable[[str], None]
@@ -77,11 +83,16 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
         for layer in imported.layers.values()
         if isinstance(layer, ConvLayer)
     ]
+
+    def gain(spec: ConvSpec) -> tuple[int, float] | None:
+        return winograd_gain(spec, target) if options.winograd else None
+
+    def speedup(spec: ConvSpec, structure: Structure) -> float:
+        _, faster = gain(spec) or (None, 1.0)
+        return predicted_speedup(spec, structure, target) / faster
+
     return make_plan(
-        layers,
-        keep_dense=options.keep_dense,
-        min_speedup=options.min_speedup,
-        speedup=lambda spec, structure: predicted_speedup(spec, structure, target),
+        layers, keep_dense=options.keep_dense, min_speedup=options.min_speedup, speedup=speedup, winograd=gain
     )
 
 
@@ -103,7 +114,9 @@ def run(
     dump.module("3_fuse", fused.module)
     module = legalize(fused.module)
     dump.module("4_legalize", module)
-    graph = extract_graph(module, fused.layers, fused.epilogues)
+    tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
+    graph = split_winograd(extract_graph(module, fused.layers, fused.epilogues), tiles)
+    graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, target)
     placed = place(graph)
     dump.text("5_layout", _listing(placed))
 
@@ -119,7 +132,21 @@ def run(
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
-    return Artefact(program, kernels, target, report, fused.origins, layouts), imported
+    return Artefact(program, kernels, target, report, origins, layouts), imported
+
+
+def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, target: Target) -> tuple[Graph, dict[str, str]]:
+    """Join convolutions with the window kernels after them; a chain's result is that of its window."""
+    plans = {layer.key: layer for layer in plan.layers}
+
+    def pays(key: str, chain: Chain) -> bool:
+        structure = plans[key].structure if plans[key].decision == "sparse" else None
+        return chain_pays(chain.conv.layer.spec, structure, target)
+
+    joined = join_chains(graph, pays)
+    chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}
+    kept = {key: node for key, node in origins.items() if key not in chains}
+    return joined, kept | {key: origins[window] for key, window in chains.items() if window in origins}
 
 
 def _lower_all(placed: Placed, module: IRModule, plan: Plan, target: Target) -> list[tuple[PlacedNode, Lowered]]:

@@ -19,7 +19,8 @@ class Report:
     ----------
     plan : Plan
     steps : tuple of dict
-        One a kernel call: ``key``, ``kind``, ``config``, ``cycles`` (predicted, or None).
+        One a kernel call: ``key``, ``kind``, ``config``, ``cycles`` (predicted, or None), ``joined`` (keys of the
+        layers it computes too).
     target : str
     notes : tuple of str
         What the user should know: warnings and changes made on a copy.
@@ -66,7 +67,13 @@ class Report:
 def make_report(plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, notes: Sequence[str]) -> Report:
     """Collect the facts of a compilation."""
     steps = tuple(
-        {"key": node.key, "kind": kernel.kind, "config": dict(kernel.config), "cycles": kernel.cycles}
+        {
+            "key": node.key,
+            "kind": kernel.kind,
+            "config": dict(kernel.config),
+            "cycles": kernel.cycles,
+            "joined": list(kernel.joined),
+        }
         for node, kernel in lowered
     )
     return Report(plan, steps, target, (*notes, *_weight_notes(plan)))

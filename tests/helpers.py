@@ -32,7 +32,7 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
 from sparsecc.facts.program import Port
-from sparsecc.kernels.direct import DirectConfig
+from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, run
 from sparsecc.report import make_report
@@ -40,6 +40,7 @@ from sparsecc.rewrite import lower_conv
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.lower import lower
+from sparsecc.rewrite.winograd import split_winograd
 from sparsecc.target import TARGETS, Target, resolve
 from sparsecc.verify import _all_outputs
 
@@ -156,7 +157,8 @@ class Job:
 
     ``rows`` are the rows of blocks of a sparse kernel, None for a dense one. ``pick`` chooses among the legal configs
     of the direct kernel. With a ``halo`` the result is stored for a reader that needs that much zero padding, which
-    then appears in the output. ``patches`` hold while the job is lowered: (dotted name, value).
+    then appears in the output. ``patches`` hold while the job is lowered: (dotted name, value). With a ``tile`` a
+    convolution is computed by Winograd's algorithm, in output tiles of that side.
     """
 
     layer: Layer
@@ -166,13 +168,15 @@ class Job:
     halo: tuple[int, int, int, int] | None = None
     epilogue: Epilogue = _PLAIN
     patches: tuple[tuple[str, Any], ...] = ()
+    tile: int | None = None
 
 
 def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
     """Result of every job; all kernels run from one library, strictly."""
     resolved = resolve(target)
     graph, plans, by_key = _job_graph(jobs)
-    placed = place(graph)
+    tiles = {key: job.tile for key, job in by_key.items() if job.tile is not None}
+    placed = place(split_winograd(graph, tiles))
     lowered = [(node, _lower_job(node, placed, plans, by_key, resolved)) for node in placed.nodes]
     inputs = tuple(Port(f"x{i}", graph.shapes[t]) for i, t in enumerate(graph.inputs))
     outputs = tuple(Port(f"y{i}", graph.shapes[t]) for i, t in enumerate(graph.outputs))

@@ -18,7 +18,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.layer import Combine, ConvLayer, MeanLayer, PoolLayer
 from sparsecc.facts.reference import conv2d, sparse_conv2d
-from sparsecc.kernels.direct import DirectConfig
+from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.target import TARGETS
 

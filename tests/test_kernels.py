@@ -23,6 +23,8 @@ ALWAYS = 1e-9
 
 
 def compiled(cases: list[Case], target: str, **options):
+    # Winograd's sums are not exact: test_winograd.py
+    options = {"winograd": False, **options}
     artefact, _ = run(SideBySide(cases).eval(), inputs_of(cases), resolve(target), Options(**options), progress=str)
     return artefact
 

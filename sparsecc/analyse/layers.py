@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sparsecc.analyse.decide import Decision
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.winograd import Tiling
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +54,9 @@ class LayerPlan:
     reason : str
         A sentence, never empty.
     predicted : float or None
-        Predicted speed-up over dense, where it played a part.
+        Predicted speed-up over dense, where it played a part; with a ``tile`` that over the direct kernel.
+    tile : int or None
+        Side of the output tiles of a dense layer that Winograd's algorithm computes.
     """
 
     key: str
@@ -64,6 +67,7 @@ class LayerPlan:
     decision: Decision
     reason: str
     predicted: float | None = None
+    tile: int | None = None
 
     @property
     def kept_macs(self) -> int:
@@ -81,6 +85,8 @@ class LayerPlan:
     @property
     def kept_bytes(self) -> int:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
+        if self.tile is not None:
+            return 4 * self.spec.oc * self.spec.ic * Tiling(self.spec, self.tile).products
         if self.decision == "dense" or self.structure is None:
             return self.dense_bytes
         stored = self.structure.nnzb * (self.structure.block_n * self.spec.taps + 1)
@@ -97,6 +103,7 @@ class LayerPlan:
             "decision": self.decision,
             "reason": self.reason,
             "predicted": self.predicted,
+            "tile": self.tile,
         }
 
     @classmethod

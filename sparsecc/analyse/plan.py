@@ -12,6 +12,7 @@ from sparsecc.analyse.decide import Speedup, decide, default_speedup, kind_of
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.structure import find_structure
 from sparsecc.analyse.table import plan_table
+from sparsecc.analyse.winograd import Gain, with_winograd
 from sparsecc.errors import InternalError, UserError
 
 __all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "make_plan"]
@@ -62,6 +63,7 @@ def make_plan(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     speedup: Speedup | None = None,
+    winograd: Gain | None = None,
 ) -> Plan:
     """Analyse every layer and decide between sparse and dense.
 
@@ -76,6 +78,8 @@ def make_plan(
     speedup : callable, optional
         Predicts it from a layer's ``ConvSpec`` and ``Structure``; by default
         :func:`~sparsecc.analyse.decide.default_speedup`.
+    winograd : callable, optional
+        Predicts from a dense layer's ``ConvSpec`` what Winograd's algorithm gains; without it no layer uses it.
 
     Returns
     -------
@@ -95,7 +99,9 @@ def make_plan(
     speedup = speedup or default_speedup
     return Plan(
         tuple(
-            _plan_layer(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup)
+            with_winograd(
+                _plan_layer(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup), winograd
+            )
             for layer in layers
         )
     )

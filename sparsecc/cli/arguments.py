@@ -32,6 +32,11 @@ def add_choices(parser: ArgumentParser) -> None:
         metavar="X",
         help="make a layer sparse when that speed-up over dense is predicted (default: %(default)s)",
     )
+    parser.add_argument(
+        "--no-winograd",
+        action="store_true",
+        help="compute dense 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
+    )
 
 
 def add_threads(parser: ArgumentParser, *, use: str) -> None:

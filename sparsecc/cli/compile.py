@@ -73,6 +73,7 @@ def execute(options: Namespace) -> int:
             verify=_verify(options),
             keep_dense=options.keep_dense,
             min_speedup=options.min_speedup,
+            winograd=not options.no_winograd,
             name=options.name,
             dump=options.dump,
             cc=options.cc,

@@ -74,7 +74,11 @@ def _model(options: Namespace) -> int:
         compiler = load_compiler(for_model=options.file)
         stages("inspect")
         plan: Plan = compiler.inspect(
-            options.file, target, keep_dense=options.keep_dense, min_speedup=options.min_speedup
+            options.file,
+            target,
+            keep_dense=options.keep_dense,
+            min_speedup=options.min_speedup,
+            winograd=not options.no_winograd,
         )
     if options.json:
         plan_json = Report(plan, (), target.name, ()).to_json()["plan"]  # without the long lists of channels

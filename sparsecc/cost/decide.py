@@ -35,13 +35,13 @@ def dense_work(spec: ConvSpec, *, block_n: int) -> DirectWork:
 
 
 def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork:
-    """The model's view of a layer before layouts are known."""
+    """The model's view of a layer before layouts are known; a group is an image of its own."""
     _, left, _, right = spec.padding
     pitch = spec.ow + max(left, right)
     plane = pitch * (spec.oh + spec.kh - 1)
     return DirectWork(
-        images=spec.n, flat=(spec.oh - 1) * pitch + spec.ow, plane=plane, ic=spec.ic, taps=spec.taps,
-        kernel_width=spec.kw, rows=rows, block_n=block_n, nnzb=nnzb,
+        images=spec.n * spec.groups, flat=(spec.oh - 1) * pitch + spec.ow, plane=plane, ic=spec.ic_per_group,
+        taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n, nnzb=-(-nnzb // spec.groups),
     )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sparsecc.kernels.direct import DirectConfig
+from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.target import Target
 
@@ -69,9 +69,10 @@ class DirectWork:
         return self.rows * self.block_n * (1 + self.residual)
 
 
-def best_config(work: DirectWork, target: Target) -> DirectConfig:
-    """The config with the least predicted time."""
-    return min(direct_space(work, target), key=lambda config: predict(work, config, target))
+def best_config(work: DirectWork, target: Target, *, rows_outer: bool | None = None) -> DirectConfig:
+    """The config with the least predicted time; with that loop order if one is given."""
+    space = (c for c in direct_space(work, target) if rows_outer is None or c.rows_outer == rows_outer)
+    return min(space, key=lambda config: predict(work, config, target))
 
 
 def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
+from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,16 @@ class View:
     """Another shape of the same contiguous floats: no kernel."""
 
 
-Operator = FusedConv | PoolLayer | MeanLayer | TirOp | View
+@dataclass(frozen=True)
+class Chain:
+    """A convolution and the depthwise convolution or pooling that is its only reader."""
+
+    conv: FusedConv
+    window: FusedConv | PoolLayer
+    window_key: str
+
+
+Operator = FusedConv | PoolLayer | MeanLayer | TirOp | View | Chain | WinogradInput | WinogradOutput
 
 
 @dataclass(frozen=True)

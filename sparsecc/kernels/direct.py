@@ -7,98 +7,15 @@ and dense convolutions are the same loop with other offsets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
-
-
-@dataclass(frozen=True)
-class DirectShape:
-    """Everything that the kernel's loops and addresses depend on, none of the weights.
-
-    Attributes
-    ----------
-    spec : ConvSpec
-    source : PlaneLayout
-        Of the input; its halo covers the padding, or it is the phase layout of ``spec``.
-    store : StoreShape
-        Where results go.
-    rows, block_n : int
-        Rows of blocks and output channels in each.
-    nnzb : int
-        Kept blocks.
-    uniform : int or None
-        Kept blocks of every row when they are equal; then there is no ``indptr``.
-    dense : bool
-        Every block of every row is kept, in order: no ``indices`` either.
-    scattered : bool
-        Output channels of a row are looked up in a table, not computed.
-    """
-
-    spec: ConvSpec
-    source: PlaneLayout
-    store: StoreShape
-    rows: int
-    block_n: int
-    nnzb: int
-    uniform: int | None
-    dense: bool
-    scattered: bool
-
-
-@dataclass(frozen=True)
-class DirectConfig:
-    """Knobs of the direct kernel.
-
-    Attributes
-    ----------
-    lanes : int
-        Pixels in a vector.
-    vectors : int
-        Vectors of pixels in a tile.
-    reg_n : int
-        Output channels in registers at a time; divides ``block_n``.
-    rows_outer : bool
-        True: a row's weights stay in cache while the image streams by; False: a tile of the image stays while the
-        weights stream by.
-    unroll_taps : bool
-        True: all taps of a block are unrolled; False: only those of one kernel row.
-    """
-
-    lanes: int
-    vectors: int
-    reg_n: int
-    rows_outer: bool
-    unroll_taps: bool
-
-    @property
-    def tile(self) -> int:
-        """Pixels in a tile."""
-        return self.lanes * self.vectors
-
-
-def argument_names(shape: DirectShape) -> tuple[str, ...]:
-    """The kernel's parameters in order."""
-    return tuple(
-        name
-        for name, present in (
-            ("input", True),
-            ("data", True),
-            ("offsets", not shape.dense),
-            ("indptr", shape.uniform is None),
-            ("bias", True),
-            ("channels", shape.scattered),
-            ("mask", shape.store.masked),
-            ("residual", shape.store.residual is not None),
-            ("output", True),
-        )
-        if present
-    )
 
 
 def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
@@ -106,7 +23,7 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     ``data`` is packed as ``[row][block_n / reg_n][kept block][tap][reg_n]`` float32; ``offsets`` (nnzb,) int32 is the
     kept block's input channel times floats per channel; ``indptr`` (rows + 1,) int32; ``bias`` and ``channels``
-    (rows * block_n,) in row order; ``mask`` (flat,) is 1 at pixels and 0 in gaps.
+    (rows * block_n,) in row order; ``mask`` (h * pitch,) is 1 at pixels and 0 in gaps.
 
     Loops::
 
@@ -119,27 +36,9 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
         T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*_buffer(name, shape))) for name in argument_names(shape)}
+        buffers = {name: T.arg(name, T.buffer(*buffer_of(name, shape))) for name in argument_names(shape)}
         _body(shape, config, buffers)
     return builder.get()
-
-
-def _buffer(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
-    store = shape.store
-    channels = shape.rows * shape.block_n
-    sizes: dict[str, tuple[int, str]] = {
-        "input": (shape.source.size(shape.spec.n * shape.spec.ic), "float32"),
-        "data": (max(1, shape.nnzb * shape.block_n * shape.spec.taps), "float32"),
-        "offsets": (max(1, shape.nnzb), "int32"),
-        "indptr": (shape.rows + 1, "int32"),
-        "bias": (channels, "float32"),
-        "channels": (channels, "int32"),
-        "mask": (store.flat, "float32"),
-        "residual": ((store.residual or store.layout).size(store.images * store.channels), "float32"),
-        "output": (store.layout.size(store.images * store.channels), "float32"),
-    }
-    size, dtype = sizes[name]
-    return (size,), dtype
 
 
 def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
@@ -155,39 +54,76 @@ def block_names(shape: DirectShape, config: DirectConfig) -> tuple[tuple[str, st
 
 
 @dataclass(frozen=True)
-class _At:
-    """The iteration that a tile belongs to."""
+class At:
+    """The iteration that a tile belongs to: image, row of blocks, part of the row's channels, first pixel."""
 
     image: Any
     row: Any
     sub: Any
-    start: Any
+    start: Any = 0
+
+
+@dataclass(frozen=True)
+class Sink:
+    """Where results go: a buffer, how its planes lie, and the number of the plane of each channel ``n`` at a tile."""
+
+    buffer: Any
+    store: StoreShape
+    plane: Callable[[At, Any], Any]
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
     tiles = tiles_of(shape, config)
     subs = shape.block_n // config.reg_n
     output = buffers["output"]
+
+    def plane(at: At, n: Any) -> Any:
+        return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
+
     with T.grid(shape.spec.n, shape.rows, subs, tiles.total) as loops, T.sblock("tile"):
         image, row, sub, tile = T.axis.remap("SSSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        whole = _At(image, row, sub, tile * tiles.pixels)
-        rest = _At(image, row, sub, tiles.count * tiles.pixels)
-        if not tiles.rest:
-            _tile(shape, config, buffers, whole, tiles.whole, suffix="")
-        elif not tiles.count:
-            _tile(shape, config, buffers, rest, tiles.rest, suffix="_rest_{}")
-        else:
-            with T.If(tile < tiles.count):
-                with T.Then():
-                    _tile(shape, config, buffers, whole, tiles.whole, suffix="")
-                with T.Else():
-                    _tile(shape, config, buffers, rest, tiles.rest, suffix="_rest_{}")
+        emit_tile(shape, config, buffers, At(image, row, sub), tile, Sink(output, shape.store, plane))
+
+
+def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:
+    """Output channel of the ``n``-th one in registers."""
+    slot = at.row * shape.block_n + at.sub * config.reg_n + n
+    return buffers["channels"][slot] if shape.scattered else slot
+
+
+def emit_tile(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, tile: Any, sink: Sink) -> None:
+    """Code of tile number ``tile``: a whole one, or the rest."""
+    tiles = tiles_of(shape, config)
+
+    def whole() -> None:
+        _tile(shape, config, buffers, replace(at, start=tile * tiles.pixels), tiles.whole, sink, suffix="")
+
+    def rest() -> None:
+        start = tiles.count * tiles.pixels
+        _tile(shape, config, buffers, replace(at, start=start), tiles.rest, sink, suffix="_rest_{}")
+
+    if not tiles.rest:
+        whole()
+    elif not tiles.count:
+        rest()
+    else:
+        with T.If(tile < tiles.count):
+            with T.Then():
+                whole()
+            with T.Else():
+                rest()
 
 
 def _tile(
-    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: _At, runs: tuple[Vectors, ...], suffix: str
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    at: At,
+    runs: tuple[Vectors, ...],
+    sink: Sink,
+    suffix: str,
 ) -> None:
     accs = [
         T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
@@ -199,7 +135,7 @@ def _tile(
             name = "update" + suffix.format(i)
             _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-        _store(shape, config, buffers, acc, at, vectors, "store" + suffix.format(i))
+        _store(config, buffers, acc, at, vectors, sink, "store" + suffix.format(i))
 
 
 def _update(
@@ -207,7 +143,7 @@ def _update(
     config: DirectConfig,
     buffers: dict[str, Any],
     acc: Any,
-    at: _At,
+    at: At,
     vectors: Vectors,
     reduction: tuple[Any, Any, Any, Any, Any],
     name: str,
@@ -253,49 +189,20 @@ def _channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first
     return group * (shape.spec.ic_per_group * channel) + j * channel
 
 
-def tap_offset(spec: ConvSpec, source: PlaneLayout, a: Any, b: Any) -> Any:
-    """Floats from a channel's first pixel to where tap ``(a, b)`` of output pixel 0 reads."""
-    dh, dw = spec.dilation
-    if not source.is_split:
-        top, left, _, _ = spec.padding
-        return source.lead + (a * dh - top) * source.pitch + (b * dw - left)
-    sh, sw = source.step
-    columns = len({col for _, col in source.phases})
-    row_phase = _phase(a * dh % sh, [row for row, _ in source.phases])
-    col_phase = _phase(b * dw % sw, [col for _, col in source.phases])
-    plane = row_phase * columns + col_phase
-    return source.lead + plane * source.plane + (a * dh // sh) * source.pitch + (b * dw // sw)
-
-
-def _phase(remainder: Any, kept: list[int]) -> Any:
-    """Rank of ``remainder`` among the distinct ``kept`` ones; constant once the taps are unrolled."""
-    rank = 0
-    for value in sorted(set(kept))[1:]:
-        rank = rank + T.cast(remainder >= value, "int32")
-    return rank
-
-
 def _store(
-    shape: DirectShape,
-    config: DirectConfig,
-    buffers: dict[str, Any],
-    acc: Any,
-    at: _At,
-    vectors: Vectors,
-    name: str,
+    config: DirectConfig, buffers: dict[str, Any], acc: Any, at: At, vectors: Vectors, sink: Sink, name: str
 ) -> None:
-    store, output = shape.store, buffers["output"]
+    store = sink.store
     with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        slot = at.row * shape.block_n + at.sub * config.reg_n + vn
-        channel = at.image * store.channels + (buffers["channels"][slot] if shape.scattered else slot)
+        plane = sink.plane(at, vn)
         pixel = at.start + vectors.start + vv * vectors.lanes + vl
-        where = channel * store.layout.channel + store.layout.lead + pixel
+        where = plane * store.layout.channel + store.layout.lead + pixel
         mask = buffers["mask"][pixel] if store.masked else None
         residual = None
         if store.residual is not None:
-            residual = buffers["residual"][channel * store.residual.channel + store.residual.lead + pixel]
+            residual = buffers["residual"][plane * store.residual.channel + store.residual.lead + pixel]
         # not declared: two tiles write the output, which the schedule's primitives would refuse
         T.reads(acc[vn, vv, vl])
         T.writes()
-        T.buffer_store(output, finish(acc[vn, vv, vl], store, residual=residual, mask=mask), [where])
+        T.buffer_store(sink.buffer, finish(acc[vn, vv, vl], store, residual=residual, mask=mask), [where])

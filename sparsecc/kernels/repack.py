@@ -67,32 +67,77 @@ def repack(shape: RepackShape) -> PrimFunc:
 
 def pack_plane(shape: RepackShape, x: Any, y: Any, origin: Any, base: Any) -> None:
     """Loops that copy one image from float ``origin`` of ``x`` to float ``base`` of ``y``, all phases of it."""
-    for index, phase in enumerate(shape.target.phases):
-        _phase_plane(shape, x, y, phase, origin, base + index * shape.target.plane)
+    phases = shape.target.phases
+    for a in sorted({row for row, _ in phases}):
+        columns = [(b, base + phases.index((a, b)) * shape.target.plane) for row, b in phases if row == a]
+        _phase_planes(shape, x, y, a, origin, columns)
 
 
 def fill_lead(shape: RepackShape, y: Any) -> None:
     """Loop that fills the floats before the first image."""
-    _fill(y, 0, shape.target.lead, shape.fill)
+    fill(y, 0, shape.target.lead, shape.fill)
 
 
-def _phase_plane(shape: RepackShape, x: Any, y: Any, phase: tuple[int, int], origin: Any, base: Any) -> None:
+def _phase_planes(shape: RepackShape, x: Any, y: Any, a: int, origin: Any, columns: list[tuple[int, Any]]) -> None:
+    """Planes of the phases with row remainder ``a``: pairs of a column remainder and the float where a plane starts."""
     source, target = shape.source, shape.target
     top, left = target.halo[:2] if target.is_split else (0, 0)
-    (sh, sw), (a, b) = target.step, phase
+    sh, sw = target.step
     first_row, end_row = _inside(a - top, sh, source.h, shape.rows)
-    first_col, end_col = _inside(b - left, sw, source.w, target.pitch)
-    _fill(y, base, first_row * target.pitch, shape.fill)
+    for _, base in columns:
+        fill(y, base, first_row * target.pitch, shape.fill)
+        fill(y, base + end_row * target.pitch, target.plane - end_row * target.pitch, shape.fill)
     with T.serial(0, end_row - first_row) as r:
-        row = base + (first_row + r) * target.pitch
-        pixel = origin + ((first_row + r) * sh + a - top) * source.pitch + (b - left)
-        _fill(y, row, first_col, shape.fill)
-        _copy_row(x, y, pixel + first_col * sw, row + first_col, count=end_col - first_col, step=sw, lanes=shape.lanes)
-        _fill(y, row + end_col, target.pitch - end_col, shape.fill)
-    _fill(y, base + end_row * target.pitch, target.plane - end_row * target.pitch, shape.fill)
+        start = (first_row + r) * target.pitch
+        pixels = origin + ((first_row + r) * sh + a - top) * source.pitch
+        runs = []
+        for b, base in columns:
+            first, end = _inside(b - left, sw, source.w, target.pitch)
+            fill(y, base + start, first, shape.fill)
+            fill(y, base + start + end, target.pitch - end, shape.fill)
+            runs.append(_Run(first * sw + b - left, base + start + first, end - first))
+        _copy_runs(x, y, pixels, runs, step=sw, lanes=shape.lanes)
 
 
-def _copy_row(x: Any, y: Any, source: Any, target: Any, *, count: int, step: int, lanes: int) -> None:
+@dataclass(frozen=True)
+class _Run:
+    """``count`` pixels of a row, ``step`` apart from column ``col`` on; they become consecutive from ``place`` on."""
+
+    col: int
+    place: Any
+    count: int
+
+
+def _copy_runs(x: Any, y: Any, pixels: Any, runs: list[_Run], *, step: int, lanes: int) -> None:
+    """Copy one row; with a step of 2 both halves of the pixels together, so that each is loaded once."""
+    runs = sorted(runs, key=lambda run: run.col)
+    if step == 2 and [run.col for run in runs] == [0, 1]:
+        together = min(run.count for run in runs)
+        width = next((n for n in (lanes, lanes // 2, lanes // 4) if _LEAST_LANES <= n <= together), 0)
+        if width:
+            _copy_pairs(x, y, pixels, runs, count=together, lanes=width)
+            runs = [_Run(r.col + 2 * together, r.place + together, r.count - together) for r in runs]
+    for run in runs:
+        if run.count:
+            copy_row(x, y, pixels + run.col, run.place, count=run.count, step=step, lanes=lanes)
+
+
+def _copy_pairs(x: Any, y: Any, pixels: Any, runs: list[_Run], *, count: int, lanes: int) -> None:
+    """Deal ``2 * count`` consecutive pixels out to two runs; the last vectors overlap the ones before."""
+
+    def deal(start: Any) -> None:
+        loaded = x[tirx.Ramp(pixels + 2 * start, 1, 2 * lanes)]
+        for odd, run in enumerate(runs):
+            picked = tirx.Shuffle([loaded], [tirx.const(2 * i + odd, "int32") for i in range(lanes)])
+            T.buffer_store(y, picked, [tirx.Ramp(run.place + start, 1, lanes)])
+
+    with T.serial(0, count // lanes) as chunk:
+        deal(chunk * lanes)
+    if count % lanes:
+        deal(count - lanes)
+
+
+def copy_row(x: Any, y: Any, source: Any, target: Any, *, count: int, step: int, lanes: int) -> None:
     """Copy every ``step``-th of the floats from ``source`` on: whole vectors are loaded and picked apart.
 
     No vector reaches beyond the floats that are asked for: the last one ends with the last of them, and overlaps the
@@ -119,7 +164,8 @@ def _every(x: Any, start: Any, *, step: int, first: int, lanes: int) -> Any:
     return tirx.Shuffle([loaded], [tirx.const(first + i * step, "int32") for i in range(lanes)])
 
 
-def _fill(y: Any, start: Any, count: int, value: float) -> None:
+def fill(y: Any, start: Any, count: int, value: float) -> None:
+    """Loop that stores ``value`` to ``count`` floats of ``y`` from ``start`` on."""
     if count > 0:
         with T.serial(0, count) as i:
             T.buffer_store(y, tirx.const(value, "float32"), [start + i])

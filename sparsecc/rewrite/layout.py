@@ -15,14 +15,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
+from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, Operator, TirOp
 from sparsecc.facts.layer import MeanLayer, PoolLayer
 from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.rewrite.unionfind import UnionFind
 
 Halo = tuple[int, int, int, int]
 _NO_HALO: Halo = (0, 0, 0, 0)
+#: operators that walk rows by themselves: their tensors have the layouts that other kernels want
+_ANY_LAYOUT = (TirOp, WinogradInput, WinogradOutput)
 
 
 def place(graph: Graph) -> Placed:
@@ -47,7 +50,9 @@ def place(graph: Graph) -> Placed:
 
 
 def flat_spec(node: Node) -> ConvSpec | None:
-    """Spec of a node that is computed by a flat kernel, else None."""
+    """Spec of a node that is computed by a flat kernel, else None; of a chain, the spec that reads its input."""
+    if isinstance(node.operator, Chain):
+        return node.operator.conv.layer.spec
     if isinstance(node.operator, FusedConv) and not node.operator.layer.spec.is_linear:
         return node.operator.layer.spec
     return node.operator.spec if isinstance(node.operator, PoolLayer) else None
@@ -79,6 +84,9 @@ class _Plan:
         if spec is None:
             self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
             return
+        if isinstance(node.operator, Chain):
+            self._add_chain(node, node.operator, spec)
+            return
         packs = _is_window(node) and not self._reads_in_place(node, spec)
         source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
@@ -88,6 +96,20 @@ class _Plan:
         if packs:
             self.rooms[output] = _scratch_width(spec)
         self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output, packs))
+        self._unpack(node, output)
+
+    def _add_chain(self, node: Node, chain: Chain, spec: ConvSpec) -> None:
+        """The planes between both kernels have the pitch of the input, and unless they are packed, of the output."""
+        source, window = self._source(node, spec), window_spec(chain)
+        output = self._shadow(node.output) if node.output in self.fixed else node.output
+        packs = window.stride != (1, 1) or (_is_max(chain.window) and window.padding != _NO_HALO)
+        if not packs:
+            self.classes.union(source, output)
+        self.rooms[output] = _scratch_width(window)
+        self.nodes.append(PlacedNode(node.key, chain, (source,), output, packs))
+        self._unpack(node, output)
+
+    def _unpack(self, node: Node, output: int) -> None:
         if output != node.output:
             rows = self.shapes[output][2]
             self.nodes.append(PlacedNode(f"unpack_{node.key}", Repack(rows), (output,), node.output))
@@ -110,7 +132,7 @@ class _Plan:
 
     def _reads_in_place(self, node: Node, spec: ConvSpec) -> bool:
         """True when the kernel can read its input as its producer writes it."""
-        fills = isinstance(node.operator, PoolLayer) and node.operator.combine == "max" and spec.padding != _NO_HALO
+        fills = _is_max(node.operator) and spec.padding != _NO_HALO
         needs_halo = spec.padding != _NO_HALO and node.inputs[0] in self.fixed
         return spec.stride == (1, 1) and not fills and not needs_halo
 
@@ -170,6 +192,15 @@ def _is_window(node: Node) -> bool:
     )
 
 
+def _is_max(operator: Operator) -> bool:
+    return isinstance(operator, PoolLayer) and operator.combine == "max"
+
+
+def window_spec(chain: Chain) -> ConvSpec:
+    """Spec of the second kernel."""
+    return chain.window.spec if isinstance(chain.window, PoolLayer) else chain.window.layer.spec
+
+
 def _scratch_width(spec: ConvSpec) -> int:
     """Least pitch of the scratch plane, which is also the output's."""
     _, left, _, right = spec.padding
@@ -182,7 +213,7 @@ def _contiguous(graph: Graph) -> frozenset[int]:
     for node in graph.nodes:
         if isinstance(node.operator, MeanLayer):
             fixed.add(node.output)
-        elif flat_spec(node) is None and not isinstance(node.operator, TirOp):
+        elif flat_spec(node) is None and not isinstance(node.operator, _ANY_LAYOUT):
             fixed.update((*node.inputs, node.output))
     return frozenset(fixed)
 

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.errors import InternalError
-from sparsecc.facts.graph import FusedConv, TirOp
+from sparsecc.facts.graph import Chain, FusedConv, TirOp
 from sparsecc.facts.layer import MeanLayer, PoolLayer
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.kernels.mean import MeanShape, mean
 from sparsecc.kernels.repack import RepackShape, repack
+from sparsecc.rewrite.lower_chain import lower_chain
 from sparsecc.rewrite.lower_conv import image, lower_direct
 from sparsecc.rewrite.lower_linear import lower_linear
 from sparsecc.rewrite.lower_window import lower_depthwise, lower_pool
+from sparsecc.rewrite.lower_winograd import lower_winograd_input, lower_winograd_output
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.generic import schedule_generic, with_layouts
 from sparsecc.target import Target
@@ -46,10 +49,16 @@ def lower(
         if spec.is_depthwise:
             return lower_depthwise(node, operator, placed, target)
         return lower_direct(node, operator, placed, plans[node.key], target)
+    if isinstance(operator, Chain):
+        return lower_chain(node, operator, placed, plans[node.key], target)
     if isinstance(operator, PoolLayer):
         return lower_pool(node, operator, placed, target)
     if isinstance(operator, MeanLayer):
         return _lower_mean(node, operator, placed, target)
+    if isinstance(operator, WinogradInput):
+        return lower_winograd_input(node, operator, placed, target)
+    if isinstance(operator, WinogradOutput):
+        return lower_winograd_output(node, operator, placed, target)
     if isinstance(operator, Repack):
         return _lower_repack(node, operator, placed, target)
     if isinstance(operator, TirOp):

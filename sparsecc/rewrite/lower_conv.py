@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.kernels import direct as direct_kernel
-from sparsecc.kernels.direct import DirectShape
+from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.direct import schedule_direct
@@ -29,11 +28,46 @@ Arguments = dict[str, int | NDArray[Any]]
 
 def lower_direct(node: PlacedNode, operator: FusedConv, placed: Placed, plan: LayerPlan, target: Target) -> Lowered:
     """Lower a convolution, sparse or dense as planned."""
-    spec, source = operator.layer.spec, image(placed, node.inputs[0])
+    source = image(placed, node.inputs[0])
     store = store_shape(node, placed, operator.epilogue)
-    blocks, dense = _blocks(operator, plan, store, source, target)
+    chosen = choose_direct(operator, plan, store, source, target)
+    values: Arguments = {
+        **chosen.constants,
+        "input": node.inputs[0],
+        "mask": mask_of(store.layout),
+        "residual": node.inputs[-1],
+        "output": node.output,
+    }
+    arguments = tuple(values[name] for name in argument_names(chosen.shape))
+    identity = ("direct", chosen.shape, chosen.config)
+    function = schedule_direct(chosen.shape, chosen.config)
+    return Lowered("direct", identity, function, arguments, asdict(chosen.config), chosen.cycles)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """A direct kernel for a layer: its shape, config and packed constants, and the predicted cycles."""
+
+    shape: DirectShape
+    config: DirectConfig
+    constants: dict[str, NDArray[Any]]
+    cycles: float
+
+
+def choose_direct(
+    operator: FusedConv,
+    plan: LayerPlan,
+    store: StoreShape,
+    source: PlaneLayout,
+    target: Target,
+    *,
+    rows_outer: bool | None = None,
+) -> Chosen:
+    """Choose the config, with that loop order if one is given, and pack the weights for it."""
+    spec = operator.layer.spec
+    blocks, dense = _blocks(operator, plan, target)
     work = _work(spec, blocks, store, source)
-    config = best_config(work, target)
+    config = best_config(work, target) if rows_outer is None else best_config(work, target, rows_outer=rows_outer)
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
     plain_order = blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc
@@ -41,21 +75,14 @@ def lower_direct(node: PlacedNode, operator: FusedConv, placed: Placed, plan: La
         spec=spec, source=source, store=store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=uniform, dense=dense, scattered=not plain_order,
     )  # fmt: skip
-    values: Arguments = {
-        "input": node.inputs[0],
+    constants: dict[str, NDArray[Any]] = {
         "data": pack_data(blocks, reg_n=config.reg_n),
         "offsets": at_least_one(_offsets(blocks, source, operator.layer.name)),
         "indptr": blocks.indptr.astype(np.int32),
         "bias": operator.layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
-        "mask": mask_of(store.layout),
-        "residual": node.inputs[-1],
-        "output": node.output,
     }
-    arguments = tuple(values[name] for name in direct_kernel.argument_names(shape))
-    identity = ("direct", shape, config)
-    cycles = predict(work, config, target)
-    return Lowered("direct", identity, schedule_direct(shape, config), arguments, asdict(config), cycles)
+    return Chosen(shape, config, constants, predict(work, config, target))
 
 
 def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
@@ -68,10 +95,10 @@ def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
 
 
 def mask_of(layout: PlaneLayout) -> NDArray[np.float32]:
-    """1 at pixels, 0 in the gaps between rows, from the first pixel to the last."""
+    """1 at pixels, 0 in the gaps after them: ``(h * pitch,)``."""
     mask = np.zeros((layout.h, layout.pitch), np.float32)
     mask[:, : layout.w] = 1
-    return mask.reshape(-1)[: (layout.h - 1) * layout.pitch + layout.w]
+    return mask.reshape(-1)
 
 
 def image(placed: Placed, tensor: int) -> PlaneLayout:
@@ -81,9 +108,7 @@ def image(placed: Placed, tensor: int) -> PlaneLayout:
     return layout
 
 
-def _blocks(
-    operator: FusedConv, plan: LayerPlan, store: StoreShape, source: PlaneLayout, target: Target
-) -> tuple[BlockSparse, bool]:
+def _blocks(operator: FusedConv, plan: LayerPlan, target: Target) -> tuple[BlockSparse, bool]:
     """The layer's blocks, and whether they are all of them."""
     layer, spec = operator.layer, operator.layer.spec
     if plan.decision == "sparse" and plan.structure is not None:
@@ -97,10 +122,11 @@ def _blocks(
 
 
 def _work(spec: ConvSpec, blocks: BlockSparse, store: StoreShape, source: PlaneLayout) -> DirectWork:
+    # rows of a group read its channels only: to the caches a group is an image of its own
     return DirectWork(
-        images=spec.n, flat=store.flat, plane=source.channel, ic=spec.ic, taps=spec.taps, kernel_width=spec.kw,
-        rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
-        residual=store.residual is not None,
+        images=spec.n * spec.groups, flat=store.flat, plane=source.channel, ic=spec.ic_per_group, taps=spec.taps,
+        kernel_width=spec.kw, rows=blocks.rows // spec.groups, block_n=blocks.block_n,
+        nnzb=-(-blocks.nnzb // spec.groups), residual=store.residual is not None,
     )  # fmt: skip
 
 

@@ -15,7 +15,10 @@ from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layout import PlaneLayout, padded, split, split_height
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.repack import RepackShape
-from sparsecc.kernels.window import LOWEST, WindowConfig, WindowShape, argument_names
+from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.window import argument_names
+from sparsecc.kernels.window_rows import loads
+from sparsecc.kernels.window_shape import LOWEST, WindowConfig, WindowShape
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.window import schedule_window
@@ -23,27 +26,62 @@ from sparsecc.target import Target
 
 #: vectors of a tile: enough chains to hide a multiply-add's latency, few enough for small planes
 _VECTORS = 4
+#: more taps than this are a loop: code size
+_UNROLLED_TAPS = 49
+#: rows of a tile: code size again
+_MOST_ROWS = 8
+#: registers that weights may take (others are read again for each use), and that loaded pixels need
+_WEIGHTS, _SPARE = 9, 3
+#: cycles around a tile's arithmetic: addresses, bias, latency at its end
+_TILE_CYCLES = 12.0
 
 
 def lower_depthwise(node: PlacedNode, operator: FusedConv, placed: Placed, target: Target) -> Lowered:
     """Lower a depthwise convolution."""
-    layer = operator.layer
-    store = store_shape(node, placed, operator.epilogue)
-    source = image(placed, node.inputs[0])
-    scratch = _scratch(layer.spec, source, store.layout, target) if node.packs else None
-    shape = WindowShape(layer.spec, source, store, "weighted", scratch)
-    return _lower(node, shape, target, {"data": layer.weight.reshape(-1), "bias": layer.bias})
+    return _lower(node, operator, store_shape(node, placed, operator.epilogue), image(placed, node.inputs[0]), target)
 
 
 def lower_pool(node: PlacedNode, layer: PoolLayer, placed: Placed, target: Target) -> Lowered:
     """Lower a pooling."""
-    store = store_shape(node, placed, Epilogue())
-    source = image(placed, node.inputs[0])
-    fill = LOWEST if layer.combine == "max" else 0.0
-    scratch = _scratch(layer.spec, source, store.layout, target, fill=fill) if node.packs else None
-    shape = WindowShape(layer.spec, source, store, layer.combine, scratch)
-    scale = _scale(layer, store.layout)[: store.flat] if layer.combine == "sum" else np.zeros(0, np.float32)
-    return _lower(node, shape, target, {"scale": scale})
+    return _lower(node, layer, store_shape(node, placed, Epilogue()), image(placed, node.inputs[0]), target)
+
+
+def window_shape(
+    operator: FusedConv | PoolLayer, store: StoreShape, source: PlaneLayout, target: Target, *, packs: bool
+) -> WindowShape:
+    """The kernel's shape for input planes that lie as ``source`` says."""
+    spec = operator.spec if isinstance(operator, PoolLayer) else operator.layer.spec
+    combine = operator.combine if isinstance(operator, PoolLayer) else "weighted"
+    fill = LOWEST if combine == "max" else 0.0
+    scratch = _scratch(spec, source, store.layout, target, fill=fill) if packs else None
+    return WindowShape(spec, source, store, combine, scratch)
+
+
+def window_config(shape: WindowShape, target: Target) -> WindowConfig:
+    """Tiles of the number of rows with the fewest loads and multiply-adds; runs of pixels for large windows."""
+    if shape.spec.taps > _UNROLLED_TAPS:
+        lanes = min(target.lanes, shape.store.flat)
+        return WindowConfig(lanes, max(1, min(_VECTORS, shape.store.flat // lanes)), rows=0)
+    spec, read = shape.spec, shape.scratch.target if shape.scratch else shape.source
+    most = max(1, min(spec.oh, target.registers - min(spec.taps, _WEIGHTS) - _SPARE))
+
+    def cost(rows: int) -> float:
+        # a vector of pixels lies across two cache lines: loading one takes as long as two
+        each = max(rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows)) / target.loads_per_cycle)
+        return -(-spec.oh // rows) * (each + _TILE_CYCLES)
+
+    rows = min(range(1, min(most, _MOST_ROWS) + 1), key=cost)
+    return WindowConfig(target.lanes, 1, rows)
+
+
+def window_constants(operator: FusedConv | PoolLayer, store: StoreShape) -> dict[str, NDArray[Any]]:
+    """Constant arguments by name."""
+    constants: dict[str, NDArray[Any]] = {"mask": mask_of(store.layout)}
+    if isinstance(operator, FusedConv):
+        return {**constants, "data": operator.layer.weight.reshape(-1), "bias": operator.layer.bias}
+    if operator.combine == "sum":
+        constants["scale"] = _scale(operator, store.layout)
+    return constants
 
 
 def _scratch(
@@ -57,14 +95,14 @@ def _scratch(
     return RepackShape(1, source, split(spec, pitch=output.pitch), split_height(spec), fill, target.lanes)
 
 
-def _lower(node: PlacedNode, shape: WindowShape, target: Target, constants: dict[str, NDArray[Any]]) -> Lowered:
-    flat = shape.store.flat
-    lanes = min(target.lanes, flat)
-    config = WindowConfig(lanes, max(1, min(_VECTORS, flat // lanes)))
+def _lower(
+    node: PlacedNode, operator: FusedConv | PoolLayer, store: StoreShape, source: PlaneLayout, target: Target
+) -> Lowered:
+    shape = window_shape(operator, store, source, target, packs=node.packs)
+    config = window_config(shape, target)
     values: dict[str, int | NDArray[Any]] = {
-        **constants,
+        **window_constants(operator, store),
         "input": node.inputs[0],
-        "mask": mask_of(shape.store.layout),
         "residual": node.inputs[-1],
         "output": node.output,
     }

@@ -18,7 +18,7 @@ class Lowered:
     Attributes
     ----------
     kind : str
-        The kernel's strategy: ``direct``, ``window``, ``linear``, ``mean``, ``repack`` or ``generic``.
+        The kernel's strategy: ``direct``, ``window``, ``chain``, ``linear``, ``mean``, ``repack`` or ``generic``.
     identity : hashable
         Equal for kernels with equal code.
     build : PrimFunc
@@ -29,6 +29,8 @@ class Lowered:
         The knobs' values, for the report.
     cycles : float or None
         What the cost model predicts.
+    joined : tuple of str
+        Keys of layers that this call computes too.
     """
 
     kind: str
@@ -37,3 +39,4 @@ class Lowered:
     arguments: tuple[int | NDArray[Any], ...]
     config: Mapping[str, Any]
     cycles: float | None = None
+    joined: tuple[str, ...] = ()

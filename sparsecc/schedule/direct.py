@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, Schedule
-from sparsecc.kernels.direct import DirectConfig, DirectShape, block_names, direct
+from sparsecc.kernels.direct import block_names, direct
+from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 
 
 def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
@@ -38,9 +39,14 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     order = (sub, rest) if config.rows_outer else (rest, sub)
     schedule.reorder(image, outer, part, *order)
     schedule.parallel(schedule.fuse(image, outer, part))
+    schedule_tiles(schedule, shape, config)
+    return schedule.mod["main"]
+
+
+def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig) -> None:
+    """Schedule the loops inside of tiles, whole ones and the rest."""
     for update, store in block_names(shape, config):
         _schedule_tile(schedule, update, store, unroll_taps=config.unroll_taps)
-    return schedule.mod["main"]
 
 
 def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: bool) -> None:

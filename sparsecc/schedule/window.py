@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sparsecc._tvm import PrimFunc, Schedule
-from sparsecc.kernels.window import WindowConfig, WindowShape, window
+from sparsecc.kernels.window import window
+from sparsecc.kernels.window_shape import WindowConfig, WindowShape
 
 
 def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
@@ -29,7 +30,15 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
     schedule = Schedule(window(shape, config))
     image, channel = schedule.get_loops(schedule.get_sblock("plane"))
     schedule.parallel(schedule.fuse(image, channel))
-    update, store = schedule.get_sblock("update"), schedule.get_sblock("store")
+    schedule_plane(schedule, shape, config)
+    return schedule.mod["main"]
+
+
+def schedule_plane(schedule: Schedule, shape: WindowShape, config: WindowConfig) -> None:
+    """Schedule the loops over one plane's tiles; tiles of several rows are written as vectors already."""
+    if config.rows:
+        return
+    update, store = schedule.get_sblock("window_update"), schedule.get_sblock("window_store")
     for block in (update, store):
         v, lane = schedule.get_loops(block)[-2:]
         schedule.vectorize(lane)
@@ -40,7 +49,6 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
     if shape.spec.taps <= _UNROLLED_TAPS or is_split:
         schedule.unroll(a)
     schedule.decompose_reduction(update, a)
-    return schedule.mod["main"]
 
 
 #: beyond this many taps only those of one kernel row are unrolled: code size

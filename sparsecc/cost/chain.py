@@ -1,0 +1,39 @@
+"""When a convolution and the window kernel after it are worth one kernel."""
+
+from __future__ import annotations
+
+from sparsecc.analyse.structure import Structure
+from sparsecc.cost.decide import dense_block_sizes, dense_work, work_of
+from sparsecc.cost.direct import DirectWork, best_config, predict
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.target import Target
+
+#: fewer pieces of work than this leave threads idle
+_LEAST_TASKS = 4
+
+
+def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> bool:
+    """Whether to join a convolution (``structure`` is None for a dense one) with the window kernel that follows it.
+
+    The tensor between them is neither written nor read; in exchange the convolution must walk row by row of blocks,
+    which is slower where a tile of the image should stay in the cache.
+    """
+    works = (
+        [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
+        if structure is None
+        else [work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)]
+    )
+    alone = min(predict(work, best_config(work, target), target) for work in works)
+    joined, work, config = min(
+        ((predict(work, config, target), work, config) for work, config in _row_by_row(works, target)),
+        key=lambda found: found[0],
+    )
+    nbytes = 4 * spec.oc * spec.oh * spec.ow
+    saved = spec.n * 2 * nbytes / target.bandwidth(2 * nbytes)
+    tasks = spec.n * work.rows * (work.block_n // config.reg_n)
+    return joined - alone <= saved and tasks >= _LEAST_TASKS
+
+
+def _row_by_row(works: list[DirectWork], target: Target) -> list[tuple[DirectWork, DirectConfig]]:
+    return [(work, best_config(work, target, rows_outer=True)) for work in works]

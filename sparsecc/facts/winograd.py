@@ -1,0 +1,134 @@
+"""Winograd's algorithm for 3x3 convolutions: how an image is cut into tiles, and the matrices that transform them.
+
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", 2015 (arXiv 1509.09308): a tile of ``m x m``
+outputs is ``At [(G g Gt) * (Bt d B)] A``, with ``d`` the ``(m + 2) x (m + 2)`` pixels that it sees, ``g`` the 3x3
+kernel and ``*`` elementwise. It multiplies ``(m + 2)**2`` times where the sum of products does ``9 m**2`` times.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.layer import ConvLayer
+
+Float64 = NDArray[np.float64]
+
+#: taps of the kernels that the algorithm is used for, each way
+TAPS = 3
+#: side of an output tile -> points at which polynomials are evaluated, besides 0 and infinity; each with its negative.
+#: Of all pairs tried, 256 channels of normal numbers: (sqrt(1/2), sqrt(2)) is within 2.1e-6 of the largest result,
+#: (3/4, 3/2) 2.3e-6, (1/2, 2) 5.2e-6, Lavin and Gray's (1, 2) 7.9e-6
+POINTS: dict[int, tuple[float, ...]] = {2: (1.0,), 4: (math.sqrt(0.5), math.sqrt(2.0))}
+#: decimals of the matrices: what is a whole number shows as one
+_DECIMALS = 14
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """A convolution's output cut into tiles of ``m x m`` pixels; those at the right and bottom may reach beyond it.
+
+    Attributes
+    ----------
+    spec : ConvSpec
+        3x3, stride 1, one group.
+    m : int
+        Side of an output tile: a key of :data:`POINTS`.
+    """
+
+    spec: ConvSpec
+    m: int
+
+    @property
+    def side(self) -> int:
+        """Side of the tile of input pixels that an output tile sees."""
+        return self.m + TAPS - 1
+
+    @property
+    def products(self) -> int:
+        """Independent products of channels: elements of a transformed tile."""
+        return self.side * self.side
+
+    @property
+    def rows(self) -> int:
+        """Rows of tiles in an image."""
+        return -(-self.spec.oh // self.m)
+
+    @property
+    def cols(self) -> int:
+        """Tiles in a row."""
+        return -(-self.spec.ow // self.m)
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of an image."""
+        return self.rows * self.cols
+
+    @property
+    def product_spec(self) -> ConvSpec:
+        """All products as one convolution: a group each, a pixel a tile, the images of a batch side by side."""
+        spec, count = self.spec, self.products
+        return ConvSpec(n=1, ic=count * spec.ic, ih=1, iw=spec.n * self.tiles, oc=count * spec.oc, groups=count)
+
+
+@dataclass(frozen=True)
+class WinogradInput:
+    """Operator: an image ``(n, ic, ih, iw)`` to its transformed tiles ``(1, products * ic, 1, n * tiles)``."""
+
+    tiling: Tiling
+
+
+@dataclass(frozen=True)
+class WinogradOutput:
+    """Operator: transformed tiles ``(1, products * oc, 1, n * tiles)`` to the layer's result ``(n, oc, oh, ow)``."""
+
+    tiling: Tiling
+    layer: ConvLayer
+    epilogue: Epilogue
+
+
+def suits(spec: ConvSpec) -> bool:
+    """Whether the algorithm computes this convolution: dense 3x3, stride 1; one input channel is left alone."""
+    is_square = (spec.kh, spec.kw) == (TAPS, TAPS) and spec.stride == (1, 1) and spec.dilation == (1, 1)
+    return is_square and spec.groups == 1 and spec.ic > 1
+
+
+def transformed_weight(weight: NDArray[np.float32], *, m: int) -> NDArray[np.float32]:
+    """Weights ``(oc, ic, 3, 3)`` as those of the products: ``(products * oc, ic, 1, 1)``, rounded once."""
+    kernels = kernel_matrix(m)
+    points: Float64 = np.einsum("ia,ocab,jb->ijoc", kernels, weight.astype(np.float64), kernels)
+    return points.astype(np.float32).reshape(-1, weight.shape[1], 1, 1)
+
+
+def _points(m: int) -> list[float]:
+    return [0.0, *(sign * point for point in POINTS[m] for sign in (1.0, -1.0))]
+
+
+@cache
+def input_matrix(m: int) -> Float64:
+    """``Bt``, ``(m + 2, m + 2)``: row ``j`` is the polynomial that is zero at all points but the ``j``-th."""
+    points = _points(m)
+    rows = [np.append(np.poly([p for p in points if p != point])[::-1], 0.0) for point in points]
+    return np.array([*rows, np.poly(points)[::-1]]).round(_DECIMALS)
+
+
+@cache
+def kernel_matrix(m: int) -> Float64:
+    """``G``, ``(m + 2, 3)``: a kernel row's polynomial at all points."""
+    points = _points(m)
+    scale = [np.prod([point - p for p in points if p != point]) for point in points]
+    rows = [[point**k / s for k in range(TAPS)] for point, s in zip(points, scale, strict=True)]
+    return np.array([*rows, [0.0] * (TAPS - 1) + [1.0]])
+
+
+@cache
+def output_matrix(m: int) -> Float64:
+    """``At``, ``(m, m + 2)``: powers of the points; infinity adds to the last row alone."""
+    rows = [[point**k for point in _points(m)] + [float(k == m - 1)] for k in range(m)]
+    return np.array(rows).round(_DECIMALS)

@@ -1,0 +1,112 @@
+"""What a direct kernel depends on, its knobs and its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.store import StoreShape
+
+
+@dataclass(frozen=True)
+class DirectShape:
+    """Everything that the kernel's loops and addresses depend on, none of the weights.
+
+    Attributes
+    ----------
+    spec : ConvSpec
+    source : PlaneLayout
+        Of the input; its halo covers the padding, or it is the phase layout of ``spec``.
+    store : StoreShape
+        Where results go.
+    rows, block_n : int
+        Rows of blocks and output channels in each.
+    nnzb : int
+        Kept blocks.
+    uniform : int or None
+        Kept blocks of every row when they are equal; then there is no ``indptr``.
+    dense : bool
+        Every block of every row is kept, in order: no ``indices`` either.
+    scattered : bool
+        Output channels of a row are looked up in a table, not computed.
+    """
+
+    spec: ConvSpec
+    source: PlaneLayout
+    store: StoreShape
+    rows: int
+    block_n: int
+    nnzb: int
+    uniform: int | None
+    dense: bool
+    scattered: bool
+
+
+@dataclass(frozen=True)
+class DirectConfig:
+    """Knobs of the direct kernel.
+
+    Attributes
+    ----------
+    lanes : int
+        Pixels in a vector.
+    vectors : int
+        Vectors of pixels in a tile.
+    reg_n : int
+        Output channels in registers at a time; divides ``block_n``.
+    rows_outer : bool
+        True: a row's weights stay in cache while the image streams by; False: a tile of the image stays while the
+        weights stream by.
+    unroll_taps : bool
+        True: all taps of a block are unrolled; False: only those of one kernel row.
+    """
+
+    lanes: int
+    vectors: int
+    reg_n: int
+    rows_outer: bool
+    unroll_taps: bool
+
+    @property
+    def tile(self) -> int:
+        """Pixels in a tile."""
+        return self.lanes * self.vectors
+
+
+def argument_names(shape: DirectShape) -> tuple[str, ...]:
+    """The kernel's parameters in order."""
+    return tuple(
+        name
+        for name, present in (
+            ("input", True),
+            ("data", True),
+            ("offsets", not shape.dense),
+            ("indptr", shape.uniform is None),
+            ("bias", True),
+            ("channels", shape.scattered),
+            ("mask", shape.store.masked),
+            ("residual", shape.store.residual is not None),
+            ("output", True),
+        )
+        if present
+    )
+
+
+def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
+    """Shape and dtype of a parameter."""
+    store = shape.store
+    channels = shape.rows * shape.block_n
+    sizes: dict[str, tuple[int, str]] = {
+        "input": (shape.source.size(shape.spec.n * shape.spec.ic), "float32"),
+        "data": (max(1, shape.nnzb * shape.block_n * shape.spec.taps), "float32"),
+        "offsets": (max(1, shape.nnzb), "int32"),
+        "indptr": (shape.rows + 1, "int32"),
+        "bias": (channels, "float32"),
+        "channels": (channels, "int32"),
+        "mask": (store.layout.h * store.layout.pitch, "float32"),
+        "residual": ((store.residual or store.layout).size(store.images * store.channels), "float32"),
+        "output": (store.layout.size(store.images * store.channels), "float32"),
+    }
+    size, dtype = sizes[name]
+    return (size,), dtype

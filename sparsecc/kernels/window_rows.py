@@ -1,0 +1,149 @@
+"""Windows over tiles of several rows, unrolled: what is loaded once serves every window that it is part of."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from sparsecc._tvm import T
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.repack import fill
+from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.tiles import Vectors, cut
+from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape, combined, initial
+
+
+@functools.cache
+def row_width(shape: WindowShape, lanes: int) -> int:
+    """Pixels of a row that tiles of rows compute: with the gap to the next row where that saves a vector.
+
+    The gap may be computed where it must be zero (a mask sees to that) and the input may be read that far.
+    """
+    store, read = shape.store.layout, shape.scratch.target if shape.scratch else shape.source
+    furthest = loads(shape.spec, read, shape.spec.oh)[-1][0] + store.pitch
+    fits = shape.store.masked and furthest <= read.size(1)
+
+    def vectors(width: int) -> int:
+        tiles = cut(width, lanes=widest(width, lanes), vectors=1)
+        return tiles.count + len(tiles.rest)
+
+    return store.pitch if fits and vectors(store.pitch) < vectors(store.w) else store.w
+
+
+def widest(width: int, lanes: int) -> int:
+    """The largest vector that fits a row."""
+    return next((n for n in (lanes, lanes // 2, lanes // 4) if 4 <= n <= width), min(width, lanes))
+
+
+def emit_row_tiles(
+    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: Plane, image: Any, channel: Any
+) -> None:
+    """Code of all tiles of a plane, ``config.rows`` rows each; the last ones end with the plane."""
+    output, width = buffers["output"], row_width(shape, config.lanes)
+    columns = cut(width, lanes=widest(width, config.lanes), vectors=config.vectors)
+    blocks = -(-shape.spec.oh // config.rows)
+    with T.serial(0, blocks) as loop, T.sblock("window_rows"):
+        block = T.axis.spatial(blocks, loop)
+        T.reads()
+        T.writes(output[0 : output.ty.shape[0]])
+        tile = _RowTile(image, channel, T.min(block * config.rows, shape.spec.oh - config.rows))
+        if columns.count:
+            with T.serial(0, columns.count) as i:
+                _runs(shape, config, buffers, read, tile, i * columns.pixels, columns.whole)
+        _runs(shape, config, buffers, read, tile, columns.count * columns.pixels, columns.rest)
+        if shape.store.masked and width < shape.store.layout.pitch:
+            _clear_gaps(shape, config, buffers, tile)
+
+
+@dataclass(frozen=True)
+class _RowTile:
+    image: Any
+    channel: Any
+    top: Any
+
+    def place(self, store: StoreShape, layout: PlaneLayout, row: int, col: Any) -> Any:
+        """Address of a pixel in a tensor of the output's size."""
+        plane = self.image * store.channels + self.channel
+        return plane * layout.channel + layout.lead + (self.top + row) * layout.pitch + col
+
+
+def _runs(
+    shape: WindowShape,
+    config: WindowConfig,
+    buffers: dict[str, Any],
+    read: Plane,
+    tile: _RowTile,
+    first: Any,
+    runs: tuple[Vectors, ...],
+) -> None:
+    for run in runs:
+        for v in range(run.count):
+            col = first + run.start + v * run.lanes
+            acc = T.sblock_alloc_buffer((config.rows, run.lanes), "float32", scope="global")
+            _accumulate(shape, config, buffers, read, tile, acc, col, run.lanes)
+            for row in range(config.rows):
+                with T.vectorized(0, run.lanes) as lane:
+                    _store_pixel(shape, config, buffers, tile, acc[row, lane], row, col + lane)
+
+
+def _accumulate(
+    shape: WindowShape,
+    config: WindowConfig,
+    buffers: dict[str, Any],
+    read: Plane,
+    tile: _RowTile,
+    acc: Any,
+    col: Any,
+    lanes: int,
+) -> None:
+    """One vector of pixels in each row: every input vector is loaded once, for all windows that it is part of."""
+    first = initial(shape, buffers, tile.channel)
+    for row in range(config.rows):
+        with T.vectorized(0, lanes) as lane:
+            T.buffer_store(acc, first, [row, lane])
+    start = read.origin + tile.top * read.layout.pitch + col
+    for offset, uses in loads(shape.spec, read.layout, config.rows):
+        for row, tap in uses:
+            with T.vectorized(0, lanes) as lane:
+                value = read.buffer[start + offset + lane]
+                if shape.combine == "weighted":
+                    value = value * buffers["data"][tile.channel * shape.spec.taps + tap]
+                T.buffer_store(acc, combined(shape, acc[row, lane], value), [row, lane])
+
+
+@functools.cache
+def loads(spec: ConvSpec, layout: PlaneLayout, rows: int) -> list[tuple[int, list[tuple[int, int]]]]:
+    """Offsets that a tile loads from, in order, each with the rows and taps it is for."""
+    (top, left, _, _), (dh, dw) = spec.padding, spec.dilation
+    top, left = (0, 0) if layout.is_split else (top, left)
+    uses: dict[int, list[tuple[int, int]]] = {}
+    for row in range(rows):
+        for tap in range(spec.taps):
+            a, b = divmod(tap, spec.kw)
+            offset = layout.tap_offset(a * dh - top, b * dw - left) + row * layout.pitch
+            uses.setdefault(offset, []).append((row, tap))
+    return sorted(uses.items())
+
+
+def _store_pixel(
+    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: _RowTile, value: Any, row: int, col: Any
+) -> None:
+    store = shape.store
+    pixel = (tile.top + row) * store.layout.pitch + col
+    if shape.combine == "sum":
+        value = value * buffers["scale"][pixel]
+    residual = None
+    if store.residual is not None:
+        residual = buffers["residual"][tile.place(store, store.residual, row, col)]
+    masked = store.masked and row_width(shape, config.lanes) > store.layout.w
+    mask = buffers["mask"][pixel] if masked else None
+    where = tile.place(store, store.layout, row, col)
+    T.buffer_store(buffers["output"], finish(value, store, residual=residual, mask=mask), [where])
+
+
+def _clear_gaps(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: _RowTile) -> None:
+    layout = shape.store.layout
+    for row in range(config.rows):
+        fill(buffers["output"], tile.place(shape.store, layout, row, layout.w), layout.pitch - layout.w, 0.0)

@@ -1,0 +1,88 @@
+"""What the kernels that turn one plane into one plane depend on, and their arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sparsecc._tvm import tirx
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.repack import RepackShape
+from sparsecc.kernels.store import StoreShape
+
+Combine = Literal["weighted", "sum", "max"]
+#: what a maximum starts from: the lowest finite float32
+LOWEST = -3.4028234663852886e38
+
+
+@dataclass(frozen=True)
+class WindowShape:
+    """Everything that the kernel's loops and addresses depend on.
+
+    Attributes
+    ----------
+    spec : ConvSpec
+        ``groups == ic``; ``oc`` is a multiple of ``ic``.
+    source : PlaneLayout
+        Of the input; its halo covers the padding, or it is the phase layout of ``spec``.
+    store : StoreShape
+        Where results go.
+    combine : str
+        ``weighted`` (depthwise convolution), ``sum`` (times a factor per pixel: average pooling) or ``max``.
+    scratch : RepackShape or None
+        How every plane is copied into scratch memory before it is read; then ``source`` is any unsplit layout.
+    """
+
+    spec: ConvSpec
+    source: PlaneLayout
+    store: StoreShape
+    combine: Combine
+    scratch: RepackShape | None = None
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Knobs of the window kernel.
+
+    Attributes
+    ----------
+    lanes, vectors : int
+        Pixels in a vector, vectors side by side in a tile.
+    rows : int
+        Rows of output pixels in a tile, whose windows share what they load. 0: a tile is a run of pixels that goes on
+        in the next row, and taps are a loop; for windows too large to unroll.
+    """
+
+    lanes: int
+    vectors: int
+    rows: int
+
+    @property
+    def tile(self) -> int:
+        """Pixels of a row in a tile."""
+        return self.lanes * self.vectors
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Where one plane is read: the buffer, its layout, and the float at which the image's channel starts."""
+
+    buffer: Any
+    layout: PlaneLayout
+    origin: Any
+
+
+def combined(shape: WindowShape, total: Any, value: Any) -> Any:
+    """An accumulator after one more value of the window."""
+    if shape.combine != "max":
+        return total + value
+    # a NaN in the window is the result, as in PyTorch
+    return tirx.Select(tirx.any(value > total, tirx.isnan(value)), value, total)
+
+
+def initial(shape: WindowShape, buffers: dict[str, Any], channel: Any) -> Any:
+    """What an accumulator starts from."""
+    if shape.combine == "weighted":
+        return buffers["bias"][channel]
+    return tirx.const(LOWEST if shape.combine == "max" else 0.0, "float32")

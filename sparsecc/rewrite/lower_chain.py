@@ -1,0 +1,51 @@
+"""A convolution and the window kernel after it, as one kernel."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.graph import Chain, FusedConv
+from sparsecc.facts.layout import padded
+from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names
+from sparsecc.kernels.store import StoreShape
+from sparsecc.rewrite.layout import window_spec
+from sparsecc.rewrite.lower_conv import choose_direct, image, mask_of, store_shape
+from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
+from sparsecc.rewrite.lowered import Lowered
+from sparsecc.schedule.chain import schedule_chain
+from sparsecc.target import Target
+
+
+def lower_chain(node: PlacedNode, chain: Chain, placed: Placed, plan: LayerPlan, target: Target) -> Lowered:
+    """Lower a chain; the planes between both kernels have the pitch of its input."""
+    source, window = image(placed, node.inputs[0]), window_spec(chain)
+    halo = (0, 0, 0, 0) if node.packs else window.padding
+    planes = padded(window.ih, window.iw, halo=halo, pitch=source.pitch)
+    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0)
+    conv = choose_direct(chain.conv, plan, between, source, target, rows_outer=True)
+
+    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
+    store = store_shape(node, placed, epilogue)
+    windows = window_shape(chain.window, store, planes, target, packs=node.packs)
+    shape = ChainShape(replace(conv.shape, store=replace(between, channels=conv.config.reg_n)), windows)
+    config = ChainConfig(conv.config, window_config(windows, target))
+
+    constants = window_constants(chain.window, store)
+    values: dict[str, int | NDArray[Any]] = {
+        **{name: constants[name] for name in ("scale",) if name in constants},
+        **{f"window_{name}": value for name, value in constants.items()},
+        **conv.constants,
+        "input": node.inputs[0],
+        "mask": mask_of(planes),
+        "output": node.output,
+    }
+    arguments = tuple(values[name] for name in argument_names(shape))
+    knobs = {**asdict(config.conv), "window": asdict(config.window)}
+    function, joined = schedule_chain(shape, config), (chain.window_key,)
+    return Lowered("chain", ("chain", shape, config), function, arguments, knobs, conv.cycles, joined)

@@ -1,0 +1,67 @@
+"""Split convolutions that are to be computed by Winograd's algorithm into three nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.graph import FusedConv, Graph, Node
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
+
+
+def split_winograd(graph: Graph, tiles: Mapping[str, int]) -> Graph:
+    """Rewrite the layers in ``tiles`` (key -> side of an output tile).
+
+    Before::
+
+        y = conv3x3(x, residual)                # epilogue bias+residual+relu
+
+    After, for tiles of 4 x 4 pixels::
+
+        v = winograd_input(x)                   # 36 * ic planes, a pixel a tile
+        p = conv1x1(v)                          # 36 groups; has the layer's key
+        y = winograd_output(p, residual)        # epilogue bias+residual+relu
+    """
+    shapes = list(graph.shapes)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if isinstance(node.operator, FusedConv) and node.key in tiles:
+            nodes += _split(node, node.operator, tiles[node.key], shapes)
+        else:
+            nodes.append(node)
+    return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
+
+
+def winograd_origins(origins: Mapping[str, str], tiles: Mapping[str, int]) -> dict[str, str]:
+    """Key of a step -> node of the exported program: a split layer's value is that of its last step."""
+    return {output_key(key) if key in tiles else key: node for key, node in origins.items()}
+
+
+def input_key(key: str) -> str:
+    """Key of the step before the products of layer ``key``."""
+    return f"{key}_winograd_in"
+
+
+def output_key(key: str) -> str:
+    """Key of the step that makes the result of layer ``key``."""
+    return f"{key}_winograd_out"
+
+
+def _split(node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]]) -> list[Node]:
+    layer = operator.layer
+    tiling = Tiling(layer.spec, m)
+    spec = tiling.product_spec
+    seen, products = len(shapes), len(shapes) + 1
+    shapes += [(1, spec.ic, 1, spec.iw), (1, spec.oc, 1, spec.ow)]
+    weight = transformed_weight(layer.weight, m=m)
+    product = ConvLayer(layer.key, layer.name, spec, weight, np.zeros(spec.oc, np.float32))
+    source, *residual = node.inputs
+    back = WinogradOutput(tiling, layer, operator.epilogue)
+    return [
+        Node(input_key(node.key), WinogradInput(tiling), (source,), seen),
+        Node(node.key, FusedConv(product, Epilogue()), (seen,), products),
+        Node(output_key(node.key), back, (products, *residual), node.output),
+    ]

@@ -1,0 +1,30 @@
+"""Recipe of the chain kernel."""
+
+from __future__ import annotations
+
+from sparsecc._tvm import PrimFunc, Schedule
+from sparsecc.kernels.chain import ChainConfig, ChainShape, chain
+from sparsecc.schedule.direct import schedule_tiles
+from sparsecc.schedule.window import schedule_plane
+
+
+def schedule_chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
+    """Schedule the chain kernel.
+
+    Before::
+
+        for image, row, sub:
+            for tile: planes = convolution
+            for n: output = window(planes)
+
+    After::
+
+        parallel image * row * sub:
+            for tile: as in the direct kernel
+            for n: as in the window kernel
+    """
+    schedule = Schedule(chain(shape, config))
+    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("row"))))
+    schedule_tiles(schedule, shape.conv, config.conv)
+    schedule_plane(schedule, shape.window, config.window)
+    return schedule.mod["main"]

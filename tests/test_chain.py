@@ -1,0 +1,98 @@
+"""A convolution and the window kernel after it as one kernel: equal to both alone, and to PyTorch."""
+
+from __future__ import annotations
+
+import nets
+import numpy as np
+import pytest
+import torch
+from helpers import agree, compiled, kinds, random_inputs, run_strictly
+from torch import nn
+
+from sparsecc.analyse.structure import find_structure
+from sparsecc.cost.chain import chain_pays
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.target import TARGETS
+
+#: name -> what follows a convolution with 24 output channels
+WINDOWS = {
+    "3x3": lambda: nn.Conv2d(24, 24, 3, padding=1, groups=24),
+    "3x3_stride_2": lambda: nn.Conv2d(24, 24, 3, stride=2, padding=1, groups=24),
+    "5x5_stride_2": lambda: nn.Conv2d(24, 24, 5, stride=2, padding=2, groups=24),
+    "7x7": lambda: nn.Conv2d(24, 24, 7, padding=3, groups=24, bias=False),
+    "9x9": lambda: nn.Conv2d(24, 24, 9, padding=4, groups=24),
+    "no_padding": lambda: nn.Conv2d(24, 24, 3, groups=24),
+    "dilated": lambda: nn.Conv2d(24, 24, 3, padding=2, dilation=2, groups=24),
+    "max_pool": lambda: nn.MaxPool2d(3, 2, 1),
+    "max_pool_stride_1": lambda: nn.MaxPool2d(3, 1, 1),
+    "average_pool": lambda: nn.AvgPool2d(3, 2, 1, count_include_pad=False),
+    "average_pool_2": lambda: nn.AvgPool2d(2),
+}
+SIZES = [(9, 9), (14, 14), (20, 33), (4, 3), (17, 7)]
+
+
+def net(window: str, *, pruned: bool, rearranged: bool, stride: int = 1) -> nn.Module:
+    """A convolution, the window kernel, and a reader that needs a halo."""
+    torch.manual_seed(len(window))
+    first = nn.Conv2d(10, 24, 3, stride=stride, padding=1)
+    if pruned:
+        nets.impose_1xn(nn.Sequential(first), 8, 0.5, include=["0"], rearrange=rearranged)
+    reader = nn.Conv2d(24, 5, 3, padding=1)
+    return nn.Sequential(first, nn.ReLU6(), WINDOWS[window](), nn.Hardswish(), reader)
+
+
+def always(monkeypatch: pytest.MonkeyPatch, pays: bool) -> None:
+    monkeypatch.setattr("sparsecc.pipeline.chain_pays", lambda *args: pays)
+
+
+@pytest.mark.parametrize(("index", "window"), enumerate(WINDOWS), ids=list(WINDOWS))
+def test_chain_is_right(index, window, monkeypatch):
+    """Sizes, strides, patterns and targets are spread over the windows."""
+    size = SIZES[index % len(SIZES)]
+    size = tuple(max(s, 12) for s in size) if window in ("9x9", "no_padding", "dilated") else size
+    model = net(window, pruned=index % 2 == 0, rearranged=index % 4 == 0, stride=1 + (index % 3 == 2))
+    always(monkeypatch, True)
+    artefact = agree(model, (1 + index % 2, 10, *size), min_speedup=1e-9, winograd=False)
+    assert "chain" in kinds(artefact)
+    assert "window" not in kinds(artefact)
+
+
+def test_chain_computes_what_two_kernels_compute(monkeypatch):
+    model, given = net("3x3_stride_2", pruned=True, rearranged=True).eval(), random_inputs((2, 10, 15, 21))
+    results = []
+    for pays in (True, False):
+        always(monkeypatch, pays)
+        results.append(run_strictly(compiled(model, given, min_speedup=1e-9), given))
+    assert np.array_equal(results[0][0], results[1][0])
+
+
+def test_a_result_that_others_read_is_kept(monkeypatch):
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.pool = nn.Conv2d(4, 8, 1), nn.MaxPool2d(2)
+
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            y = self.conv(x)
+            return self.pool(y), y.exp()
+
+    always(monkeypatch, True)
+    assert "chain" not in kinds(agree(Twice(), (1, 4, 8, 8)))
+
+
+def test_report_and_plan_name_the_joined_layer(monkeypatch):
+    always(monkeypatch, True)
+    artefact = compiled(net("3x3", pruned=False, rearranged=False).eval(), random_inputs((1, 10, 14, 14)))
+    step = next(step for step in artefact.report.steps if step["kind"] == "chain")
+    assert step["joined"] == ["layer_2"]
+    assert step["key"] in {layer.key for layer in artefact.report.plan.layers}
+
+
+def test_large_tensors_are_worth_a_chain():
+    target = TARGETS["x86-64-v4"]
+    spec = ConvSpec(1, 32, 112, 112, 64)
+    weight = np.random.default_rng(0).standard_normal(spec.weight_shape).astype(np.float32)
+    weight[:, ::2] = 0
+    assert chain_pays(spec, find_structure(weight, groups=1), target)
+    assert chain_pays(spec, None, target)
+    assert not chain_pays(ConvSpec(1, 512, 7, 7, 4), None, target)
