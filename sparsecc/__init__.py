@@ -53,4 +53,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'sparsecc' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_LAZY[name]), name)
+    try:
+        return getattr(import_module(_LAZY[name]), name)
+    except ModuleNotFoundError as error:
+        raise errors.missing_package(error) from error

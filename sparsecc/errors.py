@@ -59,3 +59,18 @@ class InternalError(SparseccError):
 
 class VerificationError(InternalError):
     """The compiled library and PyTorch disagree by more than the tolerance."""
+
+
+#: packages of the compiler that a machine which only runs libraries does not need
+_COMPILER_PACKAGES = ("torch", "tvm", "tvm_ffi")
+
+
+def missing_package(error: ModuleNotFoundError) -> Exception:
+    """What to raise when an import failed: a :class:`UserError` that says how to install a package of the compiler."""
+    package = (error.name or "").partition(".")[0]
+    if package not in _COMPILER_PACKAGES:
+        return error
+    return UserError(
+        f"the compiler needs the package {package}, which is not installed; in sparsecc's folder: "
+        "pip install '.[compiler]'"
+    )

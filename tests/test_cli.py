@@ -238,7 +238,7 @@ def test_an_operator_that_is_not_supported(tmp_path, capsys):
 def test_without_the_compiler_installed(name, made, tmp_path):
     done = command(name, made.model, *(["-o", tmp_path / "m.so"] if name == "compile" else []), alone=True)
     assert done.returncode == 2
-    assert "pip install 'sparsecc[compiler]'" in done.stderr
+    assert "pip install '.[compiler]'" in done.stderr
 
 
 # --- inspect ---------------------------------------------------------------------------------------------------------

@@ -37,7 +37,8 @@ class Classes:
         """Input channels kept by both of two patterns, ``(classes, classes)``; whole numbers, so exact in float32."""
         step = -(-self.patterns.shape[1] // _MAX_COLUMNS)
         sample = self.patterns[:, ::step].astype(np.float32)
-        return sample @ sample.T
+        both: NDArray[np.float32] = sample @ sample.T
+        return both
 
 
 def find_classes(pattern: NDArray[np.bool_]) -> Classes:
@@ -69,7 +70,7 @@ def rearranged_rows(classes: Classes, *, block_n: int) -> NDArray[np.int64]:
     rest = classes.members[~whole][_joined(classes, left=classes.sizes - in_whole, block_n=block_n)]
     tail = rest[rest.size - rest.size % block_n :]
     fill = np.full(-rest.size % block_n, tail.max(initial=0))
-    rows = np.concatenate([classes.members[whole], rest, fill]).reshape(-1, block_n)
+    rows: NDArray[np.int64] = np.concatenate([classes.members[whole], rest, fill]).reshape(-1, block_n)
     rows.sort(axis=1)
     return rows[np.argsort(rows[:, 0])]
 

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from types import ModuleType
 
-from sparsecc.errors import ModelError, UserError
-
-_NEEDED = ("torch", "tvm", "tvm_ffi")
+from sparsecc.errors import ModelError, missing_package
 
 
 def load_compiler(*, for_model: Path) -> ModuleType:
@@ -25,10 +23,5 @@ def load_compiler(*, for_model: Path) -> ModuleType:
     try:
         import sparsecc.compiled
     except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        if package not in _NEEDED:
-            raise
-        raise UserError(
-            f"reading a model needs the package {package}, which is not installed; pip install 'sparsecc[compiler]'"
-        ) from error
+        raise missing_package(error) from error
     return sparsecc.compiled

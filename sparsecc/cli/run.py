@@ -95,7 +95,7 @@ def _write(paths: Sequence[Path], arrays: Sequence[Array]) -> None:
     with ExitStack() as stack:
         for path, array in zip(paths, arrays, strict=True):
             file = stack.enter_context(new_file(path))
-            np.lib.format.write_array(file, array, allow_pickle=False)
+            np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
             file.flush()  # a full disk shows before the first of them is in place
 
 

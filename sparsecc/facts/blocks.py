@@ -167,7 +167,7 @@ def aligned_grouping(oc: int, *, groups: int, block_n: int) -> NDArray[np.int32]
     oc_per_group = oc // groups
     slots = -(-oc_per_group // block_n) * block_n
     local = np.minimum(np.arange(slots), oc_per_group - 1)
-    channels = np.arange(groups)[:, None] * oc_per_group + local
+    channels: NDArray[np.int64] = np.arange(groups)[:, None] * oc_per_group + local
     return channels.reshape(-1, block_n).astype(np.int32)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
@@ -219,7 +220,7 @@ def _scales(node: fx.Node, size: tuple[int, int], out: tuple[int, int]) -> tuple
 
 def _bilinear_table(size: int, out: int, scale: float, *, aligned: bool) -> tuple[Any, Any, Any]:
     """For every output pixel the two input pixels it lies between, int32, and its distance from the first, float32."""
-    place = np.arange(out, dtype=np.float32)
+    place: NDArray[np.float32] = np.arange(out, dtype=np.float32)
     if aligned:
         place = place * np.float32((size - 1) / (out - 1) if out > 1 else 0.0)
     else:
