@@ -132,13 +132,13 @@ def test_transformed_weight_has_one_group_a_product():
 
 @pytest.mark.parametrize(("m", "target"), KERNELS)
 def test_image_sizes(m, target):
-    squares = [(s, s) for s in (1, 2, 3, 4, 5, 7, 8, 13, 14, 16, 56)]
-    others = [(17, 1), (1, 17), (6, 9), (12, 11), (33, 70), (2, 225)]
+    squares = [(s, s) for s in (1, 2, 3, 4, 5, 7, 14, 16, 56)]
+    others = [(17, 1), (1, 13), (8, 9), (33, 70), (2, 225)]
     check([job_of(conv(2, 3, h, w), m, seed=h) for h, w in squares + others], target=target)
 
 
-@pytest.mark.parametrize(("m", "target"), KERNELS)
-def test_padding_batches_and_halos(m, target):
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_padding_batches_and_halos(target):
     cases: list[tuple[ConvSpec, Padding | None]] = [
         (conv(3, 4, 14, 14, padding=NONE), SAME),
         (conv(3, 4, 14, 14, n=2, padding=(0, 1, 2, 3)), None),
@@ -146,11 +146,11 @@ def test_padding_batches_and_halos(m, target):
         (conv(3, 4, 3, 5, n=2, padding=(2, 2, 2, 2)), (2, 0, 1, 3)),
         (conv(3, 4, 28, 21, n=2, padding=SAME), SAME),
     ]
-    check([job_of(spec, m, halo=halo) for spec, halo in cases], target=target)
+    check([job_of(spec, 4, halo=halo) for spec, halo in cases], target=target)
 
 
-@pytest.mark.parametrize(("m", "target"), KERNELS)
-def test_epilogues(m, target):
+@pytest.mark.parametrize("target", RUNNABLE)
+def test_epilogues(target):
     epilogues = [
         Epilogue(None if kind is None else Activation(kind), residual)
         for kind in (None, "relu", "silu")
@@ -158,7 +158,7 @@ def test_epilogues(m, target):
     ]
     images = [((14, 14), None), ((7, 9), SAME)]
     cases = [(epilogue, *images[i % 2]) for i, epilogue in enumerate(epilogues)]
-    check([job_of(conv(4, 3, *size, n=2), m, epilogue=e, halo=halo) for e, size, halo in cases], target=target)
+    check([job_of(conv(4, 3, *size, n=2), 4, epilogue=e, halo=halo) for e, size, halo in cases], target=target)
 
 
 @pytest.mark.parametrize("m", POINTS)
@@ -166,7 +166,7 @@ def test_many_channels(m):
     check([job_of(conv(512, 8, 7, 7), m), job_of(conv(64, 24, 28, 28), m)])
 
 
-@settings(max_examples=3, phases=[Phase.generate])
+@settings(max_examples=2, phases=[Phase.generate])
 @given(data=st.data())
 def test_any_shape(data):
     jobs = []

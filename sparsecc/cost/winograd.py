@@ -1,13 +1,22 @@
 """Cost model of Winograd's algorithm: the products as the direct kernel computes them, and the two transforms.
 
-One core of a Zen 4 at 3.7 GHz, AVX-512, microseconds, least of 120 runs, both ways in one library:
+Measured on one core of a Zen 4 at 3.7 GHz with AVX-512, in microseconds, the least of 180 runs, all from one library:
 
-| layer (ic x oc at pixels) | direct | tile | input | products | output | sum | direct / sum | predicted |
-|---|---|---|---|---|---|---|---|---|
-TABLE
+====================  ======  ====  =====  ========  ======  =====  =========  ============
+channels at pixels    direct  tile  input  products  output    sum  predicted  direct / sum
+====================  ======  ====  =====  ========  ======  =====  =========  ============
+64 at 56 x 56           2032     4    131       562     101    793        771          2.56
+64 at 56 x 56           2022     2    214      1060     117   1391       1275          1.45
+128 at 28 x 28          2065     4     59       603      55    717        766          2.88
+128 at 28 x 28          2060     2     84       975      55   1114       1139          1.85
+256 at 14 x 14          2187     4     49       694      33    776        797          2.82
+256 at 14 x 14          2182     2     37      1073      26   1136       1241          1.92
+512 at 7 x 7            2399     4     99      1564      44   1708       2544          1.40
+512 at 7 x 7            2469     2     41      1285      16   1342       1461          1.84
+====================  ======  ====  =====  ========  ======  =====  =========  ============
 
-Products are near the peak, so a larger tile wins until its weights, ``(m + 2)**2 / 9`` times those of the layer, come
-from memory faster than they can be used: at 7 x 7 pixels every weight of ``m = 4`` serves four tiles only.
+Products run near the peak, so the larger tile wins until images get small: 7 x 7 pixels are four tiles of ``m = 4``, a
+quarter of a vector, and its 38 MB of weights, ``(m + 2)**2 / 9`` times those of the layer, come from memory.
 """
 
 from __future__ import annotations

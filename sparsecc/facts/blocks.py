@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +154,20 @@ def dense_blocks(weight: NDArray[np.float32], *, groups: int, block_n: int) -> B
     grouping = aligned_grouping(weight.shape[0], groups=groups, block_n=block_n)
     kept = np.ones((grouping.shape[0], weight.shape[1]), np.bool_)
     return _gather(weight, groups=groups, grouping=grouping, kept=kept)
+
+
+def reordered(blocks: BlockSparse, order: NDArray[np.int64]) -> BlockSparse:
+    """The same blocks with row ``order[i]`` as row ``i``."""
+    kept = [np.arange(blocks.indptr[row], blocks.indptr[row + 1]) for row in order]
+    taken = np.concatenate([np.zeros(0, np.int64), *kept]).astype(np.int64)
+    indptr = np.concatenate([[0], np.cumsum(blocks.counts[order])]).astype(np.int32)
+    return replace(
+        blocks,
+        data=blocks.data[taken],
+        indices=blocks.indices[taken],
+        indptr=indptr,
+        oc_perm=blocks.grouping[order].reshape(-1),
+    )
 
 
 def aligned_grouping(oc: int, *, groups: int, block_n: int) -> NDArray[np.int32]:

@@ -131,11 +131,26 @@ def _tile(
     ]
     first, count = _row_range(shape, buffers, at.row)
     with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
+        if config.prefetch:
+            _prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
         for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
             name = "update" + suffix.format(i)
             _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
         _store(config, buffers, acc, at, vectors, sink, "store" + suffix.format(i))
+
+
+def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
+    """Where the weights of one kept block's tap lie, of all channels in registers."""
+    spec, (first, count, j, a, b) = shape.spec, reduction
+    subs = shape.block_n // config.reg_n
+    return ((first * subs + at.sub * count + j) * spec.taps + a * spec.kw + b) * config.reg_n
+
+
+def _prefetch(buffer: Any, where: Any) -> None:
+    """Ask for a cache line to read; there need not be one."""
+    read, keep, data = 0, 3, 1
+    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
 
 
 def _update(
@@ -150,7 +165,6 @@ def _update(
 ) -> None:
     """``acc += data * input`` for one kept block and tap; ``acc = bias`` before the first."""
     spec, source = shape.spec, shape.source
-    subs, taps = shape.block_n // config.reg_n, spec.taps
     data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
     first, count, j, a, b = reduction
     with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
@@ -163,7 +177,7 @@ def _update(
         T.writes(acc[vn, vv, vl])
         with T.init():
             T.buffer_store(acc, channel_bias, [vn, vv, vl])
-        weight = data[((first * subs + at.sub * count + vj) * taps + va * spec.kw + vb) * config.reg_n + vn]
+        weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + vn]
         base = at.image * (spec.ic * source.channel) + _channel_offset(shape, buffers, at.row, first, vj)
         where = at.start + vectors.start + vv * vectors.lanes + vl
         pixel = source_buffer[base + tap_offset(spec, source, va, vb) + where]

@@ -60,6 +60,8 @@ class DirectConfig:
         weights stream by.
     unroll_taps : bool
         True: all taps of a block are unrolled; False: only those of one kernel row.
+    prefetch : int
+        Floats of weights that are asked for ahead of their use; 0 for none.
     """
 
     lanes: int
@@ -67,6 +69,7 @@ class DirectConfig:
     reg_n: int
     rows_outer: bool
     unroll_taps: bool
+    prefetch: int = 0
 
     @property
     def tile(self) -> int:

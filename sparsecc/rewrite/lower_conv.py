@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.decide import dense_block_sizes, dense_work
 from sparsecc.cost.direct import DirectWork, best_config, predict
+from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.blocks import BlockSparse, dense_blocks, to_blocks
+from sparsecc.facts.blocks import BlockSparse, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
+from sparsecc.rewrite.balance import balanced_order
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.direct import schedule_direct
 from sparsecc.target import Target
@@ -68,6 +70,7 @@ def choose_direct(
     blocks, dense = _blocks(operator, plan, target)
     work = _work(spec, blocks, store, source)
     config = best_config(work, target) if rows_outer is None else best_config(work, target, rows_outer=rows_outer)
+    config = replace(config, prefetch=prefetch_distance(spec, blocks.data.nbytes, target))
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
     plain_order = blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc
@@ -112,7 +115,9 @@ def _blocks(operator: FusedConv, plan: LayerPlan, target: Target) -> tuple[Block
     """The layer's blocks, and whether they are all of them."""
     layer, spec = operator.layer, operator.layer.spec
     if plan.decision == "sparse" and plan.structure is not None:
-        return to_blocks(layer.weight, groups=spec.groups, grouping=plan.structure.grouping), False
+        blocks = to_blocks(layer.weight, groups=spec.groups, grouping=plan.structure.grouping)
+        order = balanced_order(blocks.counts)
+        return blocks if order is None else reordered(blocks, order), False
 
     def cycles(block_n: int) -> float:
         work = dense_work(spec, block_n=block_n)
