@@ -35,9 +35,9 @@ def pruned(name: str, pattern: tuple[int, float, bool, bool] | None, *, width: f
     return model
 
 
-def check(name: str, pattern, *, size: tuple[int, int], batch: int, width: float = 0.25):
+def check(name: str, pattern, *, size: tuple[int, int], batch: int, width: float = 0.25, **options):
     x = torch.randn(batch, 3, *size, generator=torch.Generator().manual_seed(2))
-    report = sparsecc.compile(pruned(name, pattern, width=width), example_inputs=(x,)).report
+    report = sparsecc.compile(pruned(name, pattern, width=width), example_inputs=(x,), **options).report
     assert report.error is not None
     assert report.error <= LIMIT
     sparse = [layer for layer in report.plan.layers if layer.decision == "sparse"]
@@ -62,7 +62,8 @@ def test_pattern_is_found(pattern):
     n, sparsity, rearrange, uniform = pattern
     # single rows of weights pay on images that fill several vectors
     size = (225, 225) if n == 1 else (64, 64)
-    sparse = check("resnet18", pattern, size=size, batch=1, width=1.0)
+    # Winograd's algorithm would be faster for some dense layers than these patterns are
+    sparse = check("resnet18", pattern, size=size, batch=1, width=1.0, winograd=False)
     wide = [layer for layer in sparse if layer.spec.oc >= 128 and layer.spec.ic >= 128]
     assert len(wide) >= 10
     for layer in wide:
