@@ -66,22 +66,34 @@ class _Loaded:
     def layers(self, x: Array) -> list[dict[str, Any]]:
         report = self._library.report
         planned = {layer["key"]: layer for layer in report["plan"]["layers"]}
-        kinds = {step["key"]: step["kind"] for step in report["steps"]}
+        steps = {step["key"]: step for step in report["steps"]}
         times = self._library.profile(x, runs=_PROFILE_RUNS)
         return [
-            {"key": key, "kind": kinds.get(key, "other"), "ms": 1e3 * seconds, **_work(planned.get(key))}
+            {"key": key, "kind": kind, "ms": 1e3 * seconds, **_work_of_step(key, joined, planned)}
             for key, seconds in times
+            for kind, joined in [_kind_and_joined(steps.get(key))]
         ]
+
+
+def _kind_and_joined(step: dict[str, Any] | None) -> tuple[str, list[str]]:
+    return ("other", []) if step is None else (step["kind"], step["joined"])
+
+
+def _work_of_step(key: str, joined: list[str], planned: dict[str, Any]) -> dict[str, int]:
+    """Work of a step's layer and of those that it computes too; the images between them are never moved."""
+    work = _work(planned.get(key))
+    for other in (planned[name] for name in joined if name in planned):
+        more, between = _work(other), _spec(other)
+        inside = 2 * between.n * between.ic * between.ih * between.iw * _FLOAT
+        work = {"macs": work["macs"] + more["macs"], "bytes": work["bytes"] + more["bytes"] - inside}
+    return work
 
 
 def _work(layer: dict[str, Any] | None) -> dict[str, int]:
     """Multiply-adds of a planned layer, and the bytes it must at least move: image in, weights, image out."""
     if layer is None:
         return {"macs": 0, "bytes": 0}
-    from sparsecc.facts.conv import ConvSpec
-
-    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in layer["spec"].items()}
-    spec = ConvSpec(**fields)
+    spec = _spec(layer)
     structure = layer["structure"] if layer["decision"] == "sparse" else None
     weights, macs = math.prod(spec.weight_shape) * _FLOAT, spec.macs
     if structure is not None:
@@ -89,3 +101,10 @@ def _work(layer: dict[str, Any] | None) -> dict[str, int]:
         weights, macs = stored * _FLOAT + structure["nnzb"] * _INDEX, stored * spec.n * spec.oh * spec.ow
     images = spec.n * (spec.ic * spec.ih * spec.iw + spec.oc * spec.oh * spec.ow)
     return {"macs": macs, "bytes": images * _FLOAT + weights}
+
+
+def _spec(layer: dict[str, Any]) -> Any:
+    from sparsecc.facts.conv import ConvSpec
+
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in layer["spec"].items()}
+    return ConvSpec(**fields)
