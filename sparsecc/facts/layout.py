@@ -11,6 +11,11 @@ next.
 
 A *phase* layout serves strided kernels: the padded image is dealt out to ``sh * sw`` planes by the remainders of row
 and column, so that each tap reads consecutive floats for consecutive output pixels.
+
+A *dealt* plane does the same for stride 2 while it is written: the padded plane's consecutive floats go to two halves in
+turn. Two rows on is one pitch on within a half, two columns on is one float on, whatever the pitch is::
+
+    0 1 2 3 4 | 5 6 7 8 9 | ...   ->   0 2 4 6 8 ...   and   1 3 5 7 9 ...      pixel (r, c) of pitch 5 is 5 * r + c
 """
 
 from __future__ import annotations
@@ -43,6 +48,8 @@ class PlaneLayout:
         Remainders ``(row, column)`` that have a plane of their own; ``((0, 0),)`` for an unsplit layout.
     step : tuple of int
         Divisors ``(sh, sw)`` of those remainders; ``(1, 1)`` for an unsplit layout.
+    deal : int
+        Planes that consecutive floats are dealt out to: 2 for a dealt plane, else 1.
     """
 
     h: int
@@ -54,11 +61,13 @@ class PlaneLayout:
     halo: tuple[int, int, int, int] = (0, 0, 0, 0)
     phases: tuple[tuple[int, int], ...] = ((0, 0),)
     step: tuple[int, int] = (1, 1)
+    deal: int = 1
 
     @property
     def is_plain(self) -> bool:
         """True for contiguous NCHW."""
-        return self.step == (1, 1) and self.pitch == self.w and self.plane == self.h * self.w and self.lead == 0
+        whole = self.step == (1, 1) and self.deal == 1
+        return whole and self.pitch == self.w and self.plane == self.h * self.w and self.lead == 0
 
     @property
     def is_split(self) -> bool:
@@ -68,7 +77,7 @@ class PlaneLayout:
     @property
     def channel(self) -> int:
         """Floats from a channel to the next one."""
-        return self.plane * len(self.phases)
+        return self.plane * len(self.phases) * self.deal
 
     def size(self, planes: int) -> int:
         """Floats of a buffer for ``planes`` (= n * c) images."""
@@ -81,7 +90,8 @@ class PlaneLayout:
         that looks one row up is ``(-1, 0)``. For a phase layout they count from the corner of the halo.
         """
         if not self.is_split:
-            return self.lead + row * self.pitch + col
+            float_ = row * self.pitch + col
+            return self.lead + float_ % self.deal * self.plane + float_ // self.deal
         sh, sw = self.step
         which = self.phases.index((row % sh, col % sw))
         return self.lead + which * self.plane + (row // sh) * self.pitch + col // sw
@@ -103,6 +113,14 @@ def padded(h: int, w: int, *, halo: tuple[int, int, int, int], pitch: int) -> Pl
     return PlaneLayout(
         h=h, w=w, pitch=pitch, plane=_spread(h * pitch + max(above, below)), lead=_up(above), tail=below, halo=halo
     )
+
+
+def dealt(h: int, w: int, *, halo: tuple[int, int, int, int], pitch: int) -> PlaneLayout:
+    """A padded plane whose floats are dealt out to two halves, each with half the halo around it."""
+    top, left, bottom, right = halo
+    above, below = _up(-(-(top * pitch + left) // 2)), -(-(bottom * pitch + right) // 2)
+    half = _spread(-(-h * pitch // 2) + max(above, below))
+    return PlaneLayout(h=h, w=w, pitch=pitch, plane=half, lead=above, tail=below + LINE, halo=halo, deal=2)
 
 
 def split(spec: ConvSpec, *, pitch: int) -> PlaneLayout:

@@ -1,7 +1,10 @@
 """A convolution and the depthwise convolution or pooling that follows it, without the tensor between them.
 
-Both work channel by channel on whole planes: as soon as a few output channels of the convolution are done, the window
-kernel reads them from scratch memory that never leaves the cache. Nothing is computed twice.
+Both work channel by channel: a few output channels of the convolution go to planes of scratch memory, band of rows by
+band, and the window kernel reads each band while it is in the first cache. Nothing is computed twice.
+
+A window kernel of stride 2 reads dealt planes (:func:`~sparsecc.facts.layout.dealt`): the convolution deals its vectors
+out as it stores them, so that every tap reads consecutive floats.
 """
 
 from __future__ import annotations
@@ -9,12 +12,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
 from sparsecc.kernels import direct, direct_shape, window
 from sparsecc.kernels.direct import At, Sink
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.repack import fill
-from sparsecc.kernels.window_shape import WindowConfig, WindowShape
+from sparsecc.kernels.tiles import Tiles
+from sparsecc.kernels.window_rows import emit_band, row_bands
+from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 #: parameters of the window kernel that the convolution has too
 _RENAMED = {"data": "window_data", "bias": "window_bias", "mask": "window_mask"}
@@ -61,8 +66,11 @@ def chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
     Loops::
 
         for image, row, sub:
-            for tile: planes[reg_n] = epilogue(convolution)
-            for n in reg_n: output plane = epilogue(window(planes[n]))
+            for band of rows of the output:
+                for tile that it needs and that is not done: planes[reg_n] = epilogue(convolution)
+                for n in reg_n: band of output plane = epilogue(window(planes[n]))
+
+    There is only one band where the window kernel packs its planes or walks runs of pixels.
     """
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
@@ -82,6 +90,7 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
     conv, reg_n, output = shape.conv, config.conv.reg_n, buffers["output"]
     layout = conv.store.layout
     tiles = direct.tiles_of(conv, config.conv)
+    bands = row_bands(shape.window, config.window) if _is_banded(shape, config) else 1
     with T.grid(conv.spec.n, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
         image, row, sub = T.axis.remap("SSS", list(loops))
         T.reads()
@@ -89,27 +98,55 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
         planes = T.sblock_alloc_buffer((layout.size(reg_n),), "float32", scope="global")
         at = At(image, row, sub)
         _fill_gaps(shape, planes, reg_n)
-        with T.serial(0, tiles.total) as loop, T.sblock("tile"):
-            tile = T.axis.spatial(tiles.total, loop)
-            T.reads()
-            T.writes(planes[0 : planes.ty.shape[0]])
-            direct.emit_tile(conv, config.conv, buffers, at, tile, Sink(planes, conv.store, lambda _, n: n))
-        with T.serial(0, reg_n) as loop, T.sblock("plane"):
-            n = T.axis.spatial(reg_n, loop)
+        with T.serial(0, bands) as loop, T.sblock("band"):
+            band = T.axis.spatial(bands, loop)
             T.reads()
             T.writes(output[0 : output.ty.shape[0]])
-            channel = direct.output_channel(conv, config.conv, buffers, at, n)
-            read = {name: buffers[_RENAMED.get(name, name)] for name in window.argument_names(shape.window)[1:]}
-            read["input"] = planes
-            window.emit_plane(shape.window, config.window, read, n * layout.channel, image, channel)
+            first = tirx.Select(band == 0, 0, _tiles_for(band - 1, shape, config, tiles))
+            with T.serial(first, _tiles_for(band, shape, config, tiles)) as loop, T.sblock("tile"):
+                tile = T.axis.spatial(tiles.total, loop)
+                T.reads()
+                T.writes(planes[0 : planes.ty.shape[0]])
+                direct.emit_tile(conv, config.conv, buffers, at, tile, Sink(planes, conv.store, lambda _, n: n))
+            with T.serial(0, reg_n) as loop, T.sblock("plane"):
+                n = T.axis.spatial(reg_n, loop)
+                T.reads()
+                T.writes(output[0 : output.ty.shape[0]])
+                channel = direct.output_channel(conv, config.conv, buffers, at, n)
+                read = {name: buffers[_RENAMED.get(name, name)] for name in window.argument_names(shape.window)[1:]}
+                read["input"] = planes
+                origin = n * layout.channel
+                if _is_banded(shape, config):
+                    plane = Plane(planes, layout, origin)
+                    emit_band(shape.window, config.window, read, plane, image, channel, band)
+                else:
+                    window.emit_plane(shape.window, config.window, read, origin, image, channel)
+
+
+def _is_banded(shape: ChainShape, config: ChainConfig) -> bool:
+    return config.window.rows > 0 and shape.window.scratch is None
+
+
+def _tiles_for(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) -> Any:
+    """How many of the convolution's tiles must be done before a band of the output can be computed."""
+    if not _is_banded(shape, config):
+        return tiles.total
+    spec = shape.window.spec
+    last = ((band + 1) * config.window.rows - 1) * spec.stride[0] + (spec.kh - 1) * spec.dilation[0] - spec.padding[0]
+    pixels = T.min((last + 1) * shape.conv.store.layout.pitch, shape.conv.store.flat)
+    done = T.min(tirx.floordiv(pixels + (tiles.pixels - 1), tiles.pixels), tiles.total)
+    return tirx.Select(band >= row_bands(shape.window, config.window) - 1, tiles.total, done)
 
 
 def _fill_gaps(shape: ChainShape, planes: Any, reg_n: int) -> None:
-    """Zeros above, between and below the scratch planes; those between rows are stored with the pixels."""
-    layout, flat = shape.conv.store.layout, shape.conv.store.flat
+    """Fill what lies above, between and below the scratch planes; gaps between rows are stored with the pixels."""
+    store, layout = shape.conv.store, shape.conv.store.layout
     if layout.halo == (0, 0, 0, 0):
         return
-    fill(planes, 0, layout.lead, 0.0)
+    fill(planes, 0, layout.lead, store.gap)
     with T.serial(0, reg_n) as n:
-        fill(planes, layout.lead + n * layout.channel + flat, layout.channel - flat, 0.0)
-    fill(planes, layout.lead + reg_n * layout.channel, layout.tail, 0.0)
+        for part in range(layout.deal):
+            written = len(range(part, store.flat, layout.deal))
+            end = layout.lead + n * layout.channel + part * layout.plane + written
+            fill(planes, end, layout.plane - written, store.gap)
+    fill(planes, layout.lead + reg_n * layout.channel, layout.tail, store.gap)

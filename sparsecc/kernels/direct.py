@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import tap_offset
@@ -137,7 +138,11 @@ def _tile(
             name = "update" + suffix.format(i)
             _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-        _store(config, buffers, acc, at, vectors, sink, "store" + suffix.format(i))
+        name = "store" + suffix.format(i)
+        if sink.store.layout.deal == 1:
+            _store(config, buffers, acc, at, vectors, sink, name)
+        else:
+            _store_dealt(config, buffers, acc, at, vectors, sink, name)
 
 
 def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
@@ -201,6 +206,24 @@ def _channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first
         return j * channel
     group = row // (shape.rows // shape.spec.groups)
     return group * (shape.spec.ic_per_group * channel) + j * channel
+
+
+def _store_dealt(
+    config: DirectConfig, buffers: dict[str, Any], acc: Any, at: At, vectors: Vectors, sink: Sink, name: str
+) -> None:
+    """Finish a tile in registers, then deal every channel's pixels out to the halves of its plane."""
+    store = sink.store
+    done = T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
+    with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
+        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
+        pixel = at.start + vectors.start + vv * vectors.lanes + vl
+        mask = buffers["mask"][pixel] if store.masked else None
+        T.reads(acc[vn, vv, vl])
+        T.writes(done[vn, vv, vl])
+        T.buffer_store(done, finish(acc[vn, vv, vl], store, residual=None, mask=mask), [vn, vv, vl])
+    for n in range(config.reg_n):
+        base = sink.plane(at, n) * store.layout.channel + store.layout.lead
+        deal_run(done, n, vectors, sink.buffer, base=base, half=store.layout.plane, start=at.start)
 
 
 def _store(

@@ -27,7 +27,9 @@ class StoreShape:
         Of the tensor that is added; same pitch as the output.
     epilogue : Epilogue
     masked : bool
-        True when the gaps between rows must be stored as zeros.
+        True when the gaps between rows must be stored as ``gap``.
+    gap : float
+        What gaps hold: 0, or the lowest float32 where a maximum reads them.
     """
 
     images: int
@@ -36,6 +38,7 @@ class StoreShape:
     epilogue: Epilogue
     residual: PlaneLayout | None = None
     masked: bool = False
+    gap: float = 0.0
 
     @property
     def flat(self) -> int:
@@ -57,5 +60,5 @@ def finish(value: Expr, shape: StoreShape, *, residual: Expr | None, mask: Expr 
     if shape.epilogue.residual == "after":
         value = value + residual
     if mask is not None:
-        value = tirx.Select(mask > activation.f32(0), value, activation.f32(0))
+        value = tirx.Select(mask > activation.f32(0), value, activation.f32(shape.gap))
     return value

@@ -22,7 +22,7 @@ def row_width(shape: WindowShape, lanes: int) -> int:
     The gap may be computed where it must be zero (a mask sees to that) and the input may be read that far.
     """
     store, read = shape.store.layout, shape.scratch.target if shape.scratch else shape.source
-    furthest = loads(shape.spec, read, shape.spec.oh)[-1][0] + store.pitch
+    furthest = max(offset for offset, _ in loads(shape.spec, read, shape.spec.oh)) + store.pitch
     fits = shape.store.masked and furthest <= read.size(1)
 
     def vectors(width: int) -> int:
@@ -40,21 +40,33 @@ def widest(width: int, lanes: int) -> int:
 def emit_row_tiles(
     shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: Plane, image: Any, channel: Any
 ) -> None:
-    """Code of all tiles of a plane, ``config.rows`` rows each; the last ones end with the plane."""
-    output, width = buffers["output"], row_width(shape, config.lanes)
-    columns = cut(width, lanes=widest(width, config.lanes), vectors=config.vectors)
-    blocks = -(-shape.spec.oh // config.rows)
-    with T.serial(0, blocks) as loop, T.sblock("window_rows"):
-        block = T.axis.spatial(blocks, loop)
+    """Code of all tiles of a plane."""
+    output, bands = buffers["output"], row_bands(shape, config)
+    with T.serial(0, bands) as loop, T.sblock("window_rows"):
+        band = T.axis.spatial(bands, loop)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        tile = _RowTile(image, channel, T.min(block * config.rows, shape.spec.oh - config.rows))
-        if columns.count:
-            with T.serial(0, columns.count) as i:
-                _runs(shape, config, buffers, read, tile, i * columns.pixels, columns.whole)
-        _runs(shape, config, buffers, read, tile, columns.count * columns.pixels, columns.rest)
-        if shape.store.masked and width < shape.store.layout.pitch:
-            _clear_gaps(shape, config, buffers, tile)
+        emit_band(shape, config, buffers, read, image, channel, band)
+
+
+def row_bands(shape: WindowShape, config: WindowConfig) -> int:
+    """Bands of ``config.rows`` rows that a plane of the output is computed in."""
+    return -(-shape.spec.oh // config.rows)
+
+
+def emit_band(
+    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: Plane, image: Any, channel: Any, band: Any
+) -> None:
+    """Code of the tiles of one band; the last band ends with the plane."""
+    width = row_width(shape, config.lanes)
+    columns = cut(width, lanes=widest(width, config.lanes), vectors=config.vectors)
+    tile = _RowTile(image, channel, T.min(band * config.rows, shape.spec.oh - config.rows))
+    if columns.count:
+        with T.serial(0, columns.count) as i:
+            _runs(shape, config, buffers, read, tile, i * columns.pixels, columns.whole)
+    _runs(shape, config, buffers, read, tile, columns.count * columns.pixels, columns.rest)
+    if shape.store.masked and width < shape.store.layout.pitch:
+        _clear_gaps(shape, config, buffers, tile)
 
 
 @dataclass(frozen=True)
@@ -115,16 +127,23 @@ def _accumulate(
 
 @functools.cache
 def loads(spec: ConvSpec, layout: PlaneLayout, rows: int) -> list[tuple[int, list[tuple[int, int]]]]:
-    """Offsets that a tile loads from, in order, each with the rows and taps it is for."""
+    """Offsets that a tile loads from, each with the rows and taps it is for.
+
+    They are in the order of the input's rows and columns, whatever the layout: a window's sum has the same bits.
+    """
     (top, left, _, _), (dh, dw) = spec.padding, spec.dilation
     top, left = (0, 0) if layout.is_split else (top, left)
-    uses: dict[int, list[tuple[int, int]]] = {}
+    uses: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for row in range(rows):
         for tap in range(spec.taps):
             a, b = divmod(tap, spec.kw)
-            offset = layout.tap_offset(a * dh - top, b * dw - left) + row * layout.pitch
-            uses.setdefault(offset, []).append((row, tap))
-    return sorted(uses.items())
+            uses.setdefault((row * spec.stride[0] + a * dh, b * dw), []).append((row, tap))
+
+    def offset(row: int, tap: int) -> int:
+        a, b = divmod(tap, spec.kw)
+        return layout.tap_offset(a * dh - top, b * dw - left) + row * layout.pitch
+
+    return [(offset(*found[0]), found) for _, found in sorted(uses.items())]
 
 
 def _store_pixel(

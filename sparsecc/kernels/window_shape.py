@@ -14,6 +14,8 @@ from sparsecc.kernels.store import StoreShape
 Combine = Literal["weighted", "sum", "max"]
 #: what a maximum starts from: the lowest finite float32
 LOWEST = -3.4028234663852886e38
+#: windows of more taps are loops over runs of pixels: code size
+UNROLLED_TAPS = 49
 
 
 @dataclass(frozen=True)

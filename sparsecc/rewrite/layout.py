@@ -20,6 +20,7 @@ from sparsecc.facts.layer import MeanLayer, PoolLayer
 from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.facts.winograd import WinogradInput, WinogradOutput
+from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 
 Halo = tuple[int, int, int, int]
@@ -99,13 +100,18 @@ class _Plan:
         self._unpack(node, output)
 
     def _add_chain(self, node: Node, chain: Chain, spec: ConvSpec) -> None:
-        """The planes between both kernels have the pitch of the input, and unless they are packed, of the output."""
+        """The planes between both kernels have the pitch of the input, which has room for their halo."""
         source, window = self._source(node, spec), window_spec(chain)
         output = self._shadow(node.output) if node.output in self.fixed else node.output
-        packs = window.stride != (1, 1) or (_is_max(chain.window) and window.padding != _NO_HALO)
-        if not packs:
+        is_dealt = window.stride == (2, 2) and window.taps <= UNROLLED_TAPS
+        packs = window.stride != (1, 1) and not is_dealt
+        if packs:
+            self.rooms[output] = _scratch_width(window)
+        else:
+            _, left, _, right = window.padding
+            self.rooms[source] = max(self.rooms.get(source, 0), window.iw + max(left, right))
+        if window.stride == (1, 1):
             self.classes.union(source, output)
-        self.rooms[output] = _scratch_width(window)
         self.nodes.append(PlacedNode(node.key, chain, (source,), output, packs))
         self._unpack(node, output)
 
@@ -169,10 +175,11 @@ class _Plan:
         return len(self.shapes) - 1
 
     def _least_pitch(self, tensor: int) -> int:
+        room = self.rooms.get(tensor, 0)
         if tensor in self.splits:
-            return split_width(self.splits[tensor])
+            return max(room, split_width(self.splits[tensor]))
         _, left, _, right = self.halos.get(tensor, _NO_HALO)
-        return max(self.rooms.get(tensor, 0), self.shapes[tensor][3] + max(left, right))
+        return max(room, self.shapes[tensor][3] + max(left, right))
 
     def _layout(self, tensor: int, pitches: dict[int, int]) -> PlaneLayout | None:
         shape = self.shapes[tensor]

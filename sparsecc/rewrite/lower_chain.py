@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv
-from sparsecc.facts.layout import padded
+from sparsecc.facts.layer import PoolLayer
+from sparsecc.facts.layout import dealt, padded
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.window_shape import LOWEST
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_conv import choose_direct, image, mask_of, store_shape
 from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
@@ -26,8 +28,10 @@ def lower_chain(node: PlacedNode, chain: Chain, placed: Placed, plan: LayerPlan,
     """Lower a chain; the planes between both kernels have the pitch of its input."""
     source, window = image(placed, node.inputs[0]), window_spec(chain)
     halo = (0, 0, 0, 0) if node.packs else window.padding
-    planes = padded(window.ih, window.iw, halo=halo, pitch=source.pitch)
-    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0)
+    layout = dealt if window.stride == (2, 2) and not node.packs else padded
+    planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
+    gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
+    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
     conv = choose_direct(chain.conv, plan, between, source, target, rows_outer=True)
 
     epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()

@@ -18,7 +18,7 @@ from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
 from sparsecc.kernels.window_rows import loads
-from sparsecc.kernels.window_shape import LOWEST, WindowConfig, WindowShape
+from sparsecc.kernels.window_shape import LOWEST, UNROLLED_TAPS, WindowConfig, WindowShape
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.window import schedule_window
@@ -26,8 +26,6 @@ from sparsecc.target import Target
 
 #: vectors of a tile: enough chains to hide a multiply-add's latency, few enough for small planes
 _VECTORS = 4
-#: more taps than this are a loop: code size
-_UNROLLED_TAPS = 49
 #: rows of a tile: code size again
 _MOST_ROWS = 8
 #: registers that weights may take (others are read again for each use), and that loaded pixels need
@@ -59,7 +57,7 @@ def window_shape(
 
 def window_config(shape: WindowShape, target: Target) -> WindowConfig:
     """Tiles of the number of rows with the fewest loads and multiply-adds; runs of pixels for large windows."""
-    if shape.spec.taps > _UNROLLED_TAPS:
+    if shape.spec.taps > UNROLLED_TAPS:
         lanes = min(target.lanes, shape.store.flat)
         return WindowConfig(lanes, max(1, min(_VECTORS, shape.store.flat // lanes)), rows=0)
     spec, read = shape.spec, shape.scratch.target if shape.scratch else shape.source
