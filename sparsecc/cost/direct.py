@@ -97,7 +97,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
         for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
                 fits = (reg_n + 1) * vectors + spare <= target.registers
-                if not fits or lanes * vectors > work.flat:
+                if not fits or lanes * (vectors - 1) >= work.flat:
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
                 for rows_outer in (True, False):

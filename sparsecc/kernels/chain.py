@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
-from sparsecc.kernels import direct, direct_shape, window
+from sparsecc.kernels import direct, direct_shape, shares, window
 from sparsecc.kernels.direct import At, Sink
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.repack import fill
@@ -23,6 +23,8 @@ from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 #: parameters of the window kernel that the convolution has too
 _RENAMED = {"data": "window_data", "bias": "window_bias", "mask": "window_mask"}
+#: share of the convolution's rows that may be computed twice, once for each half of the image
+_MOST_TWICE = 0.02
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,13 @@ def chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     Loops::
 
-        for image, row, sub:
+        for image, half of the plane, row, sub:
             for band of rows of the output:
                 for tile that it needs and that is not done: planes[reg_n] = epilogue(convolution)
                 for n in reg_n: band of output plane = epilogue(window(planes[n]))
 
-    There is only one band where the window kernel packs its planes or walks runs of pixels.
+    There is only one band where the window kernel packs its planes or walks runs of pixels, and there are no halves
+    where too many rows between them would be computed twice.
     """
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
@@ -90,20 +93,25 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
     conv, reg_n, output = shape.conv, config.conv.reg_n, buffers["output"]
     layout = conv.store.layout
     tiles = direct.tiles_of(conv, config.conv)
-    bands = row_bands(shape.window, config.window) if _is_banded(shape, config) else 1
-    with T.grid(conv.spec.n, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
-        image, row, sub = T.axis.remap("SSS", list(loops))
+    banded = window.is_banded(shape.window, config.window)
+    bands = row_bands(shape.window, config.window) if banded else 1
+    split = _middle(shape, bands)
+    with T.grid(conv.spec.n, 1 if split is None else 2, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
+        image, half, row, sub = T.axis.remap("SSSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         planes = T.sblock_alloc_buffer((layout.size(reg_n),), "float32", scope="global")
         at = At(image, row, sub)
         _fill_gaps(shape, planes, reg_n)
-        with T.serial(0, bands) as loop, T.sblock("band"):
+        run = shares.half_of(bands, split, half)
+        with T.serial(*run) as loop, T.sblock("band"):
             band = T.axis.spatial(bands, loop)
             T.reads()
             T.writes(output[0 : output.ty.shape[0]])
-            first = tirx.Select(band == 0, 0, _tiles_for(band - 1, shape, config, tiles))
-            with T.serial(first, _tiles_for(band, shape, config, tiles)) as loop, T.sblock("tile"):
+            done = tirx.Select(
+                band == run[0], _tiles_before(band, shape, config, tiles), _tiles_for(band - 1, shape, config, tiles)
+            )
+            with T.serial(done, _tiles_for(band, shape, config, tiles)) as loop, T.sblock("tile"):
                 tile = T.axis.spatial(tiles.total, loop)
                 T.reads()
                 T.writes(planes[0 : planes.ty.shape[0]])
@@ -116,20 +124,32 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
                 read = {name: buffers[_RENAMED.get(name, name)] for name in window.argument_names(shape.window)[1:]}
                 read["input"] = planes
                 origin = n * layout.channel
-                if _is_banded(shape, config):
+                if banded:
                     plane = Plane(planes, layout, origin)
                     emit_band(shape.window, config.window, read, plane, image, channel, band)
                 else:
                     window.emit_plane(shape.window, config.window, read, origin, image, channel)
 
 
-def _is_banded(shape: ChainShape, config: ChainConfig) -> bool:
-    return config.window.rows > 0 and shape.window.scratch is None
+def _middle(shape: ChainShape, bands: int) -> int | None:
+    """The first band of the second half; None if the convolution's rows that both need were too much work."""
+    spec = shape.window.spec
+    twice = (spec.kh - 1) * spec.dilation[0]
+    return shares.middle_band(bands) if twice <= _MOST_TWICE * spec.ih else None
+
+
+def _tiles_before(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) -> Any:
+    """How many of the convolution's tiles are not needed for a band and those after it."""
+    if not window.is_banded(shape.window, config.window):
+        return 0
+    spec = shape.window.spec
+    row = band * config.window.rows * spec.stride[0] - spec.padding[0]
+    return tirx.floordiv(T.max(row * shape.conv.store.layout.pitch - spec.padding[1], 0), tiles.pixels)
 
 
 def _tiles_for(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) -> Any:
     """How many of the convolution's tiles must be done before a band of the output can be computed."""
-    if not _is_banded(shape, config):
+    if not window.is_banded(shape.window, config.window):
         return tiles.total
     spec = shape.window.spec
     last = ((band + 1) * config.window.rows - 1) * spec.stride[0] + (spec.kh - 1) * spec.dilation[0] - spec.padding[0]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.store import StoreShape, finish
@@ -28,11 +29,12 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     Loops::
 
-        for image, row, sub, tile:
-            acc[reg_n, vectors, lanes] = bias
-            for kept block of row, tap:
-                acc += data * input[offset + tap + pixel]
-            output = epilogue(acc)
+        for image, half of the plane, share of the rows:
+            for row, sub, tile:                                      # or tile, row, sub
+                acc[reg_n, vectors, lanes] = bias
+                for kept block of row, tap:
+                    acc += data * input[offset + tap + pixel]
+                output = epilogue(acc)
     """
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
@@ -74,18 +76,33 @@ class Sink:
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    tiles = tiles_of(shape, config)
-    subs = shape.block_n // config.reg_n
-    output = buffers["output"]
+    tiles, subs, output = tiles_of(shape, config), shape.block_n // config.reg_n, buffers["output"]
+    split = shares.middle(tiles)
+    halves = 1 if split is None else 2
+    parts = shape.rows if config.rows_outer else shares.row_shares(shape.rows, halves=halves)
 
     def plane(at: At, n: Any) -> Any:
         return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
 
-    with T.grid(shape.spec.n, shape.rows, subs, tiles.total) as loops, T.sblock("tile"):
-        image, row, sub, tile = T.axis.remap("SSSS", list(loops))
+    def emit(image: Any, row: Any, sub: Any, tile: Any) -> None:
+        with T.sblock("tile"):
+            extents = (shape.spec.n, shape.rows, subs, tiles.total)
+            *at, tile = map(T.axis.spatial, extents, (image, row, sub, tile))
+            T.reads()
+            T.writes(output[0 : output.ty.shape[0]])
+            emit_tile(shape, config, buffers, At(*at), tile, Sink(output, shape.store, plane))
+
+    with T.grid(shape.spec.n, halves, parts) as loops, T.sblock("share"):
+        image, half, part = T.axis.remap("SSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        emit_tile(shape, config, buffers, At(image, row, sub), tile, Sink(output, shape.store, plane))
+        rows, run = shares.part_of(shape.rows, parts, part), shares.half_of(tiles.total, split, half)
+        if config.rows_outer:
+            with T.serial(*rows) as row, T.serial(0, subs) as sub, T.serial(*run) as tile:
+                emit(image, row, sub, tile)
+        else:
+            with T.serial(*run) as tile, T.serial(*rows) as row, T.serial(0, subs) as sub:
+                emit(image, row, sub, tile)
 
 
 def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:

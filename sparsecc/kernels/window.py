@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc.kernels import shares
 from sparsecc.kernels.repack import fill_lead, pack_plane
 from sparsecc.kernels.window_flat import emit_flat_tiles
-from sparsecc.kernels.window_rows import emit_row_tiles
+from sparsecc.kernels.window_rows import emit_bands, row_bands
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 
@@ -36,8 +37,8 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Loops::
 
-        for image, channel:
-            scratch = input plane                  # if packed
+        for image, half of the plane, channel:
+            scratch = input plane                  # if packed; then there are no halves
             for tile:
                 for tap: acc = combine(acc, input or scratch[tap + pixel])
                 output = epilogue(acc)
@@ -65,14 +66,25 @@ def sizes(shape: WindowShape) -> list[tuple[str, int]]:
     return [(name, floats[name]) for name in argument_names(shape)]
 
 
+def is_banded(shape: WindowShape, config: WindowConfig) -> bool:
+    """Whether bands of rows are computed by themselves."""
+    return config.rows > 0 and shape.scratch is None
+
+
 def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> None:
     spec, output = shape.spec, buffers["output"]
-    with T.grid(spec.n, spec.oc) as loops, T.sblock("plane"):
-        image, channel = T.axis.remap("SS", list(loops))
+    split = shares.middle_band(row_bands(shape, config)) if is_banded(shape, config) else None
+    with T.grid(spec.n, 1 if split is None else 2, spec.oc) as loops, T.sblock("plane"):
+        image, half, channel = T.axis.remap("SSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         origin = (image * spec.ic + channel // (spec.oc // spec.ic)) * shape.source.channel
-        emit_plane(shape, config, buffers, origin, image, channel)
+        if split is None:
+            emit_plane(shape, config, buffers, origin, image, channel)
+        else:
+            run = shares.half_of(row_bands(shape, config), split, half)
+            read = Plane(buffers["input"], shape.source, origin)
+            emit_bands(shape, config, buffers, read, image, channel, run)
 
 
 def emit_plane(
@@ -88,6 +100,6 @@ def emit_plane(
         pack_plane(shape.scratch, buffers["input"], scratch, shape.source.lead + origin, target.lead)
         read = Plane(scratch, target, 0)
     if config.rows:
-        emit_row_tiles(shape, config, buffers, read, image, channel)
+        emit_bands(shape, config, buffers, read, image, channel, (0, row_bands(shape, config)))
     else:
         emit_flat_tiles(shape, config, buffers, read, image, channel)

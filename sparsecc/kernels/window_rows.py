@@ -37,13 +37,19 @@ def widest(width: int, lanes: int) -> int:
     return next((n for n in (lanes, lanes // 2, lanes // 4) if 4 <= n <= width), min(width, lanes))
 
 
-def emit_row_tiles(
-    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: Plane, image: Any, channel: Any
+def emit_bands(
+    shape: WindowShape,
+    config: WindowConfig,
+    buffers: dict[str, Any],
+    read: Plane,
+    image: Any,
+    channel: Any,
+    run: tuple[Any, Any],
 ) -> None:
-    """Code of all tiles of a plane."""
-    output, bands = buffers["output"], row_bands(shape, config)
-    with T.serial(0, bands) as loop, T.sblock("window_rows"):
-        band = T.axis.spatial(bands, loop)
+    """Code of a run of a plane's bands, from one number to another."""
+    output = buffers["output"]
+    with T.serial(*run) as loop, T.sblock("window_rows"):
+        band = T.axis.spatial(row_bands(shape, config), loop)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         emit_band(shape, config, buffers, read, image, channel, band)

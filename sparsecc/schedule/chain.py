@@ -13,15 +13,17 @@ def schedule_chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     Before::
 
-        for image, row, sub:
-            for tile: planes = convolution
-            for n: output = window(planes)
+        for image, half of the plane, row, sub:
+            for band:
+                for tile: planes = convolution
+                for n: output = window(planes)
 
     After::
 
-        parallel image * row * sub:
-            for tile: as in the direct kernel
-            for n: as in the window kernel
+        parallel image * half * row * sub:
+            for band:
+                for tile: as in the direct kernel
+                for n: as in the window kernel
     """
     schedule = Schedule(chain(shape, config))
     schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("row"))))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sparsecc._tvm import PrimFunc, Schedule
 from sparsecc.kernels.direct import block_names, direct
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
@@ -14,31 +12,23 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     Before::
 
-        for image, row, sub, tile:
-            for n, v, lane: acc = bias
-            for block, a, b:
-                for n, v, lane: acc += data * input
-            for n, v, lane: output = epilogue(acc)
+        for image, half of the plane, share of the rows:
+            for row, sub, tile:
+                for n, v, lane: acc = bias
+                for block, a, b:
+                    for n, v, lane: acc += data * input
+                for n, v, lane: output = epilogue(acc)
 
-    After, with ``rows_outer``::
+    After::
 
-        parallel image * row * part of the tiles:
-            for sub, tile:
+        parallel image * half * share:
+            for row, sub, tile:
                 unrolled n, v: vector lane: acc = bias
                 for block: unrolled a, b, n, v: vector lane: acc += data * input
                 unrolled n, v: vector lane: output = epilogue(acc)
-
-    and otherwise with ``tile`` in the place of ``row`` and the rows inside. The outer loop is cut into parts only when
-    there are few images and rows, so that several threads find work.
     """
     schedule = Schedule(direct(shape, config))
-    image, row, sub, tile = schedule.get_loops(schedule.get_sblock("tile"))
-    outer, inner = (row, tile) if config.rows_outer else (tile, row)
-    parts = _parts(shape.spec.n * _extent(schedule, outer), _extent(schedule, inner))
-    part, rest = schedule.split(inner, [parts, None])
-    order = (sub, rest) if config.rows_outer else (rest, sub)
-    schedule.reorder(image, outer, part, *order)
-    schedule.parallel(schedule.fuse(image, outer, part))
+    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("share"))))
     schedule_tiles(schedule, shape, config)
     return schedule.mod["main"]
 
@@ -62,16 +52,3 @@ def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: 
     # the accumulators' start moves out of the loop over blocks
     schedule.decompose_reduction(schedule.get_sblock(update), j)
 
-
-#: pieces of work to cut a layer into, for up to half as many threads to be evenly loaded
-_TASKS = 16
-
-
-def _parts(tasks: int, inner: int) -> int:
-    """The least divisor of ``inner`` that makes at least ``_TASKS`` pieces."""
-    wanted = min(inner, -(-_TASKS // tasks))
-    return next(parts for parts in range(wanted, inner + 1) if inner % parts == 0)
-
-
-def _extent(schedule: Schedule, loop: Any) -> int:
-    return int(schedule.get(loop).extent)

@@ -12,7 +12,7 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Before::
 
-        for image, channel:
+        for image, half of the plane, channel:
             scratch = plane
             for tile:
                 for a, b, v, lane: acc = combine(acc, scratch)
@@ -20,7 +20,7 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     After::
 
-        parallel image * channel:
+        parallel image * half * channel:
             scratch = plane
             for tile:
                 unrolled v: vector lane: acc = start
@@ -28,8 +28,7 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
                 unrolled v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(window(shape, config))
-    image, channel = schedule.get_loops(schedule.get_sblock("plane"))
-    schedule.parallel(schedule.fuse(image, channel))
+    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("plane"))))
     schedule_plane(schedule, shape, config)
     return schedule.mod["main"]
 

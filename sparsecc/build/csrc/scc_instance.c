@@ -85,13 +85,14 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   scc_pool *pool = &self->pool;
   scc_pool_prepare(pool, process);
   int active = atomic_fetch_add(&scc_active_threads, pool->running) + pool->running;
-  atomic_store_explicit(&pool->spin, active <= pool->cores, memory_order_relaxed);
+  atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_RUN_NS : 0, memory_order_relaxed);
   pthread_setspecific(scc_self_key, &pool->workers[0]);
   scc_float_mode callers = scc_float_get();
   scc_float_set(SCC_FLOAT_RUN);
   code = scc_run_steps(model, &call, seconds);
   scc_float_set(callers);
   pthread_setspecific(scc_self_key, NULL);
+  atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_IDLE_NS : 0, memory_order_relaxed);
   atomic_fetch_sub(&scc_active_threads, pool->running);
   scc_unlock(&self->lock);
   return code;

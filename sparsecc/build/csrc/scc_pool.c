@@ -26,7 +26,7 @@ typedef struct {
 typedef struct scc_pool {
   int wanted, running;  /* threads, the caller's included */
   int cores;            /* cores the process may use */
-  _Atomic int spin;     /* there is a core for everyone: spinning helps */
+  _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
   int busy;             /* inside a parallel region: a nested one runs serially */
   uint32_t process;     /* the process whose threads these are */
   scc_worker *workers;  /* `wanted` of them */
@@ -58,7 +58,7 @@ static void *scc_worker_main(void *argument) {
   pthread_setspecific(scc_self_key, self);
   scc_float_set(SCC_FLOAT_RUN);
   for (uint32_t seen = 0;; ++seen) {
-    scc_await(&self->ticket, seen, atomic_load_explicit(&pool->spin, memory_order_relaxed));
+    scc_await(&self->ticket, seen, &pool->spin);
     if (!pool->task) return NULL;
     scc_do_task(pool, self->index);
     scc_signal(&pool->unfinished, (uint32_t)-1);
@@ -126,7 +126,6 @@ static int scc_parallel_launch(scc_task task, void *data, int num_task) {
     scc_group alone = {NULL, 1};
     return task(0, &alone, data);
   }
-  int spin = atomic_load_explicit(&pool->spin, memory_order_relaxed);
   pool->task = task;
   pool->data = data;
   pool->num_task = n;
@@ -136,7 +135,7 @@ static int scc_parallel_launch(scc_task task, void *data, int num_task) {
   for (int i = 1; i < n; ++i) scc_signal(&pool->workers[i].ticket, 1);
   scc_do_task(pool, 0);
   for (uint32_t left; (left = atomic_load_explicit(&pool->unfinished.value, memory_order_acquire)) != 0;)
-    scc_await(&pool->unfinished, left, spin);
+    scc_await(&pool->unfinished, left, &pool->spin);
   pool->busy = 0;
   return atomic_load_explicit(&pool->failed, memory_order_relaxed);
 }

@@ -3,10 +3,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Longest time to spin before sleeping: longer than most gaps between two steps, shorter than anyone notices. */
-#define SCC_SPIN_NS 50000
+/* Longest time to spin before sleeping. During a run it must be well above the time to wake a sleeping thread (50 to 80
+ * us on a virtual machine): if not, a thread that slept once comes so late that the other one sleeps too, and so on at
+ * every step (measured: 1.3 instead of 1.8 times one thread). After a run: longer than a caller needs to start the next. */
+#define SCC_SPIN_RUN_NS 1000000
+#define SCC_SPIN_IDLE_NS 100000
 /* One wait in so many spins for that long, whatever was learned before. */
-#define SCC_SPIN_RETRY 32
+#define SCC_SPIN_RETRY 128
 
 /* The kernel's FUTEX_WAIT and FUTEX_WAKE, FUTEX_PRIVATE_FLAG set. */
 enum { SCC_FUTEX_WAIT = 0 | 128, SCC_FUTEX_WAKE = 1 | 128 };
@@ -15,13 +18,13 @@ enum { SCC_FUTEX_WAIT = 0 | 128, SCC_FUTEX_WAKE = 1 | 128 };
 typedef struct {
   _Alignas(SCC_ALIGNMENT) _Atomic uint32_t value;
   _Atomic uint32_t asleep;  /* the waiting thread is in the kernel, or about to enter it */
-  uint32_t patience, waits; /* the waiting thread's: how long to spin (ns), number of waits that began to spin */
+  uint32_t patience, waits; /* the waiting thread's: how long to spin (ns), waits that began to spin */
 } scc_event;
 
 static void scc_event_init(scc_event *event) {
   atomic_store(&event->value, 0);
   atomic_store(&event->asleep, 0);
-  event->patience = SCC_SPIN_NS;
+  event->patience = SCC_SPIN_RUN_NS;
   event->waits = 0;
 }
 
@@ -47,33 +50,36 @@ static void scc_futex_wake(_Atomic uint32_t *word, int threads) {
   syscall(SYS_futex, word, SCC_FUTEX_WAKE, threads, NULL, NULL, 0);
 }
 
-/* Spins until the event's value is no longer `old`; gives up after a while and returns 0.
+/* Spins until the event's value is no longer `old`; gives up after a while and returns 0. `allowed` is the longest time
+ * in ns, and may change meanwhile.
  *
  * Spinning that ends in sleep is worse than sleeping at once, above all when another process has taken the core that
- * the other thread needs. So each time it was in vain, the next try is half as long; each success doubles it. */
-static int scc_spin(scc_event *event, uint32_t old) {
-  uint64_t limit = ++event->waits % SCC_SPIN_RETRY ? event->patience : SCC_SPIN_NS, end = 0;
-  for (;;) {
+ * the other thread needs. So each time it was in vain during a run, the next try is half as long; success makes it
+ * longer again. */
+static int scc_spin(scc_event *event, uint32_t old, const _Atomic uint32_t *allowed) {
+  uint32_t patience = ++event->waits % SCC_SPIN_RETRY ? event->patience : SCC_SPIN_RUN_NS;
+  for (uint64_t start = 0;;) {
     for (int i = 0; i < 64; ++i) { /* looking at the clock costs more than looking at the value */
       if (atomic_load_explicit(&event->value, memory_order_acquire) != old) {
-        uint32_t longer = 2 * event->patience + 1000;
-        event->patience = longer < SCC_SPIN_NS ? longer : SCC_SPIN_NS;
+        uint32_t longer = 4 * event->patience + SCC_SPIN_IDLE_NS;
+        event->patience = longer < SCC_SPIN_RUN_NS ? longer : SCC_SPIN_RUN_NS;
         return 1;
       }
       scc_pause();
     }
     uint64_t now = scc_now_ns();
-    if (!end) end = now + limit;
-    if (now < end) continue;
-    event->patience /= 2;
+    if (!start) start = now;
+    uint32_t limit = atomic_load_explicit(allowed, memory_order_relaxed);
+    if (now - start < (patience < limit ? patience : limit)) continue;
+    if (limit > SCC_SPIN_IDLE_NS) event->patience /= 2;
     return 0;
   }
 }
 
-/* Returns once the event's value is no longer `old`. */
-static void scc_await(scc_event *event, uint32_t old, int may_spin) {
+/* Returns once the event's value is no longer `old`; spins for up to `allowed` ns before it sleeps. */
+static void scc_await(scc_event *event, uint32_t old, const _Atomic uint32_t *allowed) {
   if (atomic_load_explicit(&event->value, memory_order_acquire) != old) return;
-  if (may_spin && scc_spin(event, old)) return;
+  if (atomic_load_explicit(allowed, memory_order_relaxed) && scc_spin(event, old, allowed)) return;
   /* Sequentially consistent here and in scc_signal: one of the two sees the other's write, so no wake-up is lost. */
   atomic_store(&event->asleep, 1);
   while (atomic_load(&event->value) == old) scc_futex_wait(&event->value, old);

@@ -1,0 +1,50 @@
+"""How a layer is cut into shares for threads.
+
+Threads take equal runs of shares. The halves of an image come first, so that with two threads each computes, layer after
+layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks. Small
+planes do not fall into equal halves of tiles: there each thread computes some channels of the whole image.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsecc._tvm import tirx
+from sparsecc.kernels.tiles import Tiles
+
+#: how much more than half of a plane the larger half may be
+_TOLERANCE = 0.05
+#: shares of an image that serve two, three, four and six threads evenly
+_SHARES = 12
+
+
+def middle(tiles: Tiles) -> int | None:
+    """The tile at which the second half of a plane begins; None if halves would be too unequal."""
+    total = tiles.count * tiles.pixels + sum(run.count * run.lanes for run in tiles.rest)
+    best = min(range(1, tiles.total), key=lambda tile: abs(2 * tile * tiles.pixels - total), default=None)
+    if best is None or abs(2 * best * tiles.pixels - total) > _TOLERANCE * total:
+        return None
+    return best
+
+
+def middle_band(bands: int) -> int | None:
+    """The band of rows at which the second half of a plane begins; None if halves would be too unequal."""
+    split = bands // 2
+    return split if split and abs(bands - 2 * split) <= _TOLERANCE * bands else None
+
+
+def row_shares(rows: int, *, halves: int) -> int:
+    """Shares to cut the rows of blocks into where a share walks its tiles one by one."""
+    return min(rows, -(-_SHARES // halves))
+
+
+def part_of(total: int, parts: int, part: Any) -> tuple[Any, Any]:
+    """First and end of part number ``part`` of ``0..total``, parts as equal as can be."""
+    return tirx.floordiv(part * total, parts), tirx.floordiv((part + 1) * total, parts)
+
+
+def half_of(total: int, split: int | None, half: Any) -> tuple[Any, Any]:
+    """First and end of half number ``half`` of ``0..total`` cut at ``split``; all of it if that is None."""
+    if split is None:
+        return 0, total
+    return half * split, tirx.Select(half == 0, split, total)
