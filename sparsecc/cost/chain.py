@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import dense_block_sizes, dense_work, work_of
 from sparsecc.cost.direct import DirectWork, best_config, predict
@@ -36,4 +38,5 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> b
 
 
 def _row_by_row(works: list[DirectWork], target: Target) -> list[tuple[DirectWork, DirectConfig]]:
-    return [(work, best_config(work, target, rows_outer=True)) for work in works]
+    row_by_row = [replace(work, joined=True) for work in works]
+    return [(work, best_config(work, target)) for work in row_by_row]

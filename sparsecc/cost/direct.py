@@ -64,6 +64,8 @@ class DirectWork:
         Rows of blocks, their output channels, kept blocks.
     residual : bool
         True when a second tensor of the output's size is read.
+    joined : bool
+        True when a window kernel reads the planes one by one: row by row of blocks.
     """
 
     images: int
@@ -76,6 +78,7 @@ class DirectWork:
     block_n: int
     nnzb: int
     residual: bool = False
+    joined: bool = False
 
     @property
     def results(self) -> int:
@@ -83,10 +86,9 @@ class DirectWork:
         return self.rows * self.block_n * (1 + self.residual)
 
 
-def best_config(work: DirectWork, target: Target, *, rows_outer: bool | None = None) -> DirectConfig:
-    """The config with the least predicted time; with that loop order if one is given."""
-    space = (c for c in direct_space(work, target) if rows_outer is None or c.rows_outer == rows_outer)
-    return min(space, key=lambda config: predict(work, config, target))
+def best_config(work: DirectWork, target: Target) -> DirectConfig:
+    """The config with the least predicted time."""
+    return min(direct_space(work, target), key=lambda config: predict(work, config, target))
 
 
 def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
@@ -100,7 +102,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                 if not fits or lanes * (vectors - 1) >= work.flat:
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
-                for rows_outer in (True, False):
+                for rows_outer in (True,) if work.joined else (True, False):
                     yield DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
 
 

@@ -24,7 +24,7 @@ from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 #: parameters of the window kernel that the convolution has too
 _RENAMED = {"data": "window_data", "bias": "window_bias", "mask": "window_mask"}
 #: share of the convolution's rows that may be computed twice, once for each half of the image
-_MOST_TWICE = 0.02
+_MOST_TWICE = 0.04
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
 def _middle(shape: ChainShape, bands: int) -> int | None:
     """The first band of the second half; None if the convolution's rows that both need were too much work."""
     spec = shape.window.spec
-    twice = (spec.kh - 1) * spec.dilation[0]
-    return shares.middle_band(bands) if twice <= _MOST_TWICE * spec.ih else None
+    twice = (spec.kh - 1) * spec.dilation[0] + 1 - spec.stride[0]
+    return shares.middle_band(bands, floats=shape.window.store.flat) if twice <= _MOST_TWICE * spec.ih else None
 
 
 def _tiles_before(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) -> Any:

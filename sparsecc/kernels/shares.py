@@ -1,8 +1,9 @@
 """How a layer is cut into shares for threads.
 
 Threads take equal runs of shares. The halves of an image come first, so that with two threads each computes, layer after
-layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks. Small
-planes do not fall into equal halves of tiles: there each thread computes some channels of the whole image.
+layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks. Halves
+meet at a cache line. Small planes are not halved, they have few lines for each one that both threads would write: there
+each thread computes some channels of the whole image.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Any
 from sparsecc._tvm import tirx
 from sparsecc.kernels.tiles import Tiles
 
+#: planes of fewer floats are not halved; measured on a Zen 4: 28 x 28 pixels gain, 14 x 14 lose
+_LEAST_FLOATS = 512
 #: how much more than half of a plane the larger half may be
 _TOLERANCE = 0.05
 #: shares of an image that serve two, three, four and six threads evenly
@@ -19,18 +22,20 @@ _SHARES = 12
 
 
 def middle(tiles: Tiles) -> int | None:
-    """The tile at which the second half of a plane begins; None if halves would be too unequal."""
+    """The tile at which the second half of a plane begins; None if halves would be too small or too unequal."""
     total = tiles.count * tiles.pixels + sum(run.count * run.lanes for run in tiles.rest)
+    if total < _LEAST_FLOATS:
+        return None
     best = min(range(1, tiles.total), key=lambda tile: abs(2 * tile * tiles.pixels - total), default=None)
     if best is None or abs(2 * best * tiles.pixels - total) > _TOLERANCE * total:
         return None
     return best
 
 
-def middle_band(bands: int) -> int | None:
-    """The band of rows at which the second half of a plane begins; None if halves would be too unequal."""
+def middle_band(bands: int, *, floats: int) -> int | None:
+    """The band of rows at which the second half of a plane begins; None if halves would be too small or too unequal."""
     split = bands // 2
-    return split if split and abs(bands - 2 * split) <= _TOLERANCE * bands else None
+    return split if floats >= _LEAST_FLOATS and bands - 2 * split <= _TOLERANCE * bands else None
 
 
 def row_shares(rows: int, *, halves: int) -> int:

@@ -73,7 +73,7 @@ def is_banded(shape: WindowShape, config: WindowConfig) -> bool:
 
 def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> None:
     spec, output = shape.spec, buffers["output"]
-    split = shares.middle_band(row_bands(shape, config)) if is_banded(shape, config) else None
+    split = shares.middle_band(row_bands(shape, config), floats=shape.store.flat) if is_banded(shape, config) else None
     with T.grid(spec.n, 1 if split is None else 2, spec.oc) as loops, T.sblock("plane"):
         image, half, channel = T.axis.remap("SSS", list(loops))
         T.reads()

@@ -32,7 +32,7 @@ def lower_chain(node: PlacedNode, chain: Chain, placed: Placed, plan: LayerPlan,
     planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
     gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
     between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
-    conv = choose_direct(chain.conv, plan, between, source, target, rows_outer=True)
+    conv = choose_direct(chain.conv, plan, between, source, target, joined=True)
 
     epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
     store = store_shape(node, placed, epilogue)

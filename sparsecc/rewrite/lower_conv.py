@@ -63,13 +63,13 @@ def choose_direct(
     source: PlaneLayout,
     target: Target,
     *,
-    rows_outer: bool | None = None,
+    joined: bool = False,
 ) -> Chosen:
-    """Choose the config, with that loop order if one is given, and pack the weights for it."""
+    """Choose the config and pack the weights for it; ``joined`` to a window kernel or alone."""
     spec = operator.layer.spec
     blocks, dense = _blocks(operator, plan, target)
-    work = _work(spec, blocks, store, source)
-    config = best_config(work, target) if rows_outer is None else best_config(work, target, rows_outer=rows_outer)
+    work = replace(_work(spec, blocks, store, source), joined=joined)
+    config = best_config(work, target)
     config = replace(config, prefetch=prefetch_distance(spec, blocks.data.nbytes, target))
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
