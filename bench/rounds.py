@@ -15,7 +15,7 @@ from bench.results import Round, Rules
 # Shares of one core during one participant's turn of about 0.4 s; the kernel counts in steps of 10 ms
 MAX_OTHERS = 0.10
 MAX_STOLEN = 0.05
-MIN_PEAK = 0.90  # of the run's peak: below, the core was slowed down
+MIN_PEAK = 0.90  # of the run's peak: below, cores were slowed down, or two of them were threads of one
 
 
 class Player(Protocol):
@@ -33,7 +33,7 @@ class Player(Protocol):
 
 @dataclass(frozen=True)
 class Guard:
-    """What is watched: the peak to compare with in GFLOP/s of one core, and whether two cores' distance matters."""
+    """What is watched: the peak to compare with in GFLOP/s of all cores used, and whether two cores' distance matters."""
 
     peak_gflops: float
     probe: bool
@@ -99,7 +99,7 @@ def disturbance(use: Use, peak: float) -> str | None:
         return f"other programs used {100 * use.others:.0f} % of a core"
     if use.stolen > MAX_STOLEN:
         return f"the host kept {100 * use.stolen:.0f} % of a core"
-    return f"the core ran at {100 * peak:.0f} % of its peak" if peak < MIN_PEAK else None
+    return f"cores ran at {100 * peak:.0f} % of their peak" if peak < MIN_PEAK else None
 
 
 def _probe(guard: Guard) -> float | None:

@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from statistics import median
 from typing import Any
 
 from bench.client import Client, WorkerError
 from bench.grid import Grid
 from bench.machine import describe_machine, source_digest
-from bench.peak import NO_LIMITS, higher, measure_limits
+from bench.peak import NO_LIMITS, higher, measure_limits, quick_peak
 from bench.results import MAX_ERROR, Cell, CellResult, Layer, Limits, Participant, Results, Round, Rules
 from bench.rivals import RIVALS
 from bench.rivals.protocol import Rival
@@ -68,7 +69,8 @@ def measure_cell(
             tell(f"  {rival.name}: {_verdict(entries[rival.name])}")
             if client is not None:
                 clients[rival.name] = client
-        guard = Guard(limits.peak_gflops["1"], probe=cell.threads > 1)
+        peak = partial(quick_peak, cell.threads)
+        guard = Guard(limits.peak_gflops[str(cell.threads)], probe=cell.threads > 1, peak=peak)
         rounds = _play(clients, entries, rules, guard, tell=lambda text: tell(f"  {text}"))
         checked = tuple(_after(e, clients.get(name), rounds, threads=cell.threads) for name, e in entries.items())
     return CellResult(cell, work, checked, rounds)

@@ -93,7 +93,15 @@ def test_everyone_is_first_once():
 
 @pytest.mark.parametrize(
     ("probes", "expected"),
-    [([55.0, 60.0], "near"), ([55.0, 325.0], "mixed"), ([325.0, 300.0], "far"), ([None, None], "any"), ([], "any")],
+    [
+        ([95.0, 90.0], "near"),
+        ([58.0, 59.0], "one core"),
+        ([58.0, 95.0], "mixed"),
+        ([95.0, 325.0], "mixed"),
+        ([325.0, 300.0], "far"),
+        ([None, None], "any"),
+        ([], "any"),
+    ],
 )
 def test_place(probes, expected):
     assert place(probes) == expected
@@ -105,7 +113,7 @@ def test_place(probes, expected):
         (Use(0.02, 0.0), 0.99, None),
         (Use(0.5, 0.0), 0.99, "other programs used 50 % of a core"),
         (Use(0.0, 0.2), 0.99, "the host kept 20 % of a core"),
-        (Use(0.0, 0.0), 0.6, "the core ran at 60 % of its peak"),
+        (Use(0.0, 0.0), 0.6, "cores ran at 60 % of their peak"),
     ],
 )
 def test_disturbance(use, peak, reason):
@@ -158,7 +166,7 @@ class TestRounds:
         assert len(scripted(peaks=(50.0,), rounds=2, patience=4)) == 8
 
     def test_far_and_mixed_rounds_do_not_count(self):
-        near, far = 50.0, 300.0
+        near, far = 95.0, 300.0
         rounds = scripted(distances=(near, near, near, near, near, far, far, far, far, near), rounds=2)
         assert [r.place for r in rounds] == ["near", "mixed", "far", "near"]
 
