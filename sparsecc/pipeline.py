@@ -110,18 +110,11 @@ def run(
     dump.text("2_plan", str(plan))
 
     progress("rewrite")
-    fused = fuse_epilogues(imported.module, imported.layers, imported.origins)
-    dump.module("3_fuse", fused.module)
-    module = legalize(fused.module)
-    dump.module("4_legalize", module)
-    tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
-    graph = split_winograd(extract_graph(module, fused.layers, fused.epilogues), tiles)
-    graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, target)
-    placed = place(graph)
-    dump.text("5_layout", _listing(placed))
+    rewritten = rewrite(imported, plan, target, dump)
+    placed = rewritten.placed
 
     progress("schedule")
-    lowered = _lower_all(placed, module, plan, target)
+    lowered = _lower_all(placed, rewritten.module, plan, target)
     assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
     dump.functions("6_kernels", assembled.functions)
 
@@ -132,7 +125,39 @@ def run(
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
-    return Artefact(program, kernels, target, report, origins, layouts), imported
+    return Artefact(program, kernels, target, report, rewritten.origins, layouts), imported
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """A network whose operators are final and whose tensors have their layouts.
+
+    Attributes
+    ----------
+    placed : Placed
+    module : IRModule
+        PrimFuncs of generic operators.
+    origins : mapping of str to str
+        Key of a node -> node of the exported program with the same value.
+    """
+
+    placed: Placed
+    module: IRModule
+    origins: Mapping[str, str]
+
+
+def rewrite(imported: Imported, plan: Plan, target: Target, dump: Dump) -> Rewritten:
+    """Fuse, legalize, split, join, and choose layouts."""
+    fused = fuse_epilogues(imported.module, imported.layers, imported.origins)
+    dump.module("3_fuse", fused.module)
+    module = legalize(fused.module)
+    dump.module("4_legalize", module)
+    tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
+    graph = split_winograd(extract_graph(module, fused.layers, fused.epilogues), tiles)
+    graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, target)
+    placed = place(graph)
+    dump.text("5_layout", _listing(placed))
+    return Rewritten(placed, module, origins)
 
 
 def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, target: Target) -> tuple[Graph, dict[str, str]]:

@@ -96,3 +96,15 @@ def test_large_tensors_are_worth_a_chain():
     assert chain_pays(spec, find_structure(weight, groups=1), target)
     assert chain_pays(spec, None, target)
     assert not chain_pays(ConvSpec(1, 512, 7, 7, 4), None, target)
+
+
+@pytest.mark.parametrize("window", [nn.MaxPool2d(3, 2), nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1)])
+def test_bands_of_large_planes_share_scratch_memory(window, monkeypatch):
+    """Several bands, and halves of the image that meet inside of one; without a halo nothing is filled."""
+    always(monkeypatch, True)
+    model, given = nn.Sequential(nn.Conv2d(3, 8, 1), window).eval(), random_inputs((1, 3, 97, 81))
+    artefact = compiled(model, given)
+    assert "chain" in kinds(artefact)
+    with torch.no_grad():
+        expected = model(*given).numpy()
+    np.testing.assert_allclose(run_strictly(artefact, given)[0], expected, atol=1e-5)

@@ -16,7 +16,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node, Operator, TirOp, View
 from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
-from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
+from sparsecc.facts.layout import PlaneLayout, dealt, padded, plain, split, split_height, split_width
 from sparsecc.facts.placed import Placed, Repack
 from sparsecc.rewrite.layout import place
 
@@ -64,6 +64,22 @@ def test_tap_offset_is_the_address_in_the_first_plane(h: int, w: int, halo: Halo
     assert layout.tap_offset(0, 0) == pixel_addresses(layout, 1)[0, 0, 0]
     assert layout.tap_offset(h - 1, w - 1) == pixel_addresses(layout, 1)[0, -1, -1]
     assert layout.tap_offset(-halo[0], -halo[1]) >= 0
+
+
+@given(h=sizes, w=sizes, halo=halos, room=st.integers(0, 5))
+def test_dealt_planes_hold_everything_once_and_rows_two_apart_one_pitch_apart(
+    h: int, w: int, halo: Halo, room: int
+) -> None:
+    top, left, bottom, right = halo
+    layout = dealt(h, w, halo=halo, pitch=w + max(left, right) + room)
+    places = {(r, c): layout.tap_offset(r, c) for r in range(-top, h + bottom) for c in range(-left, w + right)}
+    if left + right <= layout.pitch - w:  # else the halo right of a row is the one left of the next
+        assert len(set(places.values())) == len(places)
+    assert min(places.values()) >= 0
+    assert max(places.values()) < layout.size(1)
+    for (row, col), place in places.items():
+        assert places.get((row + 2, col), place + layout.pitch) == place + layout.pitch
+        assert places.get((row, col + 2), place + 1) == place + 1
 
 
 def test_a_pitch_without_room_is_refused() -> None:

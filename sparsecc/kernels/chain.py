@@ -161,6 +161,9 @@ def _tiles_for(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) 
 def _fill_gaps(shape: ChainShape, planes: Any, reg_n: int) -> None:
     """Fill what lies above, between and below the scratch planes; gaps between rows are stored with the pixels."""
     store, layout = shape.conv.store, shape.conv.store.layout
+    # TVM allocates memory in the innermost loop that has all its uses: one use outside of bands keeps it alive
+    for end in (0, layout.size(reg_n) - 1):
+        fill(planes, end, 1, store.gap)
     if layout.halo == (0, 0, 0, 0):
         return
     fill(planes, 0, layout.lead, store.gap)

@@ -14,7 +14,7 @@ from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.kernels.mean import MeanShape, mean
 from sparsecc.kernels.repack import RepackShape, repack
 from sparsecc.rewrite.lower_chain import lower_chain
-from sparsecc.rewrite.lower_conv import image, lower_direct
+from sparsecc.rewrite.lower_conv import Choose, image, lower_direct
 from sparsecc.rewrite.lower_linear import lower_linear
 from sparsecc.rewrite.lower_window import lower_depthwise, lower_pool
 from sparsecc.rewrite.lower_winograd import lower_winograd_input, lower_winograd_output
@@ -24,7 +24,12 @@ from sparsecc.target import Target
 
 
 def lower(
-    node: PlacedNode, placed: Placed, module: IRModule, plans: Mapping[str, LayerPlan], target: Target
+    node: PlacedNode,
+    placed: Placed,
+    module: IRModule,
+    plans: Mapping[str, LayerPlan],
+    target: Target,
+    choose: Choose | None = None,
 ) -> Lowered:
     """Schedule the kernel of one node.
 
@@ -40,6 +45,8 @@ def lower(
         Key -> decision.
     target : Target
         The processor to schedule for.
+    choose : callable, optional
+        Gives the config of a convolution; the cost model does if there is none.
     """
     operator = node.operator
     if isinstance(operator, FusedConv):
@@ -48,9 +55,9 @@ def lower(
             return lower_linear(node, operator, plans[node.key], target)
         if spec.is_depthwise:
             return lower_depthwise(node, operator, placed, target)
-        return lower_direct(node, operator, placed, plans[node.key], target)
+        return lower_direct(node, operator, placed, plans[node.key], target, choose)
     if isinstance(operator, Chain):
-        return lower_chain(node, operator, placed, plans[node.key], target)
+        return lower_chain(node, operator, placed, plans[node.key], target, choose)
     if isinstance(operator, PoolLayer):
         return lower_pool(node, operator, placed, target)
     if isinstance(operator, MeanLayer):

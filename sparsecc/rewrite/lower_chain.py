@@ -17,14 +17,21 @@ from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import LOWEST
 from sparsecc.rewrite.layout import window_spec
-from sparsecc.rewrite.lower_conv import choose_direct, image, mask_of, store_shape
+from sparsecc.rewrite.lower_conv import Choose, choose_direct, image, mask_of, store_shape
 from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.chain import schedule_chain
 from sparsecc.target import Target
 
 
-def lower_chain(node: PlacedNode, chain: Chain, placed: Placed, plan: LayerPlan, target: Target) -> Lowered:
+def lower_chain(
+    node: PlacedNode,
+    chain: Chain,
+    placed: Placed,
+    plan: LayerPlan,
+    target: Target,
+    choose: Choose | None = None,
+) -> Lowered:
     """Lower a chain; the planes between both kernels have the pitch of its input."""
     source, window = image(placed, node.inputs[0]), window_spec(chain)
     halo = (0, 0, 0, 0) if node.packs else window.padding
@@ -32,7 +39,7 @@ def lower_chain(node: PlacedNode, chain: Chain, placed: Placed, plan: LayerPlan,
     planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
     gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
     between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
-    conv = choose_direct(chain.conv, plan, between, source, target, joined=True)
+    conv = choose_direct(chain.conv, plan, between, source, target, joined=True, choose=choose)
 
     epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
     store = store_shape(node, placed, epilogue)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -26,13 +27,22 @@ from sparsecc.schedule.direct import schedule_direct
 from sparsecc.target import Target
 
 Arguments = dict[str, int | NDArray[Any]]
+#: gives a layer's config in the place of the cost model
+Choose = Callable[[DirectWork, Target], DirectConfig]
 
 
-def lower_direct(node: PlacedNode, operator: FusedConv, placed: Placed, plan: LayerPlan, target: Target) -> Lowered:
+def lower_direct(
+    node: PlacedNode,
+    operator: FusedConv,
+    placed: Placed,
+    plan: LayerPlan,
+    target: Target,
+    choose: Choose | None = None,
+) -> Lowered:
     """Lower a convolution, sparse or dense as planned."""
     source = image(placed, node.inputs[0])
     store = store_shape(node, placed, operator.epilogue)
-    chosen = choose_direct(operator, plan, store, source, target)
+    chosen = choose_direct(operator, plan, store, source, target, choose=choose)
     values: Arguments = {
         **chosen.constants,
         "input": node.inputs[0],
@@ -64,12 +74,13 @@ def choose_direct(
     target: Target,
     *,
     joined: bool = False,
+    choose: Choose | None = None,
 ) -> Chosen:
     """Choose the config and pack the weights for it; ``joined`` to a window kernel or alone."""
     spec = operator.layer.spec
     blocks, dense = _blocks(operator, plan, target)
     work = replace(_work(spec, blocks, store, source), joined=joined)
-    config = best_config(work, target)
+    config = (choose or best_config)(work, target)
     config = replace(config, prefetch=prefetch_distance(spec, blocks.data.nbytes, target))
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
