@@ -1,8 +1,8 @@
 """How far apart two cores are: a cache line bounced between two threads, in ns for a round trip.
 
-A virtual machine's cores may be moved while it runs. Near, a line travels both ways in about 95 ns. Far, on other chips,
-it takes about 310 ns, and two threads that share data can be slower than one; tests of compute speed do not see that.
-At less than 70 ns both are halves of one core: together they compute no faster than one alone.
+A virtual machine's cores may be moved while it runs. Near, a line travels both ways in about 95 ns. Far, on other
+chips, it takes about 310 ns, and two threads that share data can be slower than one; tests of compute speed do not see
+that. At less than 70 ns both are halves of one core: together they compute no faster than one alone.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ class Player(Protocol):
 
 @dataclass(frozen=True)
 class Guard:
-    """What is watched: the peak to compare with in GFLOP/s of all cores used, and whether two cores' distance matters."""
+    """What is watched: the peak to compare with in GFLOP/s of all cores used, and whether their distance matters."""
 
     peak_gflops: float
     probe: bool

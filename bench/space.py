@@ -1,8 +1,8 @@
 """How far the cost model's configs are from the best: ``python -m bench.space``.
 
-Every distinct convolution kernel of a network is built with all legal configs whose predicted time is not hopeless, with
-the layer's real weights, indices and layouts, and timed alone on one thread. The fastest and the cost model's are then
-timed again in turns, for the fastest of so many noisy figures is partly luck.
+Every distinct convolution kernel of a network is built with all legal configs whose predicted time is not hopeless,
+with the layer's real weights, indices and layouts, and timed alone on one thread. The fastest and the cost model's are
+then timed again in turns, for the fastest of so many noisy figures is partly luck.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
@@ -22,7 +22,7 @@ import numpy as np
 from bench.markdown import table
 from bench.prepare import pruned_net
 from bench.results import Cell
-from sparsecc._tvm import IRModule, tirx, tvm
+from sparsecc._tvm import PIPELINE, IRModule, tirx, tvm
 from sparsecc.cost.direct import DirectWork, direct_space, predict
 from sparsecc.dump import Dump
 from sparsecc.facts.graph import Chain, FusedConv, Node, View
@@ -139,14 +139,14 @@ class _Timer:
 
     def __init__(self, lowered: Lowered, target: Target) -> None:
         function = lowered.function.with_attr("global_symbol", "kernel")
-        module = tirx.build(IRModule({"kernel": function}), target=tvm.target.Target(dict(target.llvm)))
+        llvm = tvm.target.Target(dict(target.llvm))
+        self._module = tirx.build(IRModule({"kernel": function}), target=llvm, pipeline=PIPELINE)
         rng = np.random.default_rng(0)
         self._arguments = []
         for buffer, value in zip(lowered.function.params, lowered.arguments, strict=True):
             if isinstance(value, int):
                 value = rng.standard_normal([int(extent) for extent in buffer.ty.shape]).astype(np.float32)
             self._arguments.append(tvm.runtime.tensor(np.ascontiguousarray(value)))
-        self._module = module
 
     def us(self, least_ms: float) -> float:
         """Microseconds of a call, the mean over at least so many milliseconds."""
@@ -160,14 +160,14 @@ def _name(config: DirectConfig) -> str:
 
 
 def _summary(cell: Cell, found: Sequence[Found]) -> list[str]:
-    picked, best = (sum(f.count * us for f in found for us in [getattr(f, name)]) for name in ("picked_us", "best_us"))
+    picked, best = sum(f.count * f.picked_us for f in found), sum(f.count * f.best_us for f in found)
     worst = max(found, key=lambda f: f.excess)
     pattern = "dense" if cell.is_dense else f"1x{cell.n} {100 * cell.sparsity:g} %"
     beyond = sum(f.excess > 0.1 for f in found)
-    return [
-        f"{cell.net}, {pattern}", f"{len(found)}", f"{sum(f.configs for f in found)}", f"{picked / 1e3:.2f}",
-        f"{best / 1e3:.2f}", f"{100 * (picked / best - 1):.1f} %", f"{beyond}", f"{100 * worst.excess:.0f} %, {worst.key}",
-    ]  # fmt: skip
+    name, slowest = f"{cell.net}, {pattern}", f"{100 * worst.excess:.0f} %, {worst.key}"
+    counts = [f"{len(found)}", f"{sum(f.configs for f in found)}"]
+    times = [f"{picked / 1e3:.2f}", f"{best / 1e3:.2f}", f"{100 * (picked / best - 1):.1f} %"]
+    return [name, *counts, *times, f"{beyond}", slowest]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -27,6 +27,7 @@ from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for i
 from tvm_ffi import structural_map
 
 __all__ = [
+    "PIPELINE",
     "ExportedProgramImporter",
     "IRBuilder",
     "IRModule",
@@ -45,7 +46,7 @@ __all__ = [
     "tvm",
 ]
 
-_PIPELINE = "sparsecc"
+PIPELINE = "sparsecc"
 #: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
 _C_CALL = 2
 #: allocations up to this size stay on the stack; larger ones are scratch planes
@@ -68,7 +69,7 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
         The object file and its assembly listing.
     """
     module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
-    built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=_PIPELINE)
+    built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kernels.o"
         built.write_to_file(str(path))
@@ -132,4 +133,4 @@ def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
     return passes, host, device
 
 
-compilation_pipeline.register_tir_pipeline(_PIPELINE, _pipeline)
+compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)

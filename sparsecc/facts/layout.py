@@ -12,8 +12,8 @@ next.
 A *phase* layout serves strided kernels: the padded image is dealt out to ``sh * sw`` planes by the remainders of row
 and column, so that each tap reads consecutive floats for consecutive output pixels.
 
-A *dealt* plane does the same for stride 2 while it is written: the padded plane's consecutive floats go to two halves in
-turn. Two rows on is one pitch on within a half, two columns on is one float on, whatever the pitch is::
+A *dealt* plane does the same for stride 2 while it is written: the padded plane's consecutive floats go to two halves
+in turn. Two rows on is one pitch on within a half, two columns on is one float on, whatever the pitch is::
 
     0 1 2 3 4 | 5 6 7 8 9 | ...   ->   0 2 4 6 8 ...   and   1 3 5 7 9 ...      pixel (r, c) of pitch 5 is 5 * r + c
 """

@@ -1,9 +1,9 @@
 """How a layer is cut into shares for threads.
 
-Threads take equal runs of shares. The halves of an image come first, so that with two threads each computes, layer after
-layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks. Halves
-meet at a cache line. Small planes are not halved, they have few lines for each one that both threads would write: there
-each thread computes some channels of the whole image.
+Threads take equal runs of shares. The halves of an image come first, so that with two threads each computes, layer
+after layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks.
+Halves meet at a cache line. Small planes are not halved, they have few lines for each one that both threads would
+write: there each thread computes some channels of the whole image.
 """
 
 from __future__ import annotations

@@ -51,4 +51,3 @@ def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: 
         schedule.unroll(a)
     # the accumulators' start moves out of the loop over blocks
     schedule.decompose_reduction(schedule.get_sblock(update), j)
-
