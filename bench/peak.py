@@ -6,20 +6,19 @@ import ctypes
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 import numpy as np
 
 from bench.native import native
 from bench.results import Limits
+from sparsecc.machine.cpu import cache_bytes
 
 NO_LIMITS = Limits({}, {})  # before anything was measured
 _VECTORS = (16, 32, 64)  # bytes; wider ones than the CPU has are split by the compiler and never win
 _GROUPS = 3  # the best of so many medians: a whole group can be slow, none can be too fast
 _REPEATS = 5
 _FLOATS = 4  # bytes of one
-_SYS_CACHE = Path("/sys/devices/system/cpu/cpu0/cache")
 _USUAL_CACHES = {"L2": 1 << 20, "L3": 16 << 20}
 
 
@@ -83,20 +82,15 @@ def triad_gbs(footprint: int, *, seconds: float = 0.02) -> float:
     return float(median(rates))
 
 
-def cache_bytes() -> dict[str, int]:
+def cache_sizes() -> dict[str, int]:
     """Size of the second and third level of cache, as Linux tells it, else what is usual."""
-    found = dict(_USUAL_CACHES)
-    for folder in _SYS_CACHE.glob("index*"):
-        level, kind = ((folder / name).read_text().strip() for name in ("level", "type"))
-        if f"L{level}" in found and kind != "Instruction":
-            found[f"L{level}"] = int((folder / "size").read_text().strip().rstrip("K")) * 1024
-    return found
+    return _USUAL_CACHES | {f"L{level}": size for level, size in cache_bytes().items() if f"L{level}" in _USUAL_CACHES}
 
 
 def measure_limits(threads: Sequence[int], *, quick: bool = False) -> Limits:
     """Measure peak for each thread count and bandwidth of one core for each level; some seconds, or one if quick."""
     seconds = 0.003 if quick else 0.02
-    caches = cache_bytes()
+    caches = cache_sizes()
     # well inside each level: half of the second, a quarter of the shared third, several times the third
     footprints = {"L2": caches["L2"] // 2, "L3": caches["L3"] // 4, "DRAM": 4 * caches["L3"]}
     return Limits(

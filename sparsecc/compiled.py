@@ -12,12 +12,13 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.build import header_of
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.program import Port
+from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.report import Report
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.files import check_writable, new_file, scratch_folder
-from sparsecc.target import Target, resolve
+from sparsecc.target import Target
 from sparsecc.verify import check
 
 Progress = Callable[[str], None]
@@ -177,9 +178,9 @@ def compile(
         dump=None if dump is None else Path(dump),
         cc=cc,
     )
-    resolved = resolve(target)
+    resolved, notes = resolve_here(target, cc=cc)
     tell = progress or (lambda stage: None)
-    artefact, imported = run(model, example_inputs, resolved, options, progress=tell)
+    artefact, imported = run(model, example_inputs, resolved, options, progress=tell, notes=notes)
     report = artefact.report
     tell("link")
     library = _load(artefact, options) if resolved.runs_here() else None
@@ -205,7 +206,7 @@ def inspect(
     from sparsecc.importer import import_model
 
     options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
-    return analyse(import_model(model, example_inputs), resolve(target), options)
+    return analyse(import_model(model, example_inputs), resolve_here(target)[0], options)
 
 
 def _load(artefact: Artefact, options: Options) -> Library:

@@ -97,9 +97,15 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
 
 
 def run(
-    model: Any, example_inputs: Sequence[Any] | None, target: Target, options: Options, *, progress: Progress
+    model: Any,
+    example_inputs: Sequence[Any] | None,
+    target: Target,
+    options: Options,
+    *,
+    progress: Progress,
+    notes: Sequence[str] = (),
 ) -> tuple[Artefact, Imported]:
-    """Compile ``model`` up to, not including, the link."""
+    """Compile ``model`` up to, not including, the link; ``notes`` go into the report."""
     dump = Dump(options.dump)
     progress("import")
     imported = import_model(model, example_inputs)
@@ -121,7 +127,7 @@ def run(
     progress("build")
     kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("7_kernels", assembly, suffix=".s")
-    report = make_report(plan, lowered, target.name, imported.notes)
+    report = make_report(plan, lowered, target.name, (*notes, *imported.notes))
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)

@@ -31,17 +31,18 @@ LAYERS: dict[str, set[str]] = {
     "importer": {"_tvm", "errors", "facts", "kernels"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "target"},
     "build": {"errors", "facts", "runtime", "version"},
+    "machine": {"build", "errors", "runtime", "target"},
     "pipeline": {
         "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "report", "rewrite",
         "target",
     },
     "verify": {"errors", "facts", "importer", "pipeline", "runtime"},
     "compiled": {
-        "analyse", "build", "errors", "facts", "importer", "options", "pipeline", "report", "runtime", "target",
-        "verify",
+        "analyse", "build", "errors", "facts", "importer", "machine", "options", "pipeline", "report", "runtime",
+        "target", "verify",
     },
     "__init__": {"errors", "runtime", "version"},
-    "cli": {"__init__", "analyse", "compiled", "errors", "facts", "options", "report", "runtime", "target"},
+    "cli": {"__init__", "analyse", "compiled", "errors", "facts", "machine", "options", "report", "runtime", "target"},
     "__main__": {"cli"},
 }  # fmt: skip
 

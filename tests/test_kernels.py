@@ -10,6 +10,7 @@ from case_modules import SideBySide, inputs_of
 from cases import BY_NAME, CASES, Case, build
 from helpers import RUNNABLE, run_strictly
 
+from sparsecc.cost.channel_lanes import lane_config
 from sparsecc.cost.direct import direct_space
 from sparsecc.options import Options
 from sparsecc.pipeline import run
@@ -61,6 +62,7 @@ def test_case_finds_its_block_size():
 @pytest.mark.parametrize("name", ["n16", "n2", "3x3", "3x3_stride_2", "image_7x7", "oc_not_divisible", "odd_image"])
 def test_every_config(name, target, monkeypatch):
     """Configs that the cost model would not choose must be right too: the tuner will try them."""
+    monkeypatch.setattr(lower_conv, "lane_config", lambda spec, **options: None)
     work, chosen = [], []
     best = lower_conv.best_config
     monkeypatch.setattr(lower_conv, "best_config", lambda w, t: work.append(w) or best(w, t))
@@ -73,3 +75,28 @@ def test_every_config(name, target, monkeypatch):
     check(cases, compiled(cases, target, min_speedup=ALWAYS))
     assert chosen == sample
     assert len({(c.lanes, c.vectors, c.reg_n, c.rows_outer) for c in sample}) == len(sample)
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("cases", BATCHES, ids=lambda cases: cases[0].name)
+def test_channels_as_lanes(cases, sparse, target, monkeypatch):
+    """The kernel with channels as the vector, wherever it can run."""
+    lanes = resolve(target).lanes
+    sizes = lower_conv.dense_block_sizes
+    monkeypatch.setattr(lower_conv, "predict_lanes", lambda *args: 0.0)
+    monkeypatch.setattr(
+        lower_conv, "dense_block_sizes", lambda spec: [lanes] if spec.oc_per_group >= lanes else sizes(spec)
+    )
+    artefact = compiled(cases, target, **({"min_speedup": ALWAYS} if sparse else {"keep_dense": ["*"]}))
+    check(cases, artefact)
+    eligible = [
+        layer
+        for layer in artefact.report.plan.layers
+        if layer.decision == "dense"
+        and layer.kind == "conv"
+        and layer.spec.oc_per_group >= lanes
+        and lane_config(layer.spec, block_n=lanes, target=resolve(target))
+    ]
+    kinds = [step["kind"] for step in artefact.report.steps]
+    assert not eligible or "channel_lanes" in kinds

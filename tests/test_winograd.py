@@ -191,7 +191,7 @@ def test_dense_layers_of_a_resnet_are_computed_by_it(target):
     gains = [winograd_gain(conv(c, c, s, s), TARGETS[target]) for c, s in ((64, 56), (128, 28), (256, 14), (512, 7))]
     # at 7 x 7 pixels the weights of the larger tile cost more than its products save
     assert [gain and gain[0] for gain in gains] == [4, 4, 4, 2]
-    assert all(gain and gain[1] > 1.4 for gain in gains)
+    assert all(gain and gain[1] > 1.25 for gain in gains)
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,10 @@ class Residual(nn.Module):
 def test_network():
     artefact = agree(Residual(), (2, 3, 56, 52), tolerance=1e-5)
     # `point` needs no halo, so the strided layer and both transforms share contiguous planes
-    steps = ["winograd_in", "direct", "winograd_out"]
-    assert [kind for kind in kinds(artefact) if kind != "repack"] == ["direct", *steps, *steps, "direct"]
+    steps = ["winograd_in", "product", "winograd_out"]
+    products = {"direct": "product", "channel_lanes": "product"}
+    found = [products.get(kind, kind) for kind in kinds(artefact) if kind != "repack"]
+    assert found == ["product", *steps, *steps, "product"]
     chosen = {layer.name: layer.tile for layer in artefact.report.plan.layers}
     assert chosen == {"stem": None, "first": 4, "second": 4, "point": None}
     keys = {layer.name: layer.key for layer in artefact.report.plan.layers}

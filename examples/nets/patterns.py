@@ -119,12 +119,17 @@ def expand_mask(mask: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return mask.reshape(*mask.shape, *(1,) * (weight.dim() - 2)).expand_as(weight).to(weight.dtype)
 
 
+#: relative to a channel's mean square and the largest variance of all channels
+_NO_VARIANCE = 1e-6
+
+
 @torch.no_grad()
 def calibrate_batchnorm(model: nn.Module, x: torch.Tensor) -> None:
     """Set the running statistics of every batch norm to those of one forward pass over ``x``.
 
     Other layers run in eval mode; each module's training flag and momentum are restored. Take images of about the
-    size used later: statistics of much smaller ones let the activations of deep networks grow.
+    size used later: statistics of much smaller ones let the activations of deep networks grow. A channel whose inputs
+    are all pruned has no variance, only rounding errors: it gets 1, or these errors would be made 300 times larger.
     """
     training = {module: module.training for module in model.modules()}
     norms = [module for module in training if isinstance(module, nn.BatchNorm2d)]
@@ -137,5 +142,9 @@ def calibrate_batchnorm(model: nn.Module, x: torch.Tensor) -> None:
     model(x)
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
+        mean, variance = norm.running_mean, norm.running_var
+        assert mean is not None
+        assert variance is not None
+        variance[variance <= _NO_VARIANCE * (mean.square() + variance.max())] = 1
     for module, was_training in training.items():
         module.training = was_training

@@ -68,7 +68,8 @@ def _library(options: Namespace) -> int:
 
 
 def _model(options: Namespace) -> int:
-    target = resolve(options.target or "native")
+    target = options.target or "native"
+    name = resolve(target).name
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.file)
@@ -81,10 +82,10 @@ def _model(options: Namespace) -> int:
             winograd=not options.no_winograd,
         )
     if options.json:
-        plan_json = Report(plan, (), target.name, ()).to_json()["plan"]  # without the long lists of channels
-        print_json({"kind": "model", "path": str(options.file), "target": target.name, "plan": plan_json})
+        plan_json = Report(plan, (), name, ()).to_json()["plan"]  # without the long lists of channels
+        print_json({"kind": "model", "path": str(options.file), "target": name, "plan": plan_json})
     else:
         console = stdout()
         print_plan(console, plan)
-        say(console, f"speed-ups are predicted for {target.name}; nothing was compiled")
+        say(console, f"speed-ups are predicted for {name}; nothing was compiled")
     return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from sparsecc.cli import arguments
 from sparsecc.cli.console import print_json, say, stdout
@@ -11,12 +12,16 @@ from sparsecc.cli.table import Column, print_table
 from sparsecc.errors import TargetError
 from sparsecc.target import TARGETS, Target, resolve
 
+if TYPE_CHECKING:
+    from sparsecc.machine.figures import Figures
+
 SUMMARY = "list the processors that can be compiled for"
 DESCRIPTION = "List the targets, what they need, and which of them run on this machine."
 EPILOG = """\
 examples:
   sparsecc targets
   sparsecc targets --json
+  sparsecc targets --measure
 """
 _COLUMNS = (
     Column("target", left=True),
@@ -29,20 +34,36 @@ _COLUMNS = (
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     arguments.add_json(parser)
+    parser.add_argument(
+        "--measure",
+        action="store_true",
+        help="measure this machine's caches and throughput for the cost model, and keep the figures for 'native'",
+    )
 
 
 def execute(options: Namespace) -> int:
     """Print the table."""
     native = _native()
+    figures = _measure() if options.measure else None
     if options.json:
-        print_json({"native": native, "targets": [_entry(target) for target in TARGETS.values()]})
+        document = {"native": native, "targets": [_entry(target) for target in TARGETS.values()]}
+        print_json(document | ({"figures": asdict(figures)} if figures else {}))
         return 0
     console = stdout()
     print_table(console, _COLUMNS, [_row(target, native=native) for target in TARGETS.values()])
     say(console)
     for target in TARGETS.values():
         say(console, f"{target.name} needs {' '.join(target.cpu_features)}")
+    if figures:
+        say(console)
+        say(console, "measured for native: " + ", ".join(f"{k} {v:g}" for k, v in asdict(figures).items()))
     return 0
+
+
+def _measure() -> Figures:
+    from sparsecc.machine.calibrate import calibrate  # with the parts that make libraries: slow to import
+
+    return calibrate(resolve("native"))
 
 
 def _row(target: Target, *, native: str | None) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.decide import dense_block_sizes, dense_work, work_of
+from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles, work_of
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -26,7 +26,7 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> b
         if structure is None
         else [work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)]
     )
-    alone = min(predict(work, best_config(work, target), target) for work in works)
+    alone = min(least_cycles(spec, work, target) for work in works)
     joined, work, config = min(
         ((predict(work, config, target), work, config) for work, config in _row_by_row(works, target)),
         key=lambda found: found[0],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sparsecc.analyse.structure import Structure
+from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.linear import predict_linear
 from sparsecc.facts.conv import ConvSpec
@@ -14,13 +15,20 @@ def predicted_speedup(spec: ConvSpec, structure: Structure, target: Target) -> f
     if spec.is_linear:
         return _linear(spec, structure, target)
     sparse = work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)
-    return dense_cycles(spec, target) / predict(sparse, best_config(sparse, target), target)
+    return dense_cycles(spec, target) / least_cycles(spec, sparse, target)
+
+
+def least_cycles(spec: ConvSpec, work: DirectWork, target: Target) -> float:
+    """Predicted cycles of the fastest kernel: pixels or channels as the vector."""
+    cycles = predict(work, best_config(work, target), target)
+    lanes = lane_config(spec, block_n=work.block_n, target=target)
+    return cycles if lanes is None else min(cycles, predict_lanes(spec, work, lanes, target))
 
 
 def dense_cycles(spec: ConvSpec, target: Target) -> float:
     """Predicted cycles of the dense direct kernel with its best rows of blocks."""
     works = [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
-    return min(predict(work, best_config(work, target), target) for work in works)
+    return min(least_cycles(spec, work, target) for work in works)
 
 
 def dense_block_sizes(spec: ConvSpec) -> list[int]:

@@ -20,19 +20,19 @@ from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.target import Target
 
 #: instructions a core can start in a cycle
-_WIDTH = 6
+WIDTH = 6
 #: index load, address arithmetic, loop control: instructions a kept block adds
 _BLOCK_INSTRUCTIONS = 6
 #: cycles that a kept block costs beside its multiply-adds: the address of its channel is loaded, then used
-_BLOCK = 1.3
+BLOCK = 1.3
 #: cycles to begin a tile, and for the start and the store of an accumulator
-_RESTART, _ACCUMULATOR = 12.0, 2.0
+RESTART, _ACCUMULATOR = 12.0, 2.0
 #: above this share of the registers as accumulators a tile's end no longer overlaps with the next one's start
 _CROWDED, _CROWDED_CYCLES = 0.65, 100.0
 #: planes that a tile stores to without their lines pushing one another out of the first cache; cycles for more
 _PLANES, _MANY_PLANES = 8, 15.0
 #: share of the hidden one of compute and memory that shows
-_EXPOSED = 0.14
+EXPOSED = 0.14
 #: cycles for a cache line that no prefetcher sees coming, several misses in flight
 _L2_LINE, _L3_LINE = 6.0, 8.0
 #: how much slower than plain streaming planes are read row by row of blocks, and results are written
@@ -113,8 +113,8 @@ def _register_rows(work: DirectWork, target: Target) -> list[int]:
 
 def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
     """Predicted cycles on one core."""
-    compute, memory = _compute(work, config, target), _memory(work, config, target)
-    return work.images * (max(compute, memory) + _EXPOSED * min(compute, memory))
+    compute, memory = _compute(work, config, target), memory_cycles(work, config, target)
+    return work.images * (max(compute, memory) + EXPOSED * min(compute, memory))
 
 
 def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
@@ -133,14 +133,14 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Targe
     tap = max(
         sum(_start(reg_n * run.count, run.lanes, target) for run in runs),
         loads,
-        (instructions + _BLOCK_INSTRUCTIONS / work.taps) / _WIDTH,
+        (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH,
     )
-    epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + _RESTART
+    epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + RESTART
     if fmas > _CROWDED * target.registers:
         epilogue += _CROWDED_CYCLES
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES
-    return work.nnzb * (work.taps * tap + _BLOCK) + work.rows * epilogue
+    return work.nnzb * (work.taps * tap + BLOCK) + work.rows * epilogue
 
 
 def _start(fmas: int, lanes: int, target: Target) -> float:
@@ -162,7 +162,8 @@ def _width(lanes: int, target: Target) -> float:
     return max(lanes / target.lanes, _NARROW) if target.folds_broadcast else 1.0
 
 
-def _memory(work: DirectWork, config: DirectConfig, target: Target) -> float:
+def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> float:
+    """Cycles for what must come from beyond the first cache."""
     subs = work.block_n // config.reg_n
     tiles = -(-work.flat // config.tile)
     image = work.ic * work.plane * 4

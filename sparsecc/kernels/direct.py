@@ -147,7 +147,7 @@ def _tile(
         T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
         for vectors in runs
     ]
-    first, count = _row_range(shape, buffers, at.row)
+    first, count = row_range(shape, buffers, at.row)
     with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
         if config.prefetch:
             _prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
@@ -200,13 +200,13 @@ def _update(
         with T.init():
             T.buffer_store(acc, channel_bias, [vn, vv, vl])
         weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + vn]
-        base = at.image * (spec.ic * source.channel) + _channel_offset(shape, buffers, at.row, first, vj)
+        base = at.image * (spec.ic * source.channel) + channel_offset(shape, buffers, at.row, first, vj)
         where = at.start + vectors.start + vv * vectors.lanes + vl
         pixel = source_buffer[base + tap_offset(spec, source, va, vb) + where]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
 
 
-def _row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
+def row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
     """First kept block of a row and how many there are."""
     if shape.uniform is not None:
         return row * shape.uniform, shape.uniform
@@ -214,7 +214,7 @@ def _row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[A
     return indptr[row], indptr[row + 1] - indptr[row]
 
 
-def _channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first: Any, j: Any) -> Any:
+def channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first: Any, j: Any) -> Any:
     """Floats from the image's first channel to the channel of kept block ``j``."""
     if not shape.dense:
         return buffers["offsets"][first + j]

@@ -23,6 +23,13 @@ def tap_offset(spec: ConvSpec, source: PlaneLayout, a: Any, b: Any) -> Any:
     return source.lead + plane * source.plane + (a * dh // sh) * source.pitch + (b * dw // sw)
 
 
+def fixed_tap_offset(spec: ConvSpec, layout: PlaneLayout, tap: int) -> int:
+    """The same for a tap whose number is known; a dealt plane is allowed too."""
+    (top, left, _, _), (dh, dw) = spec.padding, spec.dilation
+    a, b = divmod(tap, spec.kw)
+    return layout.tap_offset(a * dh, b * dw) if layout.is_split else layout.tap_offset(a * dh - top, b * dw - left)
+
+
 def _phase(remainder: Any, kept: list[int]) -> Any:
     """Rank of ``remainder`` among the distinct ``kept`` ones; constant once the taps are unrolled."""
     rank = 0

@@ -11,6 +11,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.taps import fixed_tap_offset
 from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape, combined, initial
 
@@ -137,19 +138,17 @@ def loads(spec: ConvSpec, layout: PlaneLayout, rows: int) -> list[tuple[int, lis
 
     They are in the order of the input's rows and columns, whatever the layout: a window's sum has the same bits.
     """
-    (top, left, _, _), (dh, dw) = spec.padding, spec.dilation
-    top, left = (0, 0) if layout.is_split else (top, left)
+    dh, dw = spec.dilation
     uses: dict[tuple[int, int], list[tuple[int, int]]] = {}
     for row in range(rows):
         for tap in range(spec.taps):
             a, b = divmod(tap, spec.kw)
             uses.setdefault((row * spec.stride[0] + a * dh, b * dw), []).append((row, tap))
 
-    def offset(row: int, tap: int) -> int:
-        a, b = divmod(tap, spec.kw)
-        return layout.tap_offset(a * dh - top, b * dw - left) + row * layout.pitch
-
-    return [(offset(*found[0]), found) for _, found in sorted(uses.items())]
+    return [
+        (fixed_tap_offset(spec, layout, found[0][1]) + found[0][0] * layout.pitch, found)
+        for _, found in sorted(uses.items())
+    ]
 
 
 def _store_pixel(

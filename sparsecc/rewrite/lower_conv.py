@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.cost.decide import dense_block_sizes, dense_work
+from sparsecc.cost.channel_lanes import lane_config, predict_lanes
+from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.errors import NotSupportedError
@@ -19,6 +20,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
 from sparsecc.rewrite.balance import balanced_order
@@ -51,19 +53,26 @@ def lower_direct(
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(chosen.shape))
-    identity = ("direct", chosen.shape, chosen.config)
-    function = schedule_direct(chosen.shape, chosen.config)
-    return Lowered("direct", identity, function, arguments, asdict(chosen.config), chosen.cycles)
+    shape, lanes = chosen.shape, chosen.lanes
+    if lanes is not None:
+        function, knobs = channel_lanes(shape, lanes), asdict(lanes)
+        return Lowered("channel_lanes", ("channel_lanes", shape, lanes), function, arguments, knobs, chosen.cycles)
+    function, knobs = schedule_direct(shape, chosen.config), asdict(chosen.config)
+    return Lowered("direct", ("direct", shape, chosen.config), function, arguments, knobs, chosen.cycles)
 
 
 @dataclass(frozen=True, eq=False)
 class Chosen:
-    """A direct kernel for a layer: its shape, config and packed constants, and the predicted cycles."""
+    """A kernel for a layer: its shape, config and packed constants, and the predicted cycles.
+
+    ``lanes`` is None where pixels are the vector, else the config of the kernel with channels as the vector.
+    """
 
     shape: DirectShape
     config: DirectConfig
     constants: dict[str, NDArray[Any]]
     cycles: float
+    lanes: LaneConfig | None = None
 
 
 def choose_direct(
@@ -89,14 +98,20 @@ def choose_direct(
         spec=spec, source=source, store=store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=uniform, dense=dense, scattered=not plain_order,
     )  # fmt: skip
+    cycles = predict(work, config, target)
+    lanes = None if joined or choose else lane_config(spec, block_n=blocks.block_n, target=target)
+    if lanes is not None and predict_lanes(spec, work, lanes, target) >= cycles:
+        lanes = None
     constants: dict[str, NDArray[Any]] = {
-        "data": pack_data(blocks, reg_n=config.reg_n),
+        "data": pack_data(blocks, reg_n=config.reg_n if lanes is None else blocks.block_n),
         "offsets": at_least_one(_offsets(blocks, source, operator.layer.name)),
         "indptr": blocks.indptr.astype(np.int32),
         "bias": operator.layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
     }
-    return Chosen(shape, config, constants, predict(work, config, target))
+    if lanes is not None:
+        cycles = predict_lanes(spec, work, lanes, target)
+    return Chosen(shape, config, constants, cycles, lanes)
 
 
 def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
@@ -131,8 +146,7 @@ def _blocks(operator: FusedConv, plan: LayerPlan, target: Target) -> tuple[Block
         return blocks if order is None else reordered(blocks, order), False
 
     def cycles(block_n: int) -> float:
-        work = dense_work(spec, block_n=block_n)
-        return predict(work, best_config(work, target), target)
+        return least_cycles(spec, dense_work(spec, block_n=block_n), target)
 
     return dense_blocks(layer.weight, groups=spec.groups, block_n=min(dense_block_sizes(spec), key=cycles)), True
 

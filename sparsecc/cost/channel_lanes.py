@@ -1,0 +1,53 @@
+"""When output channels rather than pixels are the vector."""
+
+from __future__ import annotations
+
+from sparsecc.cost.direct import BLOCK, EXPOSED, RESTART, WIDTH, DirectWork, memory_cycles
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.kernels.channel_lanes import LaneConfig
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.target import Target
+
+#: registers for weights and what the compiler needs
+_SPARE = 4
+#: fewer pixels in a tile than this do not hide the latency of multiply-adds
+_LEAST_PIXELS = 8
+#: cycles to load a scalar into all lanes
+_BROADCAST = 0.5
+#: shuffles and stores that finish a vector of pixels in all channels of a block, per channel
+_FINISH = 7.0
+#: the same for reading a residual
+_RESIDUAL = 7.0
+
+
+def lane_config(spec: ConvSpec, *, block_n: int, target: Target) -> LaneConfig | None:
+    """Tiles for a layer; None where it can't run like this: another N, or no good tile."""
+    if block_n != target.lanes:
+        return None
+    most = target.registers - _SPARE
+    if spec.ow <= most:
+        config = LaneConfig(target.lanes, rows=min(spec.oh, most // spec.ow), cols=spec.ow)
+    else:
+        cols = max(cols for cols in range(1, most + 1) if spec.ow % cols == 0)
+        config = LaneConfig(target.lanes, rows=1, cols=cols)
+    return config if config.pixels >= _LEAST_PIXELS else None
+
+
+def predict_lanes(spec: ConvSpec, work: DirectWork, config: LaneConfig, target: Target) -> float:
+    """Predicted cycles on one core."""
+    bands, left_over = divmod(spec.oh, config.rows)
+    cycles = bands * (spec.ow // config.cols) * _tile(work, config, config.rows, target)
+    if left_over:
+        cycles += _tile(work, config, left_over, target)
+    streaming = DirectConfig(target.lanes, 1, work.block_n, rows_outer=True, unroll_taps=True)
+    memory = memory_cycles(work, streaming, target)
+    return work.images * (max(cycles, memory) + EXPOSED * min(cycles, memory))
+
+
+def _tile(work: DirectWork, config: LaneConfig, rows: int, target: Target) -> float:
+    pixels = rows * config.cols
+    loads = pixels * _BROADCAST + 1 / target.loads_per_cycle
+    tap = max(pixels / target.fma_per_cycle, target.fma_latency, loads, (pixels + 1) / WIDTH)
+    vectors = rows * -(-config.cols // config.lanes)
+    finish = vectors * config.lanes * (_FINISH + _RESIDUAL * work.residual) + pixels + RESTART
+    return work.nnzb * (work.taps * tap + BLOCK) + work.rows * finish

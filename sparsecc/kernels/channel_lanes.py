@@ -1,0 +1,167 @@
+"""The direct kernel turned round: output channels of a block are the vector, pixels are broadcast.
+
+With N channels a block, N the width of a vector, a kept block is one vector of weights; every pixel of a tile is
+multiplied with it. No lane is wasted at the end of a row or a plane, which on images of 7x7 and 14x14 pixels is a tenth
+to a fifth of the direct kernel's work. In exchange every tile is transposed before it is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc.kernels import shares
+from sparsecc.kernels.direct import channel_offset, row_range
+from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
+from sparsecc.kernels.repack import fill
+from sparsecc.kernels.store import finish
+from sparsecc.kernels.taps import tap_offset
+from sparsecc.kernels.tiles import cut
+from sparsecc.kernels.transpose import transposed
+
+
+@dataclass(frozen=True)
+class LaneConfig:
+    """Knobs of the kernel.
+
+    Attributes
+    ----------
+    lanes : int
+        Channels in a vector: all of a block.
+    rows, cols : int
+        Pixels of a tile; ``cols`` divides the width of the image, and is all of it when ``rows`` is more than one.
+    """
+
+    lanes: int
+    rows: int
+    cols: int
+
+    @property
+    def pixels(self) -> int:
+        """Accumulators of a tile."""
+        return self.rows * self.cols
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """Where a tile begins, and its rows: the last ones of an image may be fewer."""
+
+    image: Any
+    row: Any
+    top: Any
+    left: Any
+    rows: int
+
+
+def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
+    """Build the kernel; it needs no schedule.
+
+    Parameters are those of :func:`~sparsecc.kernels.direct.direct` with ``reg_n`` all of a block.
+
+    Loops::
+
+        parallel image, share of the rows of blocks:
+            for row of blocks, tile of pixels:
+                acc[pixels] = bias                                            a vector of channels each
+                for kept block of the row, tap:                               loops: unrolled taps were 1.4 x slower
+                    acc[pixel] += data * broadcast(input[offset + tap + pixel])
+                output = epilogue(transposed(acc))
+    """
+    with IRBuilder() as builder, T.prim_func(s_tir=True):
+        T.func_name("main")
+        T.func_attr({"tirx.noalias": True})
+        buffers = {name: T.arg(name, T.buffer(*buffer_of(name, shape))) for name in argument_names(shape)}
+        _body(shape, config, buffers)
+    return builder.get()
+
+
+def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> None:
+    spec = shape.spec
+    bands, left_over = divmod(spec.oh, config.rows)
+    parts = shares.row_shares(shape.rows, halves=1)
+    with T.parallel(0, spec.n * parts) as share:
+        image, part = T.floordiv(share, parts), T.floormod(share, parts)
+        with T.serial(*shares.part_of(shape.rows, parts, part)) as row:
+            with T.serial(0, bands) as band, T.serial(0, spec.ow // config.cols) as col:
+                tile = _Tile(image, row, band * config.rows, col * config.cols, config.rows)
+                _tile(shape, config, buffers, tile)
+            if left_over:
+                _tile(shape, config, buffers, _Tile(image, row, bands * config.rows, 0, left_over))
+
+
+def _tile(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile) -> None:
+    acc = T.sblock_alloc_buffer((tile.rows * config.cols, config.lanes), "float32", scope="global")
+    for pixel in range(tile.rows * config.cols):
+        with T.vectorized(0, config.lanes) as lane:
+            T.buffer_store(acc, buffers["bias"][tile.row * config.lanes + lane], [pixel, lane])
+    first, count = row_range(shape, buffers, tile.row)
+    with T.serial(0, count) as j:
+        _accumulate(shape, config, buffers, tile, acc, (first, j))
+    for r in range(tile.rows):
+        _store_row(shape, config, buffers, tile, acc, r)
+
+
+def _accumulate(
+    shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, block: tuple[Any, Any]
+) -> None:
+    """One kept block's products with all pixels of the tile."""
+    spec, source, (first, j) = shape.spec, shape.source, block
+    channel = tile.image * (spec.ic * source.channel) + channel_offset(shape, buffers, tile.row, first, j)
+    corner = channel + tile.top * source.pitch + tile.left
+    with T.grid(spec.kh, spec.kw) as (a, b):
+        place = corner + tap_offset(spec, source, a, b)
+        weights = ((first + j) * spec.taps + a * spec.kw + b) * config.lanes
+        for pixel in range(tile.rows * config.cols):
+            r, c = divmod(pixel, config.cols)
+            x = buffers["input"][place + (r * source.pitch + c)]
+            with T.vectorized(0, config.lanes) as lane:
+                T.buffer_store(acc, acc[pixel, lane] + buffers["data"][weights + lane] * x, [pixel, lane])
+
+
+def _store_row(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, r: int) -> None:
+    """Transpose one row of a tile, ``lanes`` pixels at a time, and store it to the planes of all channels."""
+    layout, lanes = shape.store.layout, config.lanes
+    for start in range(0, config.cols, lanes):
+        count = min(lanes, config.cols - start)
+        columns = transposed([(acc, r * config.cols + start + p) for p in range(count)], lanes=lanes)
+        for n in range(lanes):
+            plane = tile.image * shape.store.channels + _output_channel(shape, config, buffers, tile, n)
+            pixel = (tile.top + r) * layout.pitch + tile.left + start
+            _store_pixels(shape, buffers, columns, n, plane, pixel, count)
+            if shape.store.masked and start + count == config.cols:
+                end = plane * layout.channel + layout.lead + pixel + count
+                with T.If(tile.left + config.cols == shape.spec.ow), T.Then():
+                    fill(buffers["output"], end, layout.pitch - layout.w, shape.store.gap)
+
+
+def _output_channel(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, n: int) -> Any:
+    slot = tile.row * config.lanes + n
+    return buffers["channels"][slot] if shape.scattered else slot
+
+
+def _store_pixels(
+    shape: DirectShape, buffers: dict[str, Any], columns: Any, n: int, plane: Any, pixel: Any, count: int
+) -> None:
+    """The first ``count`` pixels of column ``n``, in vectors that do not reach beyond."""
+    store = shape.store
+    lanes = next(width for width in (16, 8, 4, 2, 1) if width <= count)
+    for run in _runs(count, lanes):
+        first, width = run
+        with T.vectorized(0, width) as lane:
+            residual = None
+            if store.residual is not None:
+                place = plane * store.residual.channel + store.residual.lead + pixel + first + lane
+                residual = buffers["residual"][place]
+            value = finish(columns[n, first + lane], store, residual=residual, mask=None)
+            where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
+            T.buffer_store(buffers["output"], value, [where])
+
+
+def _runs(count: int, lanes: int) -> list[tuple[int, int]]:
+    """First pixel and width of vectors that cover ``count`` pixels; the last may overlap the one before."""
+    tiles = cut(count, lanes=lanes, vectors=1)
+    whole = [(i * lanes, lanes) for i in range(tiles.count)]
+    return whole + [
+        (tiles.count * lanes + run.start + i * run.lanes, run.lanes) for run in tiles.rest for i in range(run.count)
+    ]

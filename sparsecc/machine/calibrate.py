@@ -1,0 +1,81 @@
+"""Figures of this machine: measured once and kept, or shipped.
+
+They decide which kernels and configs are chosen, never what is computed. Only ``native`` asks for them: a library for a
+named target is the same whichever machine compiles it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+from sparsecc.errors import OutputError, ToolchainError
+from sparsecc.machine.cpu import processor
+from sparsecc.machine.figures import Figures
+from sparsecc.machine.known import KNOWN
+from sparsecc.machine.measure import measure
+from sparsecc.runtime.files import new_file
+from sparsecc.target import Target, resolve
+
+
+def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, tuple[str, ...]]:
+    """The target, ``native`` with this machine's figures; and notes on where those are from.
+
+    Raises
+    ------
+    TargetError
+        As :func:`~sparsecc.target.resolve` does.
+    """
+    resolved = resolve(target)
+    if target != "native":
+        return resolved, ()
+    figures, source = figures_here(resolved, cc=cc)
+    return (resolved if figures is None else figures.applied_to(resolved)), (f"cost model: figures {source}",)
+
+
+def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | None, str]:
+    """Figures of this machine for a target, and where they are from.
+
+    What was measured here comes first, then what is shipped; else it is measured and kept. None when that fails: then
+    the target's own figures serve, and the source says so.
+    """
+    cpu = processor()
+    kept = _load(target, cpu)
+    if kept is not None:
+        return kept, "measured on this machine"
+    name, shipped = KNOWN.get(cpu or "", ("", {}))
+    if target.name in shipped:
+        return shipped[target.name], f"shipped for {name}"
+    try:
+        return calibrate(target, cc=cc), "measured on this machine"
+    except ToolchainError as error:
+        return None, f"typical of {target.name}; {error}"
+
+
+def calibrate(target: Target, *, cc: str | None = None) -> Figures:
+    """Measure this machine's figures and keep them; a folder that can't be written only means measuring again."""
+    figures = measure(target, cc=cc)
+    path = cache_file(target, processor())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new_file(path) as file:
+            file.write(json.dumps(asdict(figures), indent=1).encode())
+    except (OSError, OutputError):
+        pass
+    return figures
+
+
+def cache_file(target: Target, cpu: str | None) -> Path:
+    """Where figures are kept: ``$XDG_CACHE_HOME/sparsecc``, else ``~/.cache/sparsecc``."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(home) / "sparsecc" / f"figures-{cpu or 'unknown'}-{target.name}.json"
+
+
+def _load(target: Target, cpu: str | None) -> Figures | None:
+    """What is kept; None when there is nothing, or nothing of use."""
+    try:
+        return Figures.from_json(json.loads(cache_file(target, cpu).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None

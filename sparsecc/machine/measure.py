@@ -1,0 +1,70 @@
+"""Measure the cost model's figures of one core: some seconds, with a small C program."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+from sparsecc.build.toolchain import find_compiler
+from sparsecc.errors import ToolchainError
+from sparsecc.machine.cpu import cache_bytes
+from sparsecc.machine.figures import Figures
+from sparsecc.runtime.files import scratch_folder
+from sparsecc.target import Target
+
+_SOURCE = Path(__file__).parent / "csrc" / "measure.c"
+#: what the compiler is told for each width of vectors
+_FEATURES = {8: "avx2,fma", 16: "avx512f,avx512vl,fma"}
+_TIMEOUT_S = 60
+#: share of a shared last cache that one core is taken to keep
+_L3_SHARE = 0.5
+
+
+def measure(target: Target, *, cc: str | None = None) -> Figures:
+    """Figures of the core this runs on, for code made for ``target``; rounded, so that runs agree.
+
+    Raises
+    ------
+    ToolchainError
+        The program can't be compiled, or fails.
+    """
+    caches = cache_bytes()
+    sizes = [caches.get(level, usual) for level, usual in ((2, target.l2_bytes), (3, target.l3_bytes))]
+    with scratch_folder() as folder:
+        program = folder / "measure"
+        flags = (f"-DLANES={target.lanes}", f'-DFEATURES="{_FEATURES[target.lanes]}"', "-std=gnu11", "-O2")
+        find_compiler(cc, triple=target.triple).run((*flags, str(_SOURCE), "-o", str(program)), folder=folder)
+        found = _run(program, sizes)
+    return Figures(
+        fma_per_cycle=_halves(found["fma_per_cycle"]),
+        loads_per_cycle=_halves(found["loads_per_cycle"]),
+        l1_bytes=caches.get(1, target.l1_bytes),
+        l2_bytes=sizes[0],
+        l3_bytes=int(sizes[1] * _L3_SHARE),
+        l2_bandwidth=_two_digits(found["l2_bandwidth"]),
+        l3_bandwidth=_two_digits(found["l3_bandwidth"]),
+        memory_bandwidth=_two_digits(found["memory_bandwidth"]),
+    )
+
+
+def _run(program: Path, sizes: list[int]) -> dict[str, float]:
+    try:
+        done = subprocess.run(
+            [str(program), *map(str, sizes)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        )
+        found = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise ToolchainError(
+            f"measuring this machine failed ({error}); name a target in the place of 'native' to do without"
+        ) from error
+    return {name: float(value) for name, value in found.items()}
+
+
+def _halves(value: float) -> float:
+    """To the nearest half: what starts in a cycle is a small number."""
+    return max(0.5, round(2 * value) / 2)
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")

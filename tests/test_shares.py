@@ -1,0 +1,50 @@
+"""How layers are cut into shares for threads; that shares cover a layer is tested with the kernels."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsecc.kernels import shares
+from sparsecc.kernels.tiles import cut
+
+flats = st.integers(1, 20_000)
+
+
+@given(flat=flats, lanes=st.sampled_from([4, 8, 16]), vectors=st.integers(1, 8))
+def test_halves_of_large_planes_are_about_equal_and_meet_between_tiles(flat: int, lanes: int, vectors: int) -> None:
+    tiles = cut(flat, lanes=lanes, vectors=vectors)
+    split = shares.middle(tiles)
+    if split is None:
+        return
+    assert flat + lanes >= 512
+    assert 0 < split < tiles.total
+    computed = tiles.count * tiles.pixels + sum(run.count * run.lanes for run in tiles.rest)
+    first = split * tiles.pixels
+    assert max(first, computed - first) <= 1.05 * computed / 2
+
+
+def test_small_planes_are_not_halved() -> None:
+    assert shares.middle(cut(14 * 15 - 1, lanes=16, vectors=5)) is None
+    assert shares.middle(cut(28 * 29 - 1, lanes=16, vectors=5)) == 5
+    assert shares.middle_band(2, floats=14 * 15) is None
+    assert shares.middle_band(4, floats=28 * 29) == 2
+    assert shares.middle_band(7, floats=56 * 57) is None, "three and four bands are too unequal"
+    assert shares.middle_band(1, floats=5000) is None
+
+
+@given(rows=st.integers(1, 500), halves=st.sampled_from([1, 2]))
+def test_row_shares_serve_two_to_four_threads(rows: int, halves: int) -> None:
+    parts = shares.row_shares(rows, halves=halves)
+    assert parts == min(rows, 12 // halves)
+
+
+@given(total=st.integers(1, 300), parts=st.integers(1, 20))
+def test_parts_cover_everything_in_order(total: int, parts: int) -> None:
+    ends = [tuple(int(end) for end in shares.part_of(total, parts, part)) for part in range(parts)]
+    assert ends[0][0] == 0
+    assert ends[-1][1] == total
+    assert all(before[1] == after[0] for before, after in pairwise(ends))
+    assert max(b - a for a, b in ends) - min(b - a for a, b in ends) <= 1
