@@ -178,9 +178,9 @@ def compile(
         dump=None if dump is None else Path(dump),
         cc=cc,
     )
-    resolved, notes = resolve_here(target, cc=cc)
+    resolved, figures = resolve_here(target, cc=cc)
     tell = progress or (lambda stage: None)
-    artefact, imported = run(model, example_inputs, resolved, options, progress=tell, notes=notes)
+    artefact, imported = run(model, example_inputs, resolved, options, progress=tell, figures=figures)
     report = artefact.report
     tell("link")
     library = _load(artefact, options) if resolved.runs_here() else None

@@ -103,9 +103,9 @@ def run(
     options: Options,
     *,
     progress: Progress,
-    notes: Sequence[str] = (),
+    figures: str = "",
 ) -> tuple[Artefact, Imported]:
-    """Compile ``model`` up to, not including, the link; ``notes`` go into the report."""
+    """Compile ``model`` up to, not including, the link; where the target's ``figures`` are from goes into the report."""
     dump = Dump(options.dump)
     progress("import")
     imported = import_model(model, example_inputs)
@@ -127,7 +127,7 @@ def run(
     progress("build")
     kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("7_kernels", assembly, suffix=".s")
-    report = make_report(plan, lowered, target.name, (*notes, *imported.notes))
+    report = make_report(plan, lowered, target.name, imported.notes, figures)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)

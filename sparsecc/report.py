@@ -26,6 +26,8 @@ class Report:
         What the user should know: warnings and changes made on a copy.
     error : float or None
         Largest difference from PyTorch relative to the largest output; None when not verified.
+    figures : str
+        Where the cost model's figures are from; empty for those of the target.
     """
 
     plan: Plan
@@ -33,11 +35,14 @@ class Report:
     target: str
     notes: tuple[str, ...]
     error: float | None = None
+    figures: str = ""
 
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
         if self.error is not None:
             lines.append(f"largest difference from PyTorch: {self.error:.1e} of the largest output")
+        if self.figures:
+            lines.append(f"figures of the cost model: {self.figures}")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -54,17 +59,19 @@ class Report:
             "target": self.target,
             "notes": list(self.notes),
             "error": self.error,
+            "figures": self.figures,
         }
 
     @classmethod
     def from_json(cls, data: JSON) -> Report:
         """Rebuild what :meth:`to_json` returned."""
-        return cls(
-            Plan.from_json(data["plan"]), tuple(data["steps"]), data["target"], tuple(data["notes"]), data["error"]
-        )
+        plan, steps, notes = Plan.from_json(data["plan"]), tuple(data["steps"]), tuple(data["notes"])
+        return cls(plan, steps, data["target"], notes, data["error"], data["figures"])
 
 
-def make_report(plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, notes: Sequence[str]) -> Report:
+def make_report(
+    plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, notes: Sequence[str], figures: str
+) -> Report:
     """Collect the facts of a compilation."""
     steps = tuple(
         {
@@ -76,7 +83,7 @@ def make_report(plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, not
         }
         for node, kernel in lowered
     )
-    return Report(plan, steps, target, (*notes, *_weight_notes(plan)))
+    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures)
 
 
 def _weight_notes(plan: Plan) -> list[str]:

@@ -183,7 +183,7 @@ def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
     assembled = assemble("jobs", placed, lowered, inputs=inputs, outputs=outputs)
     kernels, _ = compile_object(assembled.functions, resolved.llvm)
     program = replace(assembled.program, description={"target": resolved.name})
-    artefact = Artefact(program, kernels, resolved, make_report(Plan(()), lowered, resolved.name, ()), {}, ())
+    artefact = Artefact(program, kernels, resolved, make_report(Plan(()), lowered, resolved.name, (), ""), {}, ())
     return run_strictly(artefact, [torch.from_numpy(x.copy()) for job in jobs for x in job.inputs])
 
 

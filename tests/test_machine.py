@@ -83,11 +83,11 @@ def test_no_compiler_leaves_the_targets_own_figures(monkeypatch):
 
 def test_only_native_asks(measured, monkeypatch):
     monkeypatch.setattr(calibrate, "processor", lambda: None)
-    assert resolve_here("x86-64-v3") == (TARGETS["x86-64-v3"], ())
+    assert resolve_here("x86-64-v3") == (TARGETS["x86-64-v3"], "")
     assert not measured
-    native, notes = resolve_here("native")
+    native, source = resolve_here("native")
     assert native == SOME.applied_to(resolve("native"))
-    assert notes == ("cost model: figures measured on this machine",)
+    assert source == "measured on this machine"
 
 
 def test_measured_figures_are_plausible():

@@ -20,8 +20,8 @@ from sparsecc.runtime.files import new_file
 from sparsecc.target import Target, resolve
 
 
-def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, tuple[str, ...]]:
-    """The target, ``native`` with this machine's figures; and notes on where those are from.
+def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, str]:
+    """The target, ``native`` with this machine's figures; and where those are from, else nothing.
 
     Raises
     ------
@@ -30,9 +30,9 @@ def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target
     """
     resolved = resolve(target)
     if target != "native":
-        return resolved, ()
+        return resolved, ""
     figures, source = figures_here(resolved, cc=cc)
-    return (resolved if figures is None else figures.applied_to(resolved)), (f"cost model: figures {source}",)
+    return (resolved if figures is None else figures.applied_to(resolved)), source
 
 
 def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | None, str]:

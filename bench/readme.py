@@ -1,0 +1,78 @@
+"""The README's table from a benchmark's JSON: ``python -m bench.readme results.json``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bench.markdown import number, percent, table
+from bench.results import CellResult, Results, load
+from bench.stats import Spread
+from bench.summary import OURS, OURS_DENSE, Summary, best_bar, dense_ratio, summarise
+from bench.tables import ordered
+
+_NAMES = {
+    "mobilenet_v1": "MobileNet-V1",
+    "mobilenet_v2": "MobileNet-V2",
+    "resnet18": "ResNet-18",
+    "resnet50": "ResNet-50",
+}
+_HEAD = ["net", "pattern", "sparsecc, ms", "best dense engine, ms", "faster than it"]
+_HEAD += ["MNN, sparse, ms", "faster than it", "share of the limit"]
+
+
+def readme_table(results: Results, *, threads: int = 1) -> str:
+    """Every cell on so many threads, in few columns."""
+    body, last = [], ""
+    for cell in ordered([c for c in results.cells if c.cell.threads == threads]):
+        summaries = summarise(cell, results.limits, wanted=results.rules.rounds)
+        for s in (s for s in summaries if s.place in ("any", "near")):
+            net = _NAMES.get(cell.cell.net, cell.cell.net)
+            body.append([net if net != last else "", *_columns(cell, s)])
+            last = net
+    return table(_HEAD, body)
+
+
+def _columns(cell: CellResult, s: Summary) -> list[str]:
+    dense = cell.cell.is_dense
+    name = OURS_DENSE if dense else OURS
+    pattern = "dense" if dense else f"1x{cell.cell.n}, {100 * cell.cell.sparsity:g} %"
+    share = s.dense_share_of_limit if dense else s.share_of_limit
+    best, sparse = best_bar(cell, s, uses_zeros=False), best_bar(cell, s, uses_zeros=True)
+    against = dense_ratio(cell, s) if dense else s.faster.get(best.name) if best else None
+    return [
+        pattern,
+        number(s.ms[name]) if name in s.ms else "",
+        f"{s.ms[best.name].median:.2f}, {best.label}" if best else "",
+        _times(against),
+        f"{s.ms[sparse.name].median:.2f}" if sparse and not dense else "",
+        _times(s.faster.get(sparse.name)) if sparse and not dense else "",
+        percent(share),
+    ]
+
+
+def _times(found: Spread | None) -> str:
+    """In bold when it is a loss."""
+    if found is None:
+        return ""
+    text = f"{found.median:.2f}x ({found.p10:.2f} to {found.p90:.2f})"
+    return f"**{text}**" if found.median < 1 else text
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table of a file."""
+    parser = argparse.ArgumentParser(prog="python -m bench.readme", description="The README's table from results.")
+    parser.add_argument("results", help="JSON that a benchmark wrote")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args(arguments)
+    try:
+        print(readme_table(load(options.results), threads=options.threads))
+    except (OSError, ValueError) as error:
+        print(f"bench.readme: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
