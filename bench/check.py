@@ -15,7 +15,7 @@ from bench.tables import ordered
 
 _WORDS = {True: "met", False: "**missed**", None: "not measured"}
 _ELSEWHERE = (
-    "untuned within 10 % of the best config that a search finds: no benchmark of this folder",
+    "untuned within 10 % of the best config that a search finds: `python -m bench.space`",
     "size of the library: `python -m bench.size_and_build`",
 )
 

@@ -23,10 +23,12 @@ from bench.markdown import table
 from bench.prepare import pruned_net
 from bench.results import Cell
 from sparsecc._tvm import PIPELINE, IRModule, tirx, tvm
-from sparsecc.cost.direct import DirectWork, direct_space, predict
+from sparsecc.cost.channel_lanes import lane_config, predict_lanes
+from sparsecc.cost.direct import DirectWork, best_config, direct_space, predict
 from sparsecc.dump import Dump
-from sparsecc.facts.graph import Chain, FusedConv, Node, View
+from sparsecc.facts.graph import Chain, FusedConv, Node
 from sparsecc.importer import import_model
+from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import Rewritten, analyse, rewrite
@@ -37,6 +39,7 @@ from sparsecc.target import Target, resolve
 _HOPELESS = 1.6  # times the least predicted time: no layer's best was beyond
 _FINALISTS, _TURNS = 4, 9
 _QUICK_MS, _TURN_MS = 3, 4
+Config = DirectConfig | LaneConfig
 _NETS = ("mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")
 
 
@@ -77,7 +80,7 @@ class _Layers:
     """Convolutions of a network that can be lowered with any config."""
 
     def __init__(self, made: Rewritten, plans: dict[str, object], target: Target) -> None:
-        self._made, self._plans, self._target = made, plans, target
+        self._made, self._plans, self.target = made, plans, target
         self._nodes: dict[str, Node] = {n.key: n for n in made.placed.nodes if _is_direct(n)}
 
     @property
@@ -88,44 +91,49 @@ class _Layers:
         """Equal for layers that run the same code on equally many kept blocks."""
         return self._lower(key).identity
 
-    def works(self, key: str) -> tuple[DirectWork, DirectConfig]:
-        """What the cost model knows of a layer, and its choice."""
+    def space(self, key: str) -> tuple[Config, list[Config]]:
+        """The cost model's choice, and every config whose predicted time is not hopeless."""
         seen: list[DirectWork] = []
 
         def spy(work: DirectWork, target: Target) -> DirectConfig:
             seen.append(work)
-            return min(direct_space(work, target), key=lambda config: predict(work, config, target))
+            return best_config(work, target)
 
         self._lower(key, spy)
-        return seen[-1], spy(seen[-1], self._target)
+        work, target = seen[-1], self.target
+        spec = _conv(self._nodes[key]).layer.spec
+        times: dict[Config, float] = {c: predict(work, c, target) for c in direct_space(work, target)}
+        lanes = None if work.joined else lane_config(spec, block_n=work.block_n, target=target)
+        if lanes is not None:
+            times[lanes] = predict_lanes(spec, work, lanes, target)
+        picked = min(times, key=lambda config: times[config])
+        return picked, [config for config, time in times.items() if time <= _HOPELESS * times[picked]]
 
-    def with_config(self, key: str, config: DirectConfig) -> Lowered:
+    def with_config(self, key: str, config: Config) -> Lowered:
         return self._lower(key, lambda work, target: config)
 
     def _lower(self, key: str, choose: object = None) -> Lowered:
         made = self._made
-        return lower(self._nodes[key], made.placed, made.module, self._plans, self._target, choose)
+        return lower(self._nodes[key], made.placed, made.module, self._plans, self.target, choose)
 
 
 def _is_direct(node: Node) -> bool:
-    if isinstance(node.operator, View):
+    if not isinstance(node.operator, Chain | FusedConv):
         return False
-    if isinstance(node.operator, Chain):
-        return True
-    conv = node.operator
-    return isinstance(conv, FusedConv) and not (conv.layer.spec.is_linear or conv.layer.spec.is_depthwise)
+    spec = _conv(node).layer.spec
+    return not (spec.is_linear or spec.is_depthwise)
+
+
+def _conv(node: Node) -> FusedConv:
+    return node.operator.conv if isinstance(node.operator, Chain) else node.operator
 
 
 def _search_layer(layers: _Layers, keys: Sequence[str]) -> Found:
-    target = layers._target
-    work, picked = layers.works(keys[0])
-    by_prediction = sorted(direct_space(work, target), key=lambda config: predict(work, config, target))
-    least = predict(work, by_prediction[0], target)
-    worth = [config for config in by_prediction if predict(work, config, target) <= _HOPELESS * least]
-    timers = {config: _Timer(layers.with_config(keys[0], config), target) for config in worth}
+    picked, worth = layers.space(keys[0])
+    timers = {config: _Timer(layers.with_config(keys[0], config), layers.target) for config in worth}
     quick = {config: timer.us(_QUICK_MS) for config, timer in timers.items()}
     finalists = {picked, *sorted(worth, key=lambda config: quick[config])[:_FINALISTS]}
-    turns: dict[DirectConfig, list[float]] = {config: [] for config in finalists}
+    turns: dict[Config, list[float]] = {config: [] for config in finalists}
     for _ in range(_TURNS):
         for config in finalists:
             turns[config].append(timers[config].us(_TURN_MS))
@@ -154,7 +162,9 @@ class _Timer:
         return float(timed(*self._arguments).results[0]) * 1e6
 
 
-def _name(config: DirectConfig) -> str:
+def _name(config: Config) -> str:
+    if isinstance(config, LaneConfig):
+        return f"channels as lanes, {config.rows} x {config.cols} pixels"
     order = "rows outer" if config.rows_outer else "tiles outer"
     return f"{config.reg_n} x {config.vectors} vectors of {config.lanes}, {order}"
 

@@ -105,7 +105,7 @@ def run(
     progress: Progress,
     figures: str = "",
 ) -> tuple[Artefact, Imported]:
-    """Compile ``model`` up to, not including, the link; where the target's ``figures`` are from goes into the report."""
+    """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
     dump = Dump(options.dump)
     progress("import")
     imported = import_model(model, example_inputs)

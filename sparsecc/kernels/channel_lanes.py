@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
 from sparsecc.kernels import shares
-from sparsecc.kernels.direct import channel_offset, row_range
+from sparsecc.kernels.direct import channel_in, channel_offset, row_range
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import finish
@@ -126,18 +126,13 @@ def _store_row(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], 
         count = min(lanes, config.cols - start)
         columns = transposed([(acc, r * config.cols + start + p) for p in range(count)], lanes=lanes)
         for n in range(lanes):
-            plane = tile.image * shape.store.channels + _output_channel(shape, config, buffers, tile, n)
+            plane = tile.image * shape.store.channels + channel_in(shape, buffers, tile.row * lanes + n)
             pixel = (tile.top + r) * layout.pitch + tile.left + start
             _store_pixels(shape, buffers, columns, n, plane, pixel, count)
             if shape.store.masked and start + count == config.cols:
                 end = plane * layout.channel + layout.lead + pixel + count
                 with T.If(tile.left + config.cols == shape.spec.ow), T.Then():
                     fill(buffers["output"], end, layout.pitch - layout.w, shape.store.gap)
-
-
-def _output_channel(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, n: int) -> Any:
-    slot = tile.row * config.lanes + n
-    return buffers["channels"][slot] if shape.scattered else slot
 
 
 def _store_pixels(

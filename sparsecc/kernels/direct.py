@@ -107,7 +107,11 @@ def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> 
 
 def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:
     """Output channel of the ``n``-th one in registers."""
-    slot = at.row * shape.block_n + at.sub * config.reg_n + n
+    return channel_in(shape, buffers, at.row * shape.block_n + at.sub * config.reg_n + n)
+
+
+def channel_in(shape: DirectShape, buffers: dict[str, Any], slot: Any) -> Any:
+    """Output channel in place ``slot`` of all rows of blocks."""
     return buffers["channels"][slot] if shape.scattered else slot
 
 

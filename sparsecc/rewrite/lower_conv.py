@@ -29,8 +29,8 @@ from sparsecc.schedule.direct import schedule_direct
 from sparsecc.target import Target
 
 Arguments = dict[str, int | NDArray[Any]]
-#: gives a layer's config in the place of the cost model
-Choose = Callable[[DirectWork, Target], DirectConfig]
+#: gives a layer's config in the place of the cost model, and so its kernel
+Choose = Callable[[DirectWork, Target], DirectConfig | LaneConfig]
 
 
 def lower_direct(
@@ -89,7 +89,7 @@ def choose_direct(
     spec = operator.layer.spec
     blocks, dense = _blocks(operator, plan, target)
     work = replace(_work(spec, blocks, store, source), joined=joined)
-    config = (choose or best_config)(work, target)
+    config, lanes = _configs(spec, work, target, choose)
     config = replace(config, prefetch=prefetch_distance(spec, blocks.data.nbytes, target))
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
@@ -98,10 +98,6 @@ def choose_direct(
         spec=spec, source=source, store=store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=uniform, dense=dense, scattered=not plain_order,
     )  # fmt: skip
-    cycles = predict(work, config, target)
-    lanes = None if joined or choose else lane_config(spec, block_n=blocks.block_n, target=target)
-    if lanes is not None and predict_lanes(spec, work, lanes, target) >= cycles:
-        lanes = None
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(blocks, reg_n=config.reg_n if lanes is None else blocks.block_n),
         "offsets": at_least_one(_offsets(blocks, source, operator.layer.name)),
@@ -109,9 +105,21 @@ def choose_direct(
         "bias": operator.layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
     }
-    if lanes is not None:
-        cycles = predict_lanes(spec, work, lanes, target)
+    cycles = predict(work, config, target) if lanes is None else predict_lanes(spec, work, lanes, target)
     return Chosen(shape, config, constants, cycles, lanes)
+
+
+def _configs(
+    spec: ConvSpec, work: DirectWork, target: Target, choose: Choose | None
+) -> tuple[DirectConfig, LaneConfig | None]:
+    """The direct kernel's config, and that of the kernel with channels as the vector where that is the one to use."""
+    if choose is not None:
+        chosen = choose(work, target)
+        return (best_config(work, target), chosen) if isinstance(chosen, LaneConfig) else (chosen, None)
+    config = best_config(work, target)
+    lanes = None if work.joined else lane_config(spec, block_n=work.block_n, target=target)
+    slower = lanes is None or predict_lanes(spec, work, lanes, target) >= predict(work, config, target)
+    return config, None if slower else lanes
 
 
 def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
