@@ -66,7 +66,7 @@ class Report:
     def from_json(cls, data: JSON) -> Report:
         """Rebuild what :meth:`to_json` returned."""
         plan, steps, notes = Plan.from_json(data["plan"]), tuple(data["steps"]), tuple(data["notes"])
-        return cls(plan, steps, data["target"], notes, data["error"], data["figures"])
+        return cls(plan, steps, data["target"], notes, data["error"], data.get("figures", ""))
 
 
 def make_report(
