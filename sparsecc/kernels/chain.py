@@ -100,7 +100,7 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
         image, half, row, sub = T.axis.remap("SSSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        planes = T.sblock_alloc_buffer((layout.size(reg_n),), "float32", scope="global")
+        planes = T.alloc_buffer((layout.size(reg_n),), "float32", scope="global")
         at = At(image, row, sub)
         _fill_gaps(shape, planes, reg_n)
         run = shares.half_of(bands, split, half)
@@ -161,9 +161,6 @@ def _tiles_for(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) 
 def _fill_gaps(shape: ChainShape, planes: Any, reg_n: int) -> None:
     """Fill what lies above, between and below the scratch planes; gaps between rows are stored with the pixels."""
     store, layout = shape.conv.store, shape.conv.store.layout
-    # TVM allocates memory in the innermost loop that has all its uses: one use outside of bands keeps it alive
-    for end in (0, layout.size(reg_n) - 1):
-        fill(planes, end, 1, store.gap)
     if layout.halo == (0, 0, 0, 0):
         return
     fill(planes, 0, layout.lead, store.gap)

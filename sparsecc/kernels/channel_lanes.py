@@ -91,7 +91,7 @@ def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> No
 
 
 def _tile(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile) -> None:
-    acc = T.sblock_alloc_buffer((tile.rows * config.cols, config.lanes), "float32", scope="global")
+    acc = T.alloc_buffer((tile.rows * config.cols, config.lanes), "float32", scope="global")
     for pixel in range(tile.rows * config.cols):
         with T.vectorized(0, config.lanes) as lane:
             T.buffer_store(acc, buffers["bias"][tile.row * config.lanes + lane], [pixel, lane])

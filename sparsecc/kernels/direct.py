@@ -148,7 +148,7 @@ def _tile(
     suffix: str,
 ) -> None:
     accs = [
-        T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
+        T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
         for vectors in runs
     ]
     first, count = row_range(shape, buffers, at.row)
@@ -234,7 +234,7 @@ def _store_dealt(
 ) -> None:
     """Finish a tile in registers, then deal every channel's pixels out to the halves of its plane."""
     store = sink.store
-    done = T.sblock_alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
+    done = T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
     with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         pixel = at.start + vectors.start + vv * vectors.lanes + vl

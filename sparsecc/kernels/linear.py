@@ -109,7 +109,7 @@ def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> 
         row, tile = T.axis.remap("SS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        acc = T.sblock_alloc_buffer((config.reg_m, vectors, config.lanes), "float32", scope="global")
+        acc = T.alloc_buffer((config.reg_m, vectors, config.lanes), "float32", scope="global")
         top = T.min(tile * config.reg_m, shape.m - config.reg_m)
         first, count = _row_range(shape, buffers, row)
         with T.serial(0, count) as j, T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("update"):

@@ -38,8 +38,8 @@ def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
             at = T.axis.spatial(shape.planes, plane)
             T.reads()
             T.writes(y[at])
-            acc = T.sblock_alloc_buffer((lanes,), "float32", scope="global")
-            total = T.sblock_alloc_buffer((1,), "float32", scope="global")
+            acc = T.alloc_buffer((lanes,), "float32", scope="global")
+            total = T.alloc_buffer((1,), "float32", scope="global")
             base = source.lead + at * source.channel
             with T.vectorized(0, lanes) as lane:
                 T.buffer_store(acc, tirx.const(0.0, "float32"), [lane])

@@ -32,7 +32,7 @@ def transposed(vectors: Sequence[Vector], *, lanes: int) -> Any:
     now = [vectors[min(i, len(vectors) - 1)] for i in range(lanes)]
     half, whole = lanes // 2, tirx.Ramp(0, 1, lanes)
     for _ in range(lanes.bit_length() - 1):
-        after = T.sblock_alloc_buffer((lanes, lanes), "float32", scope="global")
+        after = T.alloc_buffer((lanes, lanes), "float32", scope="global")
         for i in range(half):
             pair = [buffer[row, whole] for buffer, row in (now[i], now[i + half])]
             for high in range(2):

@@ -95,7 +95,7 @@ def emit_plane(
         read = Plane(buffers["input"], shape.source, origin)
     else:
         target = shape.scratch.target
-        scratch = T.sblock_alloc_buffer((target.size(1),), "float32", scope="global")
+        scratch = T.alloc_buffer((target.size(1),), "float32", scope="global")
         fill_lead(shape.scratch, scratch)
         pack_plane(shape.scratch, buffers["input"], scratch, shape.source.lead + origin, target.lead)
         read = Plane(scratch, target, 0)

@@ -19,7 +19,7 @@ def emit_flat_tiles(
         tile = T.axis.spatial(-(-store.flat // config.tile), loop)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        acc = T.sblock_alloc_buffer((config.vectors, config.lanes), "float32", scope="global")
+        acc = T.alloc_buffer((config.vectors, config.lanes), "float32", scope="global")
         start = T.min(tile * config.tile, store.flat - config.tile)
         with T.grid(spec.kh, spec.kw, config.vectors, config.lanes) as (a, b, v, lane), T.sblock("window_update"):
             va, vb = T.axis.reduce(spec.kh, a), T.axis.reduce(spec.kw, b)

@@ -100,7 +100,7 @@ def _runs(
     for run in runs:
         for v in range(run.count):
             col = first + run.start + v * run.lanes
-            acc = T.sblock_alloc_buffer((config.rows, run.lanes), "float32", scope="global")
+            acc = T.alloc_buffer((config.rows, run.lanes), "float32", scope="global")
             _accumulate(shape, config, buffers, read, tile, acc, col, run.lanes)
             for row in range(config.rows):
                 with T.vectorized(0, run.lanes) as lane:

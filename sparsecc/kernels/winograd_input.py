@@ -103,8 +103,8 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
             at = T.axis.spatial(tasks, task)
             T.reads()
             T.writes(y[0 : y.ty.shape[0]])
-            padded = T.sblock_alloc_buffer((shape.row_floats,), "float32", scope="global")
-            points = T.sblock_alloc_buffer((tiling.m * tiling.side * shape.plane_floats,), "float32", scope="global")
+            padded = T.alloc_buffer((shape.row_floats,), "float32", scope="global")
+            points = T.alloc_buffer((tiling.m * tiling.side * shape.plane_floats,), "float32", scope="global")
             plane = at // shape.bands
             first = T.min(at % shape.bands * shape.band, tiling.rows - shape.band)
             _pad_rows(shape, x, padded, source.lead + plane * source.channel, first * tiling.m)

@@ -75,7 +75,7 @@ def winograd_output(shape: WinogradOutputShape) -> PrimFunc:
             at = T.axis.spatial(tasks, task)
             T.reads()
             T.writes(y[0 : y.ty.shape[0]])
-            pixels = T.sblock_alloc_buffer((tiling.m * shape.row_floats,), "float32", scope="global")
+            pixels = T.alloc_buffer((tiling.m * shape.row_floats,), "float32", scope="global")
             plane = at // shape.bands
             first = T.min(at % shape.bands * shape.band, tiling.rows - shape.band)
             image, channel = plane // spec.oc, plane % spec.oc
