@@ -29,7 +29,7 @@ from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
-from sparsecc.rewrite.layout import place
+from sparsecc.rewrite.layout import place, window_spec
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
@@ -172,7 +172,7 @@ def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, target: T
 
     def pays(key: str, chain: Chain) -> bool:
         structure = plans[key].structure if plans[key].decision == "sparse" else None
-        return chain_pays(chain.conv.layer.spec, structure, target)
+        return chain_pays(chain.conv.layer.spec, structure, window_spec(chain), target)
 
     joined = join_chains(graph, pays)
     chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}

@@ -93,9 +93,14 @@ def test_large_tensors_are_worth_a_chain():
     spec = ConvSpec(1, 32, 112, 112, 64)
     weight = np.random.default_rng(0).standard_normal(spec.weight_shape).astype(np.float32)
     weight[:, ::2] = 0
-    assert chain_pays(spec, find_structure(weight, groups=1), target)
-    assert chain_pays(spec, None, target)
-    assert not chain_pays(ConvSpec(1, 512, 7, 7, 4), None, target)
+    window = depthwise(64, 112)
+    assert chain_pays(spec, find_structure(weight, groups=1), window, target)
+    assert chain_pays(spec, None, window, target)
+    assert not chain_pays(ConvSpec(1, 512, 7, 7, 4), None, depthwise(4, 7), target)
+
+
+def depthwise(channels: int, size: int) -> ConvSpec:
+    return ConvSpec(1, channels, size, size, channels, 3, 3, padding=(1, 1, 1, 1), groups=channels)
 
 
 @pytest.mark.parametrize("window", [nn.MaxPool2d(3, 2), nn.AvgPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(3, 1)])

@@ -74,7 +74,7 @@ def test_every_config(name, target, monkeypatch):
     cases = [BY_NAME[name]] * len(sample)
     check(cases, compiled(cases, target, min_speedup=ALWAYS))
     assert chosen == sample
-    assert len({(c.lanes, c.vectors, c.reg_n, c.rows_outer) for c in sample}) == len(sample)
+    assert len({(c.lanes, c.vectors, c.reg_n, c.rows_outer, c.singles) for c in sample}) == len(sample)
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

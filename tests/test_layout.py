@@ -164,6 +164,9 @@ def keys(placed: Placed) -> list[str]:
     return [node.key for node in placed.nodes]
 
 
+#: images so wide that a convolution's input and output share a pitch
+WIDE = 20
+IMAGE = (1, 8, WIDE, WIDE)
 ELEMENTWISE = TirOp("relu", (None,))
 
 
@@ -174,42 +177,51 @@ def test_a_pointwise_network_has_no_copies() -> None:
 
 
 def test_padding_of_an_input_is_packed_and_the_result_unpacked() -> None:
-    placed = place(chain(("a", conv("a", square(10, 3, padding=ONE)), (0,))))
+    placed = place(chain(("a", conv("a", square(WIDE, 3, padding=ONE)), (0,)), first=IMAGE))
     assert keys(placed) == ["pack_a", "a", "unpack_a"]
     packed = placed.layouts[placed.nodes[0].output]
     assert packed is not None
-    assert (packed.pitch, packed.halo) == (11, ONE)
-    assert placed.layouts[placed.outputs[0]] == plain(10, 10)
+    assert (packed.pitch, packed.halo) == (WIDE + 1, ONE)
+    assert placed.layouts[placed.outputs[0]] == plain(WIDE, WIDE)
 
 
 def test_a_result_is_written_with_the_halo_of_its_reader() -> None:
-    layers = [(k, conv(k, square(10, 3, padding=ONE)), (i,)) for i, k in enumerate("abc")]
-    placed = place(chain(*layers))
+    layers = [(k, conv(k, square(WIDE, 3, padding=ONE)), (i,)) for i, k in enumerate("abc")]
+    placed = place(chain(*layers, first=IMAGE))
     assert keys(placed) == ["pack_a", "a", "b", "c", "unpack_c"]
     between = [placed.layouts[node.output] for node in placed.nodes[1:3]]
-    assert [layout and (layout.pitch, layout.halo) for layout in between] == [(11, ONE)] * 2
+    assert [layout and (layout.pitch, layout.halo) for layout in between] == [(WIDE + 1, ONE)] * 2
 
 
 def test_the_widest_halo_wins_and_sets_the_pitch_of_all() -> None:
     wide: Halo = (2, 2, 2, 2)
     placed = place(
         chain(
-            ("a", conv("a", square(10, 1)), (0,)),
-            ("b", conv("b", square(10, 3, padding=(1, 0, 1, 3))), (1,)),
-            ("c", conv("c", square(10, 5, padding=wide)), (1,)),
+            ("a", conv("a", square(WIDE, 1)), (0,)),
+            ("b", conv("b", square(WIDE, 3, padding=(1, 0, 1, 3))), (1,)),
+            ("c", conv("c", square(WIDE, 5, padding=wide)), (1,)),
             ("d", ELEMENTWISE, (2,)),
+            first=IMAGE,
         )
     )
     layout = placed.layouts[1]
     assert layout is not None
     assert layout.halo == (2, 2, 2, 3)
     pitches = {placed.layouts[node.output].pitch for node in placed.nodes if node.key in "abc"}
-    assert pitches == {13}
+    assert pitches == {WIDE + 3}
 
 
 def test_strided_convolutions_read_phases() -> None:
-    spec = square(10, 3, padding=ONE, stride=2)
-    placed = place(chain(("a", conv("a", square(10, 1)), (0,)), ("b", conv("b", spec), (1,)), ("c", ELEMENTWISE, (2,))))
+    size = 2 * WIDE
+    spec = square(size, 3, padding=ONE, stride=2)
+    placed = place(
+        chain(
+            ("a", conv("a", square(size, 1)), (0,)),
+            ("b", conv("b", spec), (1,)),
+            ("c", ELEMENTWISE, (2,)),
+            first=(1, 8, size, size),
+        )
+    )
     pack = next(node for node in placed.nodes if node.key == "pack_b")
     layout = placed.layouts[pack.output]
     assert layout is not None
@@ -226,18 +238,34 @@ def test_equal_copies_are_made_once() -> None:
 
 
 def test_residuals_share_the_pitch() -> None:
-    residual = FusedConv(conv("b", square(10, 1)).layer, Epilogue(None, "before"))
+    residual = FusedConv(conv("b", square(WIDE, 1)).layer, Epilogue(None, "before"))
     placed = place(
         chain(
-            ("a", conv("a", square(10, 1)), (0,)),
+            ("a", conv("a", square(WIDE, 1)), (0,)),
             ("b", residual, (1, 1)),
-            ("c", conv("c", square(10, 3, padding=ONE)), (2,)),
+            ("c", conv("c", square(WIDE, 3, padding=ONE)), (2,)),
             ("d", ELEMENTWISE, (3,)),
+            first=IMAGE,
         )
     )
-    assert {placed.layouts[t].pitch for t in (1, 2, 3)} == {11}
+    assert {placed.layouts[t].pitch for t in (1, 2, 3)} == {WIDE + 1}
     assert placed.layouts[1].halo == NO_HALO
     assert placed.layouts[2].halo == ONE
+
+
+def test_small_images_have_gaps_only_where_taps_read_them() -> None:
+    layers = [("a", 1), ("b", 3), ("c", 1), ("d", 3)]
+    specs = [(key, square(7, kernel, padding=ONE if kernel == 3 else NO_HALO)) for key, kernel in layers]
+    placed = place(chain(*((key, conv(key, spec), (i,)) for i, (key, spec) in enumerate(specs)), first=(1, 8, 7, 7)))
+    assert keys(placed) == ["a", "b", "c", "d"]
+    assert [layout and layout.pitch for layout in placed.layouts[:5]] == [7, 8, 7, 8, 7]
+
+
+def test_windows_over_rows_write_any_pitch() -> None:
+    depthwise = conv("a", square(WIDE, 3, padding=ONE, groups=8))
+    placed = place(chain(("e", ELEMENTWISE, (0,)), ("a", depthwise, (1,)), ("b", ELEMENTWISE, (2,)), first=IMAGE))
+    assert placed.layouts[1].pitch == WIDE + 1
+    assert placed.layouts[2] == plain(WIDE, WIDE)
 
 
 @pytest.mark.parametrize(

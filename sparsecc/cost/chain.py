@@ -15,11 +15,12 @@ from sparsecc.target import Target
 _LEAST_TASKS = 4
 
 
-def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> bool:
+def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, target: Target) -> bool:
     """Whether to join a convolution (``structure`` is None for a dense one) with the window kernel that follows it.
 
     The tensor between them is neither written nor read; in exchange the convolution must walk row by row of blocks,
-    which is slower where a tile of the image should stay in the cache.
+    which is slower where a tile of the image should stay in the cache, and compute the gaps that the window's padding
+    needs between rows.
     """
     works = (
         [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
@@ -28,7 +29,7 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> b
     )
     alone = min(least_cycles(spec, work, target) for work in works)
     joined, work, config = min(
-        ((predict(work, config, target), work, config) for work, config in _row_by_row(works, target)),
+        ((predict(work, config, target), work, config) for work, config in _row_by_row(works, spec, window, target)),
         key=lambda found: found[0],
     )
     nbytes = 4 * spec.oc * spec.oh * spec.ow
@@ -37,6 +38,10 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, target: Target) -> b
     return joined - alone <= saved and tasks >= _LEAST_TASKS
 
 
-def _row_by_row(works: list[DirectWork], target: Target) -> list[tuple[DirectWork, DirectConfig]]:
-    row_by_row = [replace(work, joined=True) for work in works]
+def _row_by_row(
+    works: list[DirectWork], spec: ConvSpec, window: ConvSpec, target: Target
+) -> list[tuple[DirectWork, DirectConfig]]:
+    _, left, _, right = (max(sides) for sides in zip(spec.padding, window.padding, strict=True))
+    flat = (spec.oh - 1) * (spec.ow + max(left, right)) + spec.ow
+    row_by_row = [replace(work, joined=True, flat=flat) for work in works]
     return [(work, best_config(work, target)) for work in row_by_row]

@@ -12,8 +12,8 @@ from sparsecc.target import Target
 _SPARE = 4
 #: fewer pixels in a tile than this do not hide the latency of multiply-adds
 _LEAST_PIXELS = 8
-#: cycles to load a scalar into all lanes
-_BROADCAST = 0.5
+#: cycles of a load unit to load a scalar, into all lanes or as an address
+_SCALAR = 0.5
 #: shuffles and stores that finish a vector of pixels in all channels of a block, per channel
 _FINISH = 7.0
 #: the same for reading a residual
@@ -36,18 +36,23 @@ def lane_config(spec: ConvSpec, *, block_n: int, target: Target) -> LaneConfig |
 def predict_lanes(spec: ConvSpec, work: DirectWork, config: LaneConfig, target: Target) -> float:
     """Predicted cycles on one core."""
     bands, left_over = divmod(spec.oh, config.rows)
-    cycles = bands * (spec.ow // config.cols) * _tile(work, config, config.rows, target)
-    if left_over:
-        cycles += _tile(work, config, left_over, target)
+    tiles = [config.rows] * (bands * (spec.ow // config.cols)) + [left_over] * bool(left_over)
+    cycles = sum(_tile(work, config, rows, target) for rows in tiles)
+    loading = sum(_loading(work, rows * config.cols, target) for rows in tiles)
     streaming = DirectConfig(target.lanes, 1, work.block_n, rows_outer=True, unroll_taps=True)
     memory = memory_cycles(work, streaming, target)
-    return work.images * (max(cycles, memory) + EXPOSED * min(cycles, memory))
+    # every multiply-add has a load: where those take all of the units' time, lines that arrive hold them up
+    return work.images * (max(cycles, loading + memory) + EXPOSED * min(cycles, memory))
 
 
 def _tile(work: DirectWork, config: LaneConfig, rows: int, target: Target) -> float:
     pixels = rows * config.cols
-    loads = pixels * _BROADCAST + 1 / target.loads_per_cycle
-    tap = max(pixels / target.fma_per_cycle, target.fma_latency, loads, (pixels + 1) / WIDTH)
+    tap = max(pixels / target.fma_per_cycle, target.fma_latency, (pixels + 1) / WIDTH)
     vectors = rows * -(-config.cols // config.lanes)
     finish = vectors * config.lanes * (_FINISH + _RESIDUAL * work.residual) + pixels + RESTART
     return work.nnzb * (work.taps * tap + BLOCK) + work.rows * finish
+
+
+def _loading(work: DirectWork, pixels: int, target: Target) -> float:
+    """Cycles of the load units for a tile: pixels, a vector of weights, the block's offset."""
+    return work.nnzb * (work.taps * (pixels * _SCALAR + 1 / target.loads_per_cycle) + _SCALAR)

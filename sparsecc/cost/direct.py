@@ -13,7 +13,7 @@ space in the mean, which includes some noise, and more than 10 % slower for a te
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.tiles import Vectors, cut
@@ -46,6 +46,8 @@ _NARROW = 0.75
 _SPARE_REGISTERS = 2
 #: ... and one more between the many loads of several taps
 _SPARE_FOR_TAPS = 1
+#: single pixels in the last tile, and channels that make them worth a vector
+_MOST_SINGLES, _LEAST_SINGLE = 4, 4
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
 _MAX_UNROLLED = 1200
 
@@ -66,6 +68,8 @@ class DirectWork:
         True when a second tensor of the output's size is read.
     joined : bool
         True when a window kernel reads the planes one by one: row by row of blocks.
+    staged : bool
+        True when planes are copied to another pitch: row by row of blocks, too.
     """
 
     images: int
@@ -79,6 +83,7 @@ class DirectWork:
     nnzb: int
     residual: bool = False
     joined: bool = False
+    staged: bool = False
 
     @property
     def results(self) -> int:
@@ -102,8 +107,21 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                 if not fits or lanes * (vectors - 1) >= work.flat:
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
-                for rows_outer in (True,) if work.joined else (True, False):
-                    yield DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
+                for rows_outer in (True,) if work.joined or work.staged else (True, False):
+                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
+                    yield config
+                    singles = _singles(work, config, target)
+                    if singles:
+                        yield replace(config, singles=singles)
+
+
+def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
+    """Pixels that whole vectors leave over, if they may be computed one by one."""
+    left = work.flat % config.lanes
+    registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE_REGISTERS
+    fits = left <= _MOST_SINGLES and registers <= target.registers
+    wide = config.lanes == target.lanes and _LEAST_SINGLE <= config.reg_n <= target.lanes
+    return left if fits and wide and not work.joined and work.flat >= config.lanes else 0
 
 
 def _register_rows(work: DirectWork, target: Target) -> list[int]:
@@ -118,7 +136,7 @@ def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
 
 
 def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
-    tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors)
+    tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
     cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, target)
     if tiles.rest:
         cycles += _tile(work, config.reg_n, tiles.rest, target)
@@ -127,15 +145,18 @@ def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
 
 def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Target) -> float:
     """Cycles of one tile in all rows of blocks."""
-    fmas = reg_n * sum(run.count for run in runs)
-    loads = sum(run.count * _load(run.lanes, target) for run in runs) + reg_n * 0.5
+    singles = sum(run.count for run in runs if run.by_channel)
+    runs = tuple(run for run in runs if not run.by_channel)
+    fmas = reg_n * sum(run.count for run in runs) + singles
+    loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * 0.5
     instructions = fmas + fmas / reg_n + reg_n * (not target.folds_broadcast)
     tap = max(
-        sum(_start(reg_n * run.count, run.lanes, target) for run in runs),
+        sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle,
         loads,
         (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH,
     )
     epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + RESTART
+    epilogue += reg_n * singles
     if fmas > _CROWDED * target.registers:
         epilogue += _CROWDED_CYCLES
     if reg_n > _PLANES:
@@ -159,7 +180,7 @@ def _width(lanes: int, target: Target) -> float:
     if lanes == target.lanes:
         return 1.0
     # where a full vector takes both halves of a unit, narrower ones start more often
-    return max(lanes / target.lanes, _NARROW) if target.folds_broadcast else 1.0
+    return max(lanes / target.lanes, _NARROW) if target.fma_per_cycle == 1 else 1.0
 
 
 def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> float:

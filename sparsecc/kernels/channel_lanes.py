@@ -8,16 +8,15 @@ to a fifth of the direct kernel's work. In exchange every tile is transposed bef
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sparsecc._tvm import IRBuilder, PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.direct import channel_in, channel_offset, row_range
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
-from sparsecc.kernels.repack import fill
-from sparsecc.kernels.store import finish
+from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.taps import tap_offset
-from sparsecc.kernels.tiles import cut
 from sparsecc.kernels.transpose import transposed
 
 
@@ -128,35 +127,11 @@ def _store_row(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], 
         for n in range(lanes):
             plane = tile.image * shape.store.channels + channel_in(shape, buffers, tile.row * lanes + n)
             pixel = (tile.top + r) * layout.pitch + tile.left + start
-            _store_pixels(shape, buffers, columns, n, plane, pixel, count)
+            store_pixels(shape.store, buffers, partial(_element, columns, n), plane=plane, pixel=pixel, count=count)
             if shape.store.masked and start + count == config.cols:
-                end = plane * layout.channel + layout.lead + pixel + count
                 with T.If(tile.left + config.cols == shape.spec.ow), T.Then():
-                    fill(buffers["output"], end, layout.pitch - layout.w, shape.store.gap)
+                    fill_gap(shape.store, buffers, plane=plane, pixel=pixel + count)
 
 
-def _store_pixels(
-    shape: DirectShape, buffers: dict[str, Any], columns: Any, n: int, plane: Any, pixel: Any, count: int
-) -> None:
-    """The first ``count`` pixels of column ``n``, in vectors that do not reach beyond."""
-    store = shape.store
-    lanes = next(width for width in (16, 8, 4, 2, 1) if width <= count)
-    for run in _runs(count, lanes):
-        first, width = run
-        with T.vectorized(0, width) as lane:
-            residual = None
-            if store.residual is not None:
-                place = plane * store.residual.channel + store.residual.lead + pixel + first + lane
-                residual = buffers["residual"][place]
-            value = finish(columns[n, first + lane], store, residual=residual, mask=None)
-            where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
-            T.buffer_store(buffers["output"], value, [where])
-
-
-def _runs(count: int, lanes: int) -> list[tuple[int, int]]:
-    """First pixel and width of vectors that cover ``count`` pixels; the last may overlap the one before."""
-    tiles = cut(count, lanes=lanes, vectors=1)
-    whole = [(i * lanes, lanes) for i in range(tiles.count)]
-    return whole + [
-        (tiles.count * lanes + run.start + i * run.lanes, run.lanes) for run in tiles.rest for i in range(run.count)
-    ]
+def _element(columns: Any, n: int, i: Any) -> Any:
+    return columns[n, i]

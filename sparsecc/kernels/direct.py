@@ -7,7 +7,7 @@ and dense convolutions are the same loop with other offsets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,14 +46,16 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
 def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
     """How the kernel walks a plane."""
-    return cut(shape.store.flat, lanes=config.lanes, vectors=config.vectors)
+    return cut(shape.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
 
 
-def block_names(shape: DirectShape, config: DirectConfig) -> tuple[tuple[str, str], ...]:
-    """Names of the blocks that accumulate and of those that store, in pairs."""
+def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str, str, Vectors]]:
+    """Names of the blocks that accumulate and that store, and the run of pixels that they are for."""
     tiles = tiles_of(shape, config)
-    whole = [("update", "store")] if tiles.count else []
-    return (*whole, *((f"update_rest_{i}", f"store_rest_{i}") for i in range(len(tiles.rest))))
+    if tiles.count:
+        yield "update", "store", tiles.whole[0]
+    for i, run in enumerate(tiles.rest):
+        yield f"update_rest_{i}", f"store_rest_{i}", run
 
 
 @dataclass(frozen=True)
@@ -147,10 +149,7 @@ def _tile(
     sink: Sink,
     suffix: str,
 ) -> None:
-    accs = [
-        T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
-        for vectors in runs
-    ]
+    accs = [T.alloc_buffer(_extents(config, vectors), "float32", scope="global") for vectors in runs]
     first, count = row_range(shape, buffers, at.row)
     with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
         if config.prefetch:
@@ -164,6 +163,16 @@ def _tile(
             _store(config, buffers, acc, at, vectors, sink, name)
         else:
             _store_dealt(config, buffers, acc, at, vectors, sink, name)
+
+
+def _extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
+    """Loops over a tile's run: the last one is the vector."""
+    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
+
+
+def _channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
+    """Channel in registers and pixel of a tile that those loops stand for."""
+    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
 
 
 def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
@@ -193,20 +202,20 @@ def _update(
     spec, source = shape.spec, shape.source
     data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
     first, count, j, a, b = reduction
-    with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
+    with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
         vj = T.axis.reduce(count, j)
         va = T.axis.reduce(spec.kh, a)
         vb = T.axis.reduce(spec.kw, b)
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel_bias = bias[at.row * shape.block_n + at.sub * config.reg_n + vn]
+        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
+        channel_bias = bias[at.row * shape.block_n + at.sub * config.reg_n + channel]
         T.reads(channel_bias)
         T.writes(acc[vn, vv, vl])
         with T.init():
             T.buffer_store(acc, channel_bias, [vn, vv, vl])
-        weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + vn]
+        weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + channel]
         base = at.image * (spec.ic * source.channel) + channel_offset(shape, buffers, at.row, first, vj)
-        where = at.start + vectors.start + vv * vectors.lanes + vl
-        pixel = source_buffer[base + tap_offset(spec, source, va, vb) + where]
+        pixel = source_buffer[base + tap_offset(spec, source, va, vb) + at.start + place]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
 
 
@@ -251,10 +260,10 @@ def _store(
     config: DirectConfig, buffers: dict[str, Any], acc: Any, at: At, vectors: Vectors, sink: Sink, name: str
 ) -> None:
     store = sink.store
-    with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
+    with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        plane = sink.plane(at, vn)
-        pixel = at.start + vectors.start + vv * vectors.lanes + vl
+        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
+        plane, pixel = sink.plane(at, channel), at.start + place
         where = plane * store.layout.channel + store.layout.lead + pixel
         mask = buffers["mask"][pixel] if store.masked else None
         residual = None

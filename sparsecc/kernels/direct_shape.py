@@ -42,6 +42,16 @@ class DirectShape:
     dense: bool
     scattered: bool
 
+    @property
+    def flat(self) -> int:
+        """Consecutive floats of a plane that are computed, first to last pixel, the input's gaps included."""
+        return (self.spec.oh - 1) * self.source.pitch + self.spec.ow
+
+    @property
+    def is_staged(self) -> bool:
+        """True when output rows lie otherwise than those of the input: planes are computed aside, then copied."""
+        return self.source.pitch != self.store.layout.pitch
+
 
 @dataclass(frozen=True)
 class DirectConfig:
@@ -62,6 +72,8 @@ class DirectConfig:
         True: all taps of a block are unrolled; False: only those of one kernel row.
     prefetch : int
         Floats of weights that are asked for ahead of their use; 0 for none.
+    singles : int
+        Pixels beyond the last whole vector that are computed one by one, each a vector of output channels.
     """
 
     lanes: int
@@ -70,6 +82,7 @@ class DirectConfig:
     rows_outer: bool
     unroll_taps: bool
     prefetch: int = 0
+    singles: int = 0
 
     @property
     def tile(self) -> int:
@@ -88,7 +101,7 @@ def argument_names(shape: DirectShape) -> tuple[str, ...]:
             ("indptr", shape.uniform is None),
             ("bias", True),
             ("channels", shape.scattered),
-            ("mask", shape.store.masked),
+            ("mask", shape.store.masked and not shape.is_staged),
             ("residual", shape.store.residual is not None),
             ("output", True),
         )

@@ -10,11 +10,15 @@ _LEAST_LANES = 4
 
 @dataclass(frozen=True)
 class Vectors:
-    """Vectors of one width side by side: ``count`` times ``lanes`` pixels from pixel ``start`` of a tile on."""
+    """Vectors of one width side by side: ``count`` times ``lanes`` pixels from pixel ``start`` of a tile on.
+
+    ``by_channel``: ``count`` single pixels, each a vector of output channels; ``lanes`` is 1.
+    """
 
     start: int
     count: int
     lanes: int
+    by_channel: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,19 @@ class Tiles:
         return self.count + bool(self.rest)
 
 
-def cut(flat: int, *, lanes: int, vectors: int) -> Tiles:
+def cut(flat: int, *, lanes: int, vectors: int, singles: int = 0) -> Tiles:
     """Cut ``flat`` pixels into tiles of ``vectors`` vectors.
 
     The rest takes as many whole vectors as fit, then the narrowest one that covers what is left: 55 pixels in 16 lanes
-    are three vectors of 16 and one of 8, not four of 16.
+    are three vectors of 16 and one of 8, not four of 16. ``singles`` pixels left over by whole vectors may belong to
+    the last tile, one by one: 49 pixels are three vectors of 16 and one single.
     """
+    if singles:
+        tiles = cut(flat - singles, lanes=lanes, vectors=vectors)
+        last = tiles.rest or tiles.whole
+        count = tiles.count - (not tiles.rest)
+        single = Vectors(flat - singles - count * tiles.pixels, singles, 1, by_channel=True)
+        return Tiles(count, tiles.pixels, lanes, (*last, single))
     pixels = lanes * vectors
     count, left = divmod(flat, pixels)
     return Tiles(count, pixels, lanes, _cover(left, lanes=lanes, flat=flat))

@@ -24,6 +24,8 @@ from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 
 Halo = tuple[int, int, int, int]
+#: wider images have gaps that matter less than a copy of the results
+_WIDEST_STAGED = 16
 _NO_HALO: Halo = (0, 0, 0, 0)
 #: operators that walk rows by themselves: their tensors have the layouts that other kernels want
 _ANY_LAYOUT = (TirOp, WinogradInput, WinogradOutput)
@@ -92,10 +94,11 @@ class _Plan:
         source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
         output = self._shadow(node.output) if node.output in self.fixed else node.output
-        for tensor in residual if packs else (source, *residual):
+        linked = () if packs or _may_repitch(node, spec) else (source,)
+        for tensor in (*linked, *residual):
             self.classes.union(tensor, output)
-        if packs:
-            self.rooms[output] = _scratch_width(spec)
+        if packs and spec.taps > UNROLLED_TAPS:
+            self.rooms[output] = scratch_width(spec)
         self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output, packs))
         self._unpack(node, output)
 
@@ -105,12 +108,12 @@ class _Plan:
         output = self._shadow(node.output) if node.output in self.fixed else node.output
         is_dealt = window.stride == (2, 2) and window.taps <= UNROLLED_TAPS
         packs = window.stride != (1, 1) and not is_dealt
-        if packs:
-            self.rooms[output] = _scratch_width(window)
-        else:
+        if packs and window.taps > UNROLLED_TAPS:
+            self.rooms[output] = scratch_width(window)
+        elif not packs:
             _, left, _, right = window.padding
             self.rooms[source] = max(self.rooms.get(source, 0), window.iw + max(left, right))
-        if window.stride == (1, 1):
+        if window.stride == (1, 1) and window.taps > UNROLLED_TAPS:
             self.classes.union(source, output)
         self.nodes.append(PlacedNode(node.key, chain, (source,), output, packs))
         self._unpack(node, output)
@@ -199,6 +202,13 @@ def _is_window(node: Node) -> bool:
     )
 
 
+def _may_repitch(node: Node, spec: ConvSpec) -> bool:
+    """Whether the kernel may write rows with another pitch than it reads them."""
+    if _is_window(node):
+        return spec.taps <= UNROLLED_TAPS
+    return spec.ow <= _WIDEST_STAGED
+
+
 def _is_max(operator: Operator) -> bool:
     return isinstance(operator, PoolLayer) and operator.combine == "max"
 
@@ -208,8 +218,8 @@ def window_spec(chain: Chain) -> ConvSpec:
     return chain.window.spec if isinstance(chain.window, PoolLayer) else chain.window.layer.spec
 
 
-def _scratch_width(spec: ConvSpec) -> int:
-    """Least pitch of the scratch plane, which is also the output's."""
+def scratch_width(spec: ConvSpec) -> int:
+    """Least pitch of the scratch plane; also the output's where pixels are computed in runs beyond a row."""
     _, left, _, right = spec.padding
     return spec.iw + max(left, right) if spec.stride == (1, 1) else split_width(spec)
 

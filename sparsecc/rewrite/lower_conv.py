@@ -161,10 +161,12 @@ def _blocks(operator: FusedConv, plan: LayerPlan, target: Target) -> tuple[Block
 
 def _work(spec: ConvSpec, blocks: BlockSparse, store: StoreShape, source: PlaneLayout) -> DirectWork:
     # rows of a group read its channels only: to the caches a group is an image of its own
+    flat = (spec.oh - 1) * source.pitch + spec.ow
     return DirectWork(
-        images=spec.n * spec.groups, flat=store.flat, plane=source.channel, ic=spec.ic_per_group, taps=spec.taps,
+        images=spec.n * spec.groups, flat=flat, plane=source.channel, ic=spec.ic_per_group, taps=spec.taps,
         kernel_width=spec.kw, rows=blocks.rows // spec.groups, block_n=blocks.block_n,
         nnzb=-(-blocks.nnzb // spec.groups), residual=store.residual is not None,
+        staged=source.pitch != store.layout.pitch,
     )  # fmt: skip
 
 

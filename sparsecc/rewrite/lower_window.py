@@ -19,6 +19,7 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
 from sparsecc.kernels.window_rows import loads
 from sparsecc.kernels.window_shape import LOWEST, UNROLLED_TAPS, WindowConfig, WindowShape
+from sparsecc.rewrite.layout import scratch_width
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.window import schedule_window
@@ -85,12 +86,12 @@ def window_constants(operator: FusedConv | PoolLayer, store: StoreShape) -> dict
 def _scratch(
     spec: ConvSpec, source: PlaneLayout, output: PlaneLayout, target: Target, *, fill: float = 0.0
 ) -> RepackShape:
-    """Scratch memory for one plane, with the pitch of the output."""
+    """Scratch memory for one plane, with the pitch of the output where the kernel walks over the ends of rows."""
+    pitch = output.pitch if spec.taps > UNROLLED_TAPS else scratch_width(spec)
     if spec.stride == (1, 1):
-        return RepackShape(
-            1, source, padded(spec.ih, spec.iw, halo=spec.padding, pitch=output.pitch), spec.ih, fill, target.lanes
-        )
-    return RepackShape(1, source, split(spec, pitch=output.pitch), split_height(spec), fill, target.lanes)
+        planes = padded(spec.ih, spec.iw, halo=spec.padding, pitch=pitch)
+        return RepackShape(1, source, planes, spec.ih, fill, target.lanes)
+    return RepackShape(1, source, split(spec, pitch=pitch), split_height(spec), fill, target.lanes)
 
 
 def _lower(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from sparsecc._tvm import PrimFunc, Schedule
-from sparsecc.kernels.direct import block_names, direct
+from sparsecc.kernels.direct import direct, tile_blocks
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
+from sparsecc.kernels.staged import staged
 
 
 def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
@@ -27,7 +28,7 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
                 for block: unrolled a, b, n, v: vector lane: acc += data * input
                 unrolled n, v: vector lane: output = epilogue(acc)
     """
-    schedule = Schedule(direct(shape, config))
+    schedule = Schedule(staged(shape, config) if shape.is_staged else direct(shape, config))
     schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("share"))))
     schedule_tiles(schedule, shape, config)
     return schedule.mod["main"]
@@ -35,14 +36,15 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
 def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig) -> None:
     """Schedule the loops inside of tiles, whole ones and the rest."""
-    for update, store in block_names(shape, config):
-        _schedule_tile(schedule, update, store, unroll_taps=config.unroll_taps)
+    for update, store, run in tile_blocks(shape, config):
+        _schedule_tile(schedule, update, store, unroll_taps=config.unroll_taps, scatter=run.by_channel)
 
 
-def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: bool) -> None:
+def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: bool, scatter: bool) -> None:
     for name in (update, store):
         n, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
-        schedule.vectorize(lane)
+        # elements of a vector of channels go to planes far apart
+        (schedule.unroll if scatter and name == store else schedule.vectorize)(lane)
         schedule.unroll(v)
         schedule.unroll(n)
     j, a, b = schedule.get_loops(schedule.get_sblock(update))[-6:-3]

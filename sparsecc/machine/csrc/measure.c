@@ -10,6 +10,8 @@
 
 #define CHAINS 12 /* independent sums: more than latency x multiply-adds a cycle, fits 16 registers */
 #define REPEATS 7
+/* Unrolled by hand: with a loop, some compilers keep the sums in memory. */
+#define EACH_CHAIN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5) DO(6) DO(7) DO(8) DO(9) DO(10) DO(11)
 #define VECTOR __attribute__((target(FEATURES)))
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
@@ -33,11 +35,11 @@ VECTOR static double fma_seconds(void) {
   vector sums[CHAINS], scale, term;
   volatile float half = 0.5f;
   for (int lane = 0; lane < LANES; ++lane) scale[lane] = term[lane] = half;
-  for (int i = 0; i < CHAINS; ++i) sums[i] = scale * (float)i;
+#define BEGIN(i) sums[i] = scale * (float)i;
+  EACH_CHAIN(BEGIN)
   double start = now();
-  for (long step = 0; step < steps; ++step) {
-    for (int i = 0; i < CHAINS; ++i) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+v"(sums[i]) : "v"(scale), "v"(term));
-  }
+#define MULTIPLY_ADD(i) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+v"(sums[i]) : "v"(scale), "v"(term));
+  for (long step = 0; step < steps; ++step) { EACH_CHAIN(MULTIPLY_ADD) }
   double taken = now() - start;
   return taken / (double)(steps * CHAINS);
 }
@@ -46,10 +48,9 @@ VECTOR static double load_seconds(const float *data) {
   const long steps = 200000;
   vector v;
   double start = now();
-  for (long step = 0; step < steps; ++step) {
-    for (int i = 0; i < 8; ++i) __asm__ volatile("vmovaps %1, %0" : "=v"(v) : "m"(*(const vector *)(data + i * LANES)));
-  }
-  return (now() - start) / (double)(steps * 8);
+#define LOAD(i) __asm__ volatile("vmovaps %1, %0" : "=v"(v) : "m"(*(const vector *)(data + i * LANES)));
+  for (long step = 0; step < steps; ++step) { EACH_CHAIN(LOAD) }
+  return (now() - start) / (double)(steps * CHAINS);
 }
 
 VECTOR static double byte_seconds(const float *data, size_t bytes) {

@@ -1,0 +1,42 @@
+"""Store rows of pixels of one plane: epilogue, then the gap to the next row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sparsecc._tvm import T
+from sparsecc.kernels.repack import fill
+from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.tiles import cut
+
+
+def store_pixels(
+    store: StoreShape, buffers: dict[str, Any], value: Callable[[Any], Any], *, plane: Any, pixel: Any, count: int
+) -> None:
+    """Finish ``count`` pixels of a row and store them from float ``pixel`` of a plane on; ``value`` gives the i-th."""
+    lanes = next(width for width in (16, 8, 4, 2, 1) if width <= count)
+    for first, width in _vectors(count, lanes):
+        with T.vectorized(0, width) as lane:
+            residual = None
+            if store.residual is not None:
+                place = plane * store.residual.channel + store.residual.lead + pixel + first + lane
+                residual = buffers["residual"][place]
+            where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
+            done = finish(value(first + lane), store, residual=residual, mask=None)
+            T.buffer_store(buffers["output"], done, [where])
+
+
+def fill_gap(store: StoreShape, buffers: dict[str, Any], *, plane: Any, pixel: Any) -> None:
+    """Fill the gap after a row that ends before float ``pixel`` of a plane."""
+    layout = store.layout
+    fill(buffers["output"], plane * layout.channel + layout.lead + pixel, layout.pitch - layout.w, store.gap)
+
+
+def _vectors(count: int, lanes: int) -> list[tuple[int, int]]:
+    """First pixel and width of vectors that cover ``count`` pixels; the last may overlap the one before."""
+    tiles = cut(count, lanes=lanes, vectors=1)
+    whole = [(i * lanes, lanes) for i in range(tiles.count)]
+    return whole + [
+        (tiles.count * lanes + run.start + i * run.lanes, run.lanes) for run in tiles.rest for i in range(run.count)
+    ]
