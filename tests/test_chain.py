@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import nets
 import numpy as np
 import pytest
@@ -10,8 +12,9 @@ from helpers import agree, compiled, kinds, random_inputs, run_strictly
 from torch import nn
 
 from sparsecc.analyse.structure import find_structure
-from sparsecc.cost.chain import chain_pays
+from sparsecc.cost.chain import chain_pays, plane_parts
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.rewrite import lower_chain
 from sparsecc.target import TARGETS
 
 #: name -> what follows a convolution with 24 output channels
@@ -113,3 +116,30 @@ def test_bands_of_large_planes_share_scratch_memory(window, monkeypatch):
     with torch.no_grad():
         expected = model(*given).numpy()
     np.testing.assert_allclose(run_strictly(artefact, given)[0], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("window", "parts"), [("3x3", 3), ("3x3_stride_2", 2), ("3x3_stride_2", 4), ("max_pool", 3)])
+def test_parts_of_an_image_compute_what_the_whole_does(window, parts, monkeypatch):
+    """Equal to the two kernels bit for bit, however bands are divided among parts."""
+    model, given = net(window, pruned=True, rearranged=False).eval(), random_inputs((2, 10, 29, 18))
+    always(monkeypatch, False)
+    expected = run_strictly(compiled(model, given, min_speedup=1e-9, winograd=False), given)
+    always(monkeypatch, True)
+    monkeypatch.setattr(lower_chain, "plane_parts", lambda spec, *, bands, **facts: min(parts, bands))
+    artefact = compiled(model, given, min_speedup=1e-9, winograd=False)
+    assert "chain" in kinds(artefact)
+    np.testing.assert_array_equal(run_strictly(artefact, given)[0], expected[0])
+
+
+def test_large_inputs_are_cut_into_parts_that_stay_in_the_cache():
+    target = TARGETS["x86-64-v4"]
+
+    def parts(window: ConvSpec, image_bytes: int, *, bands: int = 16) -> int:
+        floats = window.oh * window.ow
+        return plane_parts(window, bands=bands, floats=floats, image_bytes=image_bytes, target=target)
+
+    assert parts(depthwise(8, 112), 1 << 20) == 2
+    assert parts(depthwise(8, 112), 1600 << 10) == 2, "more rows between four parts would be computed twice"
+    assert parts(replace(depthwise(8, 112), stride=(2, 2)), 1600 << 10) == 4
+    assert parts(depthwise(8, 112), 1 << 20, bands=7) == 1
+    assert parts(depthwise(8, 14), 1 << 20) == 1

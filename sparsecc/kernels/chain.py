@@ -1,7 +1,7 @@
 """A convolution and the depthwise convolution or pooling that follows it, without the tensor between them.
 
 Both work channel by channel: a few output channels of the convolution go to planes of scratch memory, band of rows by
-band, and the window kernel reads each band while it is in the first cache. Nothing is computed twice.
+band, and the window kernel reads each band while it is in the first cache.
 
 A window kernel of stride 2 reads dealt planes (:func:`~sparsecc.facts.layout.dealt`): the convolution deals its vectors
 out as it stores them, so that every tap reads consecutive floats.
@@ -23,8 +23,6 @@ from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 #: parameters of the window kernel that the convolution has too
 _RENAMED = {"data": "window_data", "bias": "window_bias", "mask": "window_mask"}
-#: share of the convolution's rows that may be computed twice, once for each half of the image
-_MOST_TWICE = 0.04
 
 
 @dataclass(frozen=True)
@@ -45,10 +43,20 @@ class ChainShape:
 
 @dataclass(frozen=True)
 class ChainConfig:
-    """Knobs of both kernels; the convolution's ``rows_outer`` is always true."""
+    """Knobs of both kernels; the convolution's ``rows_outer`` is always true.
+
+    Attributes
+    ----------
+    conv : DirectConfig
+    window : WindowConfig
+    parts : int
+        Runs of bands that an image is cut into, one after another for all rows of blocks: what a part reads of the
+        input stays in the cache. Rows of the convolution that two parts need are computed twice.
+    """
 
     conv: DirectConfig
     window: WindowConfig
+    parts: int = 1
 
 
 def argument_names(shape: ChainShape) -> tuple[str, ...]:
@@ -67,13 +75,12 @@ def chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     Loops::
 
-        for image, half of the plane, row, sub:
+        for image, part of the plane, row, sub:
             for band of rows of the output:
                 for tile that it needs and that is not done: planes[reg_n] = epilogue(convolution)
                 for n in reg_n: band of output plane = epilogue(window(planes[n]))
 
-    There is only one band where the window kernel packs its planes or walks runs of pixels, and there are no halves
-    where too many rows between them would be computed twice.
+    There is only one band, and so one part, where the window kernel packs its planes or walks runs of pixels.
     """
     with IRBuilder() as builder, T.prim_func(s_tir=True):
         T.func_name("main")
@@ -93,17 +100,15 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
     conv, reg_n, output = shape.conv, config.conv.reg_n, buffers["output"]
     layout = conv.store.layout
     tiles = direct.tiles_of(conv, config.conv)
-    banded = window.is_banded(shape.window, config.window)
-    bands = row_bands(shape.window, config.window) if banded else 1
-    split = _middle(shape, bands)
-    with T.grid(conv.spec.n, 1 if split is None else 2, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
-        image, half, row, sub = T.axis.remap("SSSS", list(loops))
+    banded, bands = window.is_banded(shape.window, config.window), bands_of(shape.window, config.window)
+    with T.grid(conv.spec.n, config.parts, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
+        image, part, row, sub = T.axis.remap("SSSS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         planes = T.alloc_buffer((layout.size(reg_n),), "float32", scope="global")
         at = At(image, row, sub)
         _fill_gaps(shape, planes, reg_n)
-        run = shares.half_of(bands, split, half)
+        run = shares.part_of(bands, config.parts, part)
         with T.serial(*run) as loop, T.sblock("band"):
             band = T.axis.spatial(bands, loop)
             T.reads()
@@ -131,11 +136,9 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
                     window.emit_plane(shape.window, config.window, read, origin, image, channel)
 
 
-def _middle(shape: ChainShape, bands: int) -> int | None:
-    """The first band of the second half; None if the convolution's rows that both need were too much work."""
-    spec = shape.window.spec
-    twice = (spec.kh - 1) * spec.dilation[0] + 1 - spec.stride[0]
-    return shares.middle_band(bands, floats=shape.window.store.flat) if twice <= _MOST_TWICE * spec.ih else None
+def bands_of(shape: WindowShape, config: WindowConfig) -> int:
+    """Bands of a plane: one where the window kernel can't work by itself on fewer rows."""
+    return row_bands(shape, config) if window.is_banded(shape, config) else 1
 
 
 def _tiles_before(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tiles) -> Any:
@@ -143,7 +146,9 @@ def _tiles_before(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tile
     if not window.is_banded(shape.window, config.window):
         return 0
     spec = shape.window.spec
-    row = band * config.window.rows * spec.stride[0] - spec.padding[0]
+    # the last band ends with the plane, so it may begin among the rows of the one before
+    first = T.min(band * config.window.rows, spec.oh - config.window.rows)
+    row = first * spec.stride[0] - spec.padding[0]
     return tirx.floordiv(T.max(row * shape.conv.store.layout.pitch - spec.padding[1], 0), tiles.pixels)
 
 

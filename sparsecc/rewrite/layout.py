@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, Operator, TirOp
 from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.layout import PlaneLayout, padded, plain, split, split_height, split_width
+from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
@@ -193,7 +193,12 @@ class _Plan:
         pitch = pitches[self.classes.find(tensor)]
         if tensor in self.splits:
             return split(self.splits[tensor], pitch=pitch)
-        return padded(shape[2], shape[3], halo=self.halos.get(tensor, _NO_HALO), pitch=pitch)
+        halo = self.halos.get(tensor, _NO_HALO)
+        # a copy between a tensor of the graph and a contiguous one may turn out to be idle: see _without_idle_copies
+        is_copy = tensor >= len(self.graph.shapes)
+        if pitch == shape[3] and halo == _NO_HALO and not is_copy:
+            return compact(shape[2], shape[3])
+        return padded(shape[2], shape[3], halo=halo, pitch=pitch)
 
 
 def _is_window(node: Node) -> bool:

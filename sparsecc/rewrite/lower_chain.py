@@ -8,20 +8,25 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.cost.chain import plane_parts
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layout import dealt, padded
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names
+from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names, bands_of
+from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.window_shape import LOWEST
+from sparsecc.kernels.window_shape import LOWEST, WindowShape
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_conv import Choose, choose_direct, image, mask_of, store_shape
 from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.chain import schedule_chain
 from sparsecc.target import Target
+
+#: share of a band's rows (one in so many) that may be given up for more parts
+_FEWER_ROWS = 4
 
 
 def lower_chain(
@@ -45,7 +50,7 @@ def lower_chain(
     store = store_shape(node, placed, epilogue)
     windows = window_shape(chain.window, store, planes, target, packs=node.packs)
     shape = ChainShape(replace(conv.shape, store=replace(between, channels=conv.config.reg_n)), windows)
-    config = ChainConfig(conv.config, window_config(windows, target))
+    config = _config(conv.config, windows, image_bytes=4 * source.size(chain.conv.layer.spec.ic), target=target)
 
     constants = window_constants(chain.window, store)
     values: dict[str, int | NDArray[Any]] = {
@@ -60,3 +65,17 @@ def lower_chain(
     knobs = {**asdict(config.conv), "window": asdict(config.window)}
     function, joined = schedule_chain(shape, config), (chain.window_key,)
     return Lowered("chain", ("chain", shape, config), function, arguments, knobs, conv.cycles, joined)
+
+
+def _config(conv: DirectConfig, shape: WindowShape, *, image_bytes: int, target: Target) -> ChainConfig:
+    """Rows of a band as the window kernel by itself likes them, or a few less, if that allows for more parts."""
+    best = window_config(shape, target)
+
+    def parts(rows: int) -> int:
+        bands = bands_of(shape, replace(best, rows=rows))
+        floats = shape.store.flat
+        return plane_parts(shape.spec, bands=bands, floats=floats, image_bytes=image_bytes, target=target)
+
+    least = max(1, best.rows - best.rows // _FEWER_ROWS)
+    rows = max(range(best.rows, least - 1, -1), key=parts) if best.rows else 0
+    return ChainConfig(conv, replace(best, rows=rows), parts(rows))

@@ -13,14 +13,14 @@ def schedule_chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     Before::
 
-        for image, half of the plane, row, sub:
+        for image, part of the plane, row, sub:
             for band:
                 for tile: planes = convolution
                 for n: output = window(planes)
 
     After::
 
-        parallel image * half * row * sub:
+        parallel image * part * row * sub:
             for band:
                 for tile: as in the direct kernel
                 for n: as in the window kernel
