@@ -10,7 +10,8 @@ from itertools import product
 from bench.aims import SHARES, Verdict, verdicts
 from bench.layer_tables import layer_section
 from bench.markdown import table
-from bench.results import Cell, CellResult, Results, load
+from bench.reader import read_and, reader
+from bench.results import Cell, CellResult, Results
 from bench.tables import ordered
 
 _WORDS = {True: "met", False: "**missed**", None: "not measured"}
@@ -54,16 +55,13 @@ def _short_of(results: Results, found: Sequence[Verdict]) -> list[CellResult]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the verdicts; exit code 1 when an aim is missed or the results can't tell."""
-    parser = argparse.ArgumentParser(prog="python -m bench.check", description="Aims, met and missed.")
-    parser.add_argument("results", help="JSON that a benchmark wrote")
+    parser = reader("check", "Aims, met and missed.")
     parser.add_argument("--missed", action="store_true", help="only what is not met")
     parser.add_argument("--layers", action="store_true", help="also every step in cells that missed an aim")
-    options = parser.parse_args(arguments)
-    try:
-        results = load(options.results)
-    except (OSError, ValueError) as error:
-        print(f"bench.check: {error}", file=sys.stderr)
-        return 2
+    return read_and(_judge, parser, arguments)
+
+
+def _judge(results: Results, options: argparse.Namespace) -> int:
     print(report(results, layers=options.layers, missed=options.missed))
     return int(bool(not_measured(results)) or any(v.met is not True for v in verdicts(results)))
 

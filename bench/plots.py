@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,8 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from bench.plot_data import LIMIT, Point, latencies, speed_ups
-from bench.results import Results, load
+from bench.reader import read_and, reader
+from bench.results import Results
 
 _SIZE = (6.0, 4.0)  # inches
 _MARKS = "osD^vPX*"
@@ -83,17 +83,9 @@ def _spread(axes: Any, points: Sequence[Point], label: str, *, mark: str, line: 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write the plots and print their names."""
-    parser = argparse.ArgumentParser(prog="python -m bench.plots", description=__doc__.partition(":")[0])
-    parser.add_argument("results", help="JSON that a benchmark wrote")
+    parser = reader("plots", __doc__.partition(":")[0])
     parser.add_argument("--out", type=Path, default=Path("plots"), help="folder for SVG files (default: plots)")
-    options = parser.parse_args(arguments)
-    try:
-        for path in plots(load(options.results), options.out):
-            print(path)
-    except (OSError, ValueError) as error:
-        print(f"bench.plots: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return read_and(lambda results, o: print(*plots(results, o.out), sep="\n"), parser, arguments)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from bench.markdown import number, percent, table
-from bench.results import CellResult, Results, load
+from bench.reader import read_and, reader
+from bench.results import CellResult, Results
 from bench.stats import Spread
 from bench.summary import OURS, OURS_DENSE, Summary, best_bar, dense_ratio, summarise
 from bench.tables import ordered
@@ -62,16 +62,9 @@ def _times(found: Spread | None) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table of a file."""
-    parser = argparse.ArgumentParser(prog="python -m bench.readme", description="The README's table from results.")
-    parser.add_argument("results", help="JSON that a benchmark wrote")
+    parser = reader("readme", "The README's table from results.")
     parser.add_argument("--threads", type=int, default=1)
-    options = parser.parse_args(arguments)
-    try:
-        print(readme_table(load(options.results), threads=options.threads))
-    except (OSError, ValueError) as error:
-        print(f"bench.readme: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return read_and(lambda results, o: print(readme_table(results, threads=o.threads)), parser, arguments)
 
 
 if __name__ == "__main__":

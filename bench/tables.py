@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +9,8 @@ from bench.everyone import error_table, ratio_table, time_table
 from bench.layer_tables import layer_section
 from bench.losses import losses
 from bench.overview import overview
-from bench.results import CellResult, Results, load
+from bench.reader import read_and, reader
+from bench.results import CellResult, Results
 from bench.summary import summarise
 
 
@@ -54,16 +54,9 @@ def conditions(results: Results) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the tables of a file."""
-    parser = argparse.ArgumentParser(prog="python -m bench.tables", description="Markdown tables from results.")
-    parser.add_argument("results", help="JSON that a benchmark wrote")
+    parser = reader("tables", "Markdown tables from results.")
     parser.add_argument("--layers", action="store_true", help="also every layer of sparsecc's libraries")
-    options = parser.parse_args(arguments)
-    try:
-        print(tables(load(options.results), layers=options.layers))
-    except (OSError, ValueError) as error:
-        print(f"bench.tables: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return read_and(lambda results, o: print(tables(results, layers=o.layers)), parser, arguments)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.kernels import direct, direct_shape, shares, window
 from sparsecc.kernels.direct import At, Sink
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
+from sparsecc.kernels.function import kernel
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.tiles import Tiles
 from sparsecc.kernels.window_rows import emit_band, row_bands
@@ -82,12 +83,7 @@ def chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     There is only one band, and so one part, where the window kernel packs its planes or walks runs of pixels.
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*kind)) for name, kind in _parameters(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel(_parameters(shape), lambda buffers: _body(shape, config, buffers))
 
 
 def _parameters(shape: ChainShape) -> list[tuple[str, tuple[tuple[int], str]]]:

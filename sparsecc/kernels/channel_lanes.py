@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.direct import channel_in, channel_offset, row_range
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
+from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.transpose import transposed
@@ -67,12 +68,10 @@ def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
                     acc[pixel] += data * broadcast(input[offset + tap + pixel])
                 output = epilogue(transposed(acc))
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*buffer_of(name, shape))) for name in argument_names(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel(
+        [(name, buffer_of(name, shape)) for name in argument_names(shape)],
+        lambda buffers: _body(shape, config, buffers),
+    )
 
 
 def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> None:

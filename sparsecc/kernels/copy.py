@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from typing import Any
+
+from sparsecc._tvm import PrimFunc, T
+from sparsecc.kernels.function import floats, kernel
 
 
 def copy(size: int) -> PrimFunc:
     """Build the kernel: ``output[i] = input[i]`` for ``size`` floats; LLVM makes it a memcpy."""
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("input", T.buffer((size,), "float32"))
-        y = T.arg("output", T.buffer((size,), "float32"))
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["input"], buffers["output"]
         with T.serial(0, size) as i:
             T.buffer_store(y, x[i], [i])
-    return builder.get()
+
+    return kernel([("input", floats(size)), ("output", floats(size))], body)

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
+from sparsecc.kernels.function import kernel
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
@@ -36,12 +37,10 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
                     acc += data * input[offset + tap + pixel]
                 output = epilogue(acc)
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*buffer_of(name, shape))) for name in argument_names(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel(
+        [(name, buffer_of(name, shape)) for name in argument_names(shape)],
+        lambda buffers: _body(shape, config, buffers),
+    )
 
 
 def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:

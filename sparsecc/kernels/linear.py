@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.kernels import activation
+from sparsecc.kernels.function import kernel
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,9 @@ def linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
             for kept block: acc[reg_m, block_n] += data * input
             output = epilogue(acc)
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*_buffer(name, shape))) for name in argument_names(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel(
+        [(name, _buffer(name, shape)) for name in argument_names(shape)], lambda buffers: _body(shape, config, buffers)
+    )
 
 
 def _buffer(name: str, shape: LinearShape) -> tuple[tuple[int], str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.function import floats, kernel
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,9 @@ def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
     source = shape.source
     lanes = min(lanes, source.w)
     chunks, rest = divmod(source.w, lanes)
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("input", T.buffer((source.size(shape.planes),), "float32"))
-        y = T.arg("output", T.buffer((shape.planes,), "float32"))
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["input"], buffers["output"]
         with T.parallel(0, shape.planes) as plane, T.sblock("plane"):
             at = T.axis.spatial(shape.planes, plane)
             T.reads()
@@ -55,4 +55,5 @@ def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
             with T.unroll(0, lanes) as lane:
                 T.buffer_store(total, total[0] + acc[lane], [0])
             T.buffer_store(y, total[0] * tirx.const(1.0 / (source.h * source.w), "float32"), [at])
-    return builder.get()
+
+    return kernel([("input", floats(source.size(shape.planes))), ("output", floats(shape.planes))], body)

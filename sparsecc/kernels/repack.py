@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.function import floats, kernel
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,14 @@ def repack(shape: RepackShape) -> PrimFunc:
                 rows of the halo below: fill
     """
     source, target = shape.source, shape.target
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("input", T.buffer((source.size(shape.planes),), "float32"))
-        y = T.arg("output", T.buffer((target.size(shape.planes),), "float32"))
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["input"], buffers["output"]
         fill_lead(shape, y)
         with T.parallel(0, shape.planes) as plane:
             pack_plane(shape, x, y, source.lead + plane * source.channel, target.lead + plane * target.channel)
-    return builder.get()
+
+    return kernel([("input", floats(source.size(shape.planes))), ("output", floats(target.size(shape.planes)))], body)
 
 
 def pack_plane(shape: RepackShape, x: Any, y: Any, origin: Any, base: Any) -> None:

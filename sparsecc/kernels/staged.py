@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layout import LINE, PlaneLayout
 from sparsecc.kernels.direct import At, Sink, emit_tile, output_channel, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
+from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.store import StoreShape
 
@@ -28,12 +29,10 @@ def staged(shape: DirectShape, config: DirectConfig) -> PrimFunc:
             for n in reg_n, row of pixels:
                 output = epilogue(planes)                                # with its own
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer(*buffer_of(name, shape))) for name in argument_names(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel(
+        [(name, buffer_of(name, shape)) for name in argument_names(shape)],
+        lambda buffers: _body(shape, config, buffers),
+    )
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:

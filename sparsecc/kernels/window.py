@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
+from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.repack import fill_lead, pack_plane
 from sparsecc.kernels.window_flat import emit_flat_tiles
 from sparsecc.kernels.window_rows import emit_bands, row_bands
@@ -43,12 +44,7 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
                 for tap: acc = combine(acc, input or scratch[tap + pixel])
                 output = epilogue(acc)
     """
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        buffers = {name: T.arg(name, T.buffer((size,), "float32")) for name, size in sizes(shape)}
-        _body(shape, config, buffers)
-    return builder.get()
+    return kernel([(name, floats(size)) for name, size in sizes(shape)], lambda buffers: _body(shape, config, buffers))
 
 
 def sizes(shape: WindowShape) -> list[tuple[str, int]]:

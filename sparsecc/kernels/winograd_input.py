@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.winograd import TAPS, Tiling, input_matrix
+from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.repack import copy_row, fill
 from sparsecc.kernels.winograd import store, to_points, vector, widest
 
@@ -93,11 +94,9 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
     """
     tiling, source, target = shape.tiling, shape.source, shape.target
     spec = tiling.spec
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("input", T.buffer((source.size(spec.n * spec.ic),), "float32"))
-        y = T.arg("output", T.buffer((target.size(tiling.products * spec.ic),), "float32"))
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["input"], buffers["output"]
         tasks = spec.n * spec.ic * shape.bands
         with T.parallel(0, tasks) as task, T.sblock("band"):
             at = T.axis.spatial(tasks, task)
@@ -112,7 +111,11 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
             image, channel = plane // spec.ic, plane % spec.ic
             base = target.lead + channel * target.channel + image * tiling.tiles + first * tiling.cols
             _transform_columns(shape, points, y, base)
-    return builder.get()
+
+    return kernel(
+        [("input", floats(source.size(spec.n * spec.ic))), ("output", floats(target.size(tiling.products * spec.ic)))],
+        body,
+    )
 
 
 def _pad_rows(shape: WinogradInputShape, x: Any, padded: Any, origin: Any, first: Any) -> None:

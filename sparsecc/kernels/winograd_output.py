@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sparsecc._tvm import IRBuilder, PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.winograd import Tiling, output_matrix
 from sparsecc.kernels.activation import f32
+from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.winograd import from_points, store, vector, widest
 
@@ -61,15 +62,15 @@ def winograd_output(shape: WinogradOutputShape) -> PrimFunc:
     """
     tiling, source, to = shape.tiling, shape.source, shape.store
     spec = tiling.spec
-    with IRBuilder() as builder, T.prim_func(s_tir=True):
-        T.func_name("main")
-        T.func_attr({"tirx.noalias": True})
-        x = T.arg("input", T.buffer((source.size(tiling.products * spec.oc),), "float32"))
-        bias = T.arg("bias", T.buffer((spec.oc,), "float32"))
-        residual = None
-        if to.residual is not None:
-            residual = T.arg("residual", T.buffer((to.residual.size(spec.n * spec.oc),), "float32"))
-        y = T.arg("output", T.buffer((to.layout.size(spec.n * spec.oc),), "float32"))
+    parameters = {
+        "input": source.size(tiling.products * spec.oc),
+        "bias": spec.oc,
+        **({} if to.residual is None else {"residual": to.residual.size(spec.n * spec.oc)}),
+        "output": to.layout.size(spec.n * spec.oc),
+    }
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["input"], buffers["output"]
         tasks = spec.n * spec.oc * shape.bands
         with T.parallel(0, tasks) as task, T.sblock("band"):
             at = T.axis.spatial(tasks, task)
@@ -81,8 +82,9 @@ def winograd_output(shape: WinogradOutputShape) -> PrimFunc:
             image, channel = plane // spec.oc, plane % spec.oc
             base = source.lead + channel * source.channel + image * tiling.tiles + first * tiling.cols
             _transform(shape, x, pixels, base)
-            _store_rows(shape, pixels, bias[channel], residual, y, plane, first * tiling.m)
-    return builder.get()
+            _store_rows(shape, pixels, buffers["bias"][channel], buffers.get("residual"), y, plane, first * tiling.m)
+
+    return kernel([(name, floats(size)) for name, size in parameters.items()], body)
 
 
 def _transform(shape: WinogradOutputShape, x: Any, pixels: Any, base: Any) -> None:

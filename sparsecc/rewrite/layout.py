@@ -2,6 +2,8 @@
 
 Kernels that read and write *flat* runs of pixels (direct and window kernels) need input, residual and output to have
 one pitch. Tensors linked by such kernels form a class; its pitch is the least that has room for every member's halo.
+Convolutions of small images may write with another pitch than they read, and windows that walk rows may always: they
+link nothing but a residual and the output.
 Strided kernels read a phase layout, made by a copy. Tensors that the caller owns, and those that are reshaped, are
 contiguous; where a flat kernel meets one, a copy is planned and dropped again if the layouts turn out to be equal.
 
