@@ -19,7 +19,7 @@ from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.tiles import Tiles
-from sparsecc.kernels.window_rows import emit_band, row_bands
+from sparsecc.kernels.window_rows import emit_band, first_row, row_bands
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 #: parameters of the window kernel that the convolution has too
@@ -142,9 +142,7 @@ def _tiles_before(band: Any, shape: ChainShape, config: ChainConfig, tiles: Tile
     if not window.is_banded(shape.window, config.window):
         return 0
     spec = shape.window.spec
-    # the last band ends with the plane, so it may begin among the rows of the one before
-    first = T.min(band * config.window.rows, spec.oh - config.window.rows)
-    row = first * spec.stride[0] - spec.padding[0]
+    row = first_row(shape.window, config.window, band) * spec.stride[0] - spec.padding[0]
     return tirx.floordiv(T.max(row * shape.conv.store.layout.pitch - spec.padding[1], 0), tiles.pixels)
 
 

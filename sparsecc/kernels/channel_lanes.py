@@ -13,7 +13,7 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
-from sparsecc.kernels.direct import channel_in, channel_offset, row_range
+from sparsecc.kernels.direct import channel_in, channel_offset, prefetch, row_range
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
@@ -31,11 +31,14 @@ class LaneConfig:
         Channels in a vector: all of a block.
     rows, cols : int
         Pixels of a tile; ``cols`` divides the width of the image, and is all of it when ``rows`` is more than one.
+    prefetch : int
+        Floats of weights that are asked for ahead of their use; 0 for none.
     """
 
     lanes: int
     rows: int
     cols: int
+    prefetch: int = 0
 
     @property
     def pixels(self) -> int:
@@ -110,6 +113,8 @@ def _accumulate(
     with T.grid(spec.kh, spec.kw) as (a, b):
         place = corner + tap_offset(spec, source, a, b)
         weights = ((first + j) * spec.taps + a * spec.kw + b) * config.lanes
+        if config.prefetch:
+            prefetch(buffers["data"], weights + config.prefetch)
         for pixel in range(tile.rows * config.cols):
             r, c = divmod(pixel, config.cols)
             x = buffers["input"][place + (r * source.pitch + c)]

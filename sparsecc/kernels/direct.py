@@ -152,7 +152,7 @@ def _tile(
     first, count = row_range(shape, buffers, at.row)
     with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
         if config.prefetch:
-            _prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
+            prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
         for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
             name = "update" + suffix.format(i)
             _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
@@ -181,7 +181,7 @@ def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[
     return ((first * subs + at.sub * count + j) * spec.taps + a * spec.kw + b) * config.reg_n
 
 
-def _prefetch(buffer: Any, where: Any) -> None:
+def prefetch(buffer: Any, where: Any) -> None:
     """Ask for a cache line to read; there need not be one."""
     read, keep, data = 0, 3, 1
     T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))

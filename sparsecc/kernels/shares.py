@@ -45,6 +45,9 @@ def row_shares(rows: int, *, halves: int) -> int:
 
 def part_of(total: int, parts: int, part: Any) -> tuple[Any, Any]:
     """First and end of part number ``part`` of ``0..total``, parts as equal as can be."""
+    if total % parts == 0:
+        each = total // parts
+        return part * each, part * each + each
     return tirx.floordiv(part * total, parts), tirx.floordiv((part + 1) * total, parts)
 
 

@@ -56,6 +56,12 @@ def emit_bands(
         emit_band(shape, config, buffers, read, image, channel, band)
 
 
+def first_row(shape: WindowShape, config: WindowConfig, band: Any) -> Any:
+    """The output row that a band begins with: the last one ends with the plane, among the rows of the one before."""
+    top = band * config.rows
+    return top if shape.spec.oh % config.rows == 0 else T.min(top, shape.spec.oh - config.rows)
+
+
 def row_bands(shape: WindowShape, config: WindowConfig) -> int:
     """Bands of ``config.rows`` rows that a plane of the output is computed in."""
     return -(-shape.spec.oh // config.rows)
@@ -64,10 +70,10 @@ def row_bands(shape: WindowShape, config: WindowConfig) -> int:
 def emit_band(
     shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], read: Plane, image: Any, channel: Any, band: Any
 ) -> None:
-    """Code of the tiles of one band; the last band ends with the plane."""
+    """Code of the tiles of one band."""
     width = row_width(shape, config.lanes)
     columns = cut(width, lanes=widest(width, config.lanes), vectors=config.vectors)
-    tile = _RowTile(image, channel, T.min(band * config.rows, shape.spec.oh - config.rows))
+    tile = _RowTile(image, channel, first_row(shape, config, band))
     if columns.count:
         with T.serial(0, columns.count) as i:
             _runs(shape, config, buffers, read, tile, i * columns.pixels, columns.whole)

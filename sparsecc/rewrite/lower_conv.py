@@ -90,7 +90,8 @@ def choose_direct(
     blocks, dense = _blocks(operator, plan, target)
     work = replace(_work(spec, blocks, store, source), joined=joined)
     config, lanes = _configs(spec, work, target, choose)
-    config = replace(config, prefetch=prefetch_distance(spec, blocks.data.nbytes, target))
+    distance = prefetch_distance(blocks.data.nbytes, target)
+    config, lanes = replace(config, prefetch=distance), lanes and replace(lanes, prefetch=distance)
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
     plain_order = blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc
