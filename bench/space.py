@@ -30,11 +30,12 @@ from sparsecc.facts.graph import Chain, FusedConv, Node
 from sparsecc.importer import import_model
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import Rewritten, analyse, rewrite
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
-from sparsecc.target import Target, resolve
+from sparsecc.target import Target
 
 _HOPELESS = 1.6  # times the least predicted time: no layer's best was beyond
 _FINALISTS, _TURNS = 4, 9
@@ -166,7 +167,8 @@ def _name(config: Config) -> str:
     if isinstance(config, LaneConfig):
         return f"channels as lanes, {config.rows} x {config.cols} pixels"
     order = "rows outer" if config.rows_outer else "tiles outer"
-    return f"{config.reg_n} x {config.vectors} vectors of {config.lanes}, {order}"
+    singles = f" and {config.singles} single" if config.singles else ""
+    return f"{config.reg_n} x {config.vectors} vectors of {config.lanes}{singles}, {order}"
 
 
 def _summary(cell: Cell, found: Sequence[Found]) -> list[str]:
@@ -189,7 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--target", default="native")
     p.add_argument("--out", default="space.json")
     options = p.parse_args(arguments)
-    target, all_found, lines = resolve(options.target), {}, []
+    (target, _), all_found, lines = resolve_here(options.target), {}, []
     for cell in _cells(options):
         found = list(search(cell, target))
         lines.append(_summary(cell, found))

@@ -9,25 +9,29 @@ from numpy.testing import assert_array_equal
 from torch import nn, randn
 
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.rewrite import lower_conv
 from sparsecc.target import TARGETS
 
 TARGET = TARGETS["x86-64-v4"]
-POINTWISE = ConvSpec(1, 512, 7, 7, 2048)
 
 
-def test_only_pointwise_layers_with_large_weights():
-    assert prefetch_distance(POINTWISE, 4 * 512 * 2048, TARGET) > 0
-    assert prefetch_distance(POINTWISE, TARGET.l2_bytes // 4, TARGET) == 0
-    assert prefetch_distance(ConvSpec(1, 512, 7, 7, 512, 3, 3), 4 * 512 * 512 * 9, TARGET) == 0
+def test_only_large_weights():
+    assert prefetch_distance(4 * 512 * 2048, TARGET) > 0
+    assert prefetch_distance(TARGET.l2_bytes // 4, TARGET) == 0
 
 
 @pytest.mark.parametrize(("ic", "prefetches"), [(512, True), (32, False)])
-def test_code(ic, prefetches, tmp_path, monkeypatch):
-    monkeypatch.setattr("sparsecc.rewrite.lower_conv.lane_config", lambda spec, **options: None)
+@pytest.mark.parametrize("kernel", ["direct", "channel_lanes"])
+def test_code(kernel, ic, prefetches, tmp_path, monkeypatch):
+    if kernel == "direct":
+        monkeypatch.setattr(lower_conv, "lane_config", lambda spec, **options: None)
+    else:
+        monkeypatch.setattr(lower_conv, "predict_lanes", lambda *args: 0.0)
+        monkeypatch.setattr(lower_conv, "dense_block_sizes", lambda spec: [16])
     layer = nn.Conv2d(ic, 256, 1, bias=False)
-    compiled(layer, (randn(1, ic, 7, 7),), dump=tmp_path)
+    artefact = compiled(layer, (randn(1, ic, 7, 7),), target="x86-64-v4", dump=tmp_path)
+    assert kernel in {step["kind"] for step in artefact.report.steps}
     assembly = (tmp_path / "7_kernels.s").read_text()
     assert ("prefetcht0" in assembly) == prefetches
 
@@ -36,7 +40,7 @@ def test_code(ic, prefetches, tmp_path, monkeypatch):
 def test_results_are_the_same(target):
     """At the end of the weights, too, where there is nothing to ask for."""
     cases = [BY_NAME[name] for name in ("1x1", "dense_1x1", "n2", "rearranged_uniform", "oc_not_divisible", "3x3")]
-    patches = (("sparsecc.rewrite.lower_conv.prefetch_distance", lambda spec, nbytes, target: 512),)
+    patches = (("sparsecc.rewrite.lower_conv.prefetch_distance", lambda nbytes, target: 512),)
     jobs = []
     for case in cases:
         arrays = build(case)

@@ -112,7 +112,11 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
             done = tirx.Select(
                 band == run[0], _tiles_before(band, shape, config, tiles), _tiles_for(band - 1, shape, config, tiles)
             )
-            with T.serial(done, _tiles_for(band, shape, config, tiles)) as loop, T.sblock("tile"):
+            # in memory: TVM would put these expressions into every index inside and simplify them, up to 40 s a kernel
+            bounds = T.alloc_buffer((2,), "int32", scope="global")
+            T.buffer_store(bounds, done, [0])
+            T.buffer_store(bounds, _tiles_for(band, shape, config, tiles), [1])
+            with T.serial(bounds[0], bounds[1]) as loop, T.sblock("tile"):
                 tile = T.axis.spatial(tiles.total, loop)
                 T.reads()
                 T.writes(planes[0 : planes.ty.shape[0]])
