@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparsecc.build.check import check_program
 from sparsecc.build.describe import describe
 from sparsecc.build.emit import main_source
 from sparsecc.build.header import header_text
-from sparsecc.build.link import Sources, link_shared, link_static
+from sparsecc.build.link import Sources, link_program, link_shared, link_static
 from sparsecc.build.memory import plan_arena
 from sparsecc.build.objects import isolate
 from sparsecc.build.toolchain import find_compiler
@@ -68,8 +68,62 @@ def build_library(
         Program and kernels don't fit together.
     """
     out = Path(out)
-    check_program(program)
     compiler = find_compiler(cc, triple=triple)
+    sources, arena_bytes = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    (link_static if static else link_shared)(sources, out, compiler=compiler)
+    return Built(out, out.stat().st_size, arena_bytes, sources.weights.nbytes)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measuring program needs to know besides its candidates, the program's steps.
+
+    Attributes
+    ----------
+    expected : int
+        Which of the program's weights is the right result; NaN where any value will do.
+    touched : tuple of int
+        Which of them a layer finds in the cache: its inputs.
+    flush_bytes : int
+        Bytes that push everything else out of the second cache.
+    """
+
+    expected: int
+    touched: tuple[int, ...]
+    flush_bytes: int
+
+
+def build_measuring_program(
+    program: Program,
+    measured: Measured,
+    *,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    out: Path,
+    cc: str | None = None,
+) -> None:
+    """Link candidates for one layer with the program that checks and times them (``csrc/scc_measure.c``): static.
+
+    Parameters and errors are those of :func:`build_library`; every step writes the only output.
+    """
+    compiler = find_compiler(cc, triple=triple, programs=True)
+    sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    offsets = sources.weights.offsets
+    touched = (f"{offsets[i]}, {program.weights[i].nbytes}" for i in measured.touched)
+    tail = [
+        f"#define SCC_EXPECTED {offsets[measured.expected]}",
+        f"#define SCC_FLOATS {program.weights[measured.expected].size}",
+        f"#define SCC_TOUCHED {', '.join(touched)}",
+        f"#define SCC_FLUSH {measured.flush_bytes}",
+        '#include "scc_measure.c"',
+    ]
+    link_program(replace(sources, main="\n".join([sources.main, *tail, ""])), out, compiler=compiler)
+
+
+def _sources(program: Program, *, kernels: bytes, triple: str, cpu_features: tuple[str, ...]) -> tuple[Sources, int]:
+    """Everything to link, and the bytes of the arena."""
+    check_program(program)
     arena = plan_arena(program)
     weights = plan_weights(program.weights)
     description = describe(
@@ -86,8 +140,7 @@ def build_library(
         weights=weights,
         kernels=isolate(kernels, prefix=program.name),
     )
-    (link_static if static else link_shared)(sources, out, compiler=compiler)
-    return Built(out, out.stat().st_size, arena.nbytes, weights.nbytes)
+    return sources, arena.nbytes
 
 
 def header_of(program: Program, *, triple: str) -> str:

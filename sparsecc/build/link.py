@@ -54,6 +54,15 @@ def link_static(sources: Sources, out: Path, *, compiler: Compiler) -> None:
         _deliver(folder / "result", out, executable=False)
 
 
+def link_program(sources: Sources, out: Path, *, compiler: Compiler) -> None:
+    """Write ``out``, a program that needs no library of the system it runs on; ``main`` is among the sources."""
+    name = sources.name
+    with _workplace(sources, out) as folder:
+        parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
+        compiler.run((*_COMPILE, "-s", "-o", "result", *parts, *_LIBRARIES), folder=folder)
+        _deliver(folder / "result", out, executable=True)
+
+
 @contextmanager
 def _workplace(sources: Sources, out: Path) -> Iterator[Path]:
     """A temporary folder with all sources under fixed relative names."""

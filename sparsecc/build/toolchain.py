@@ -8,8 +8,8 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparsecc.errors import OutputError, TargetError, ToolchainError
@@ -24,6 +24,8 @@ _ZIG_TARGETS = {
     "aarch64": f"aarch64-linux-gnu.{_GLIBC}",
     "armv7": f"arm-linux-gnueabihf.{_GLIBC}",
 }
+#: programs that need nothing of the machine they run on: zig links them with musl, glibc is never static there
+_ZIG_STATIC = {"x86_64": "x86_64-linux-musl", "aarch64": "aarch64-linux-musl", "armv7": "arm-linux-musleabihf"}
 _OTHER_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7", "armv7a": "armv7", "armv7l": "armv7"}
 # The baseline: code outside the kernels must run on every CPU of the architecture, or the CPU check can't.
 _BASELINE = {"x86_64": "-march=x86-64", "aarch64": "-march=armv8-a", "armv7": "-march=armv7-a+fp"}
@@ -63,7 +65,7 @@ class Compiler:
         raise ToolchainError(f"{self.name} {how}\nIt said:\n{shown}\nCheck that it makes code for this target.")
 
 
-def find_compiler(cc: str | None, *, triple: str) -> Compiler:
+def find_compiler(cc: str | None, *, triple: str, programs: bool = False) -> Compiler:
     """The compiler to use for ``triple``.
 
     Parameters
@@ -72,6 +74,8 @@ def find_compiler(cc: str | None, *, triple: str) -> Compiler:
         A command such as ``"gcc"`` or ``"ccache clang"``; None for ``$SPARSECC_CC``, else ``ziglang``.
     triple : str
         What to compile for: ``x86_64-linux-gnu``, ``aarch64-linux-gnu``, ``armv7l-linux-gnueabihf``.
+    programs : bool
+        True for static programs that run on any system of the architecture, False for libraries.
 
     Raises
     ------
@@ -82,7 +86,11 @@ def find_compiler(cc: str | None, *, triple: str) -> Compiler:
     """
     architecture = _architecture(triple)
     command = _words(cc or os.environ.get(CC_VARIABLE, ""))
-    return _system_compiler(command, architecture) if command else _zig(architecture)
+    if command:
+        compiler = _system_compiler(command, architecture)
+    else:
+        compiler = _zig(architecture, _ZIG_STATIC if programs else _ZIG_TARGETS)
+    return replace(compiler, compile=(*compiler.compile, "-static")) if programs else compiler
 
 
 def _words(command: str) -> tuple[str, ...]:
@@ -102,12 +110,12 @@ def _architecture(triple: str) -> str:
     return first
 
 
-def _zig(architecture: str) -> Compiler:
+def _zig(architecture: str, targets: Mapping[str, str]) -> Compiler:
     if importlib.util.find_spec("ziglang") is None:
         advice = f"pip install ziglang, or name a C compiler with cc= or {CC_VARIABLE}"
         raise ToolchainError(f"no C compiler: the Python package ziglang is not installed; {advice}")
     zig = (sys.executable, "-m", "ziglang")
-    flags = ("-target", _ZIG_TARGETS[architecture], _ZIG_BASELINE[architecture], "-fno-sanitize=all")
+    flags = ("-target", targets[architecture], _ZIG_BASELINE[architecture], "-fno-sanitize=all")
     return Compiler("ziglang", (*zig, "cc", *flags), (*zig, "ar"))
 
 

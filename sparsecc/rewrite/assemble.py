@@ -77,7 +77,7 @@ class _Assembly:
 
     def _step(self, node: PlacedNode, kernel: Lowered, same: Mapping[int, int]) -> Step:
         args = tuple(self._tensor(same.get(a, a)) if isinstance(a, int) else self._weight(a) for a in kernel.arguments)
-        pads = self._pads(node, args[-1])
+        pads = gaps(node, self._placed, args[-1])
         return Step(self._symbol(node, kernel), node.key, args, writes=(len(args) - 1,), pads=pads)
 
     def _copies(self, same: Mapping[int, int]) -> tuple[Step, ...]:
@@ -111,20 +111,21 @@ class _Assembly:
         self._weights.append(array)
         return Ref("weight", len(self._weights) - 1)
 
-    def _pads(self, node: PlacedNode, ref: Ref) -> tuple[PadFill, ...]:
-        """Zeros around the pixels that a kernel does not write itself."""
-        layout = self._placed.layouts[node.output]
-        if layout is None or layout.halo == (0, 0, 0, 0) or isinstance(node.operator, Repack):
-            return ()
-        n, c = self._placed.shapes[node.output][:2]
-        # a flat kernel stores the gaps between rows, but not the one after the last: that is cleared with the row
-        used, rows = (layout.w, layout.h) if isinstance(node.operator, TirOp) else (layout.pitch, layout.h - 1)
-        return (
-            PadFill(
-                ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=rows,
-                row_stride=layout.pitch, row_used=used, tail=layout.tail,
-            ),
-        )  # fmt: skip
+
+def gaps(node: PlacedNode, placed: Placed, ref: Ref) -> tuple[PadFill, ...]:
+    """Zeros around the pixels of a node's result that its kernel does not write itself."""
+    layout = placed.layouts[node.output]
+    if layout is None or layout.halo == (0, 0, 0, 0) or isinstance(node.operator, Repack):
+        return ()
+    n, c = placed.shapes[node.output][:2]
+    # a flat kernel stores the gaps between rows, but not the one after the last: that is cleared with the row
+    used, rows = (layout.w, layout.h) if isinstance(node.operator, TirOp) else (layout.pitch, layout.h - 1)
+    return (
+        PadFill(
+            ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=rows,
+            row_stride=layout.pitch, row_used=used, tail=layout.tail,
+        ),
+    )  # fmt: skip
 
 
 def _views(placed: Placed) -> dict[int, int]:

@@ -13,8 +13,9 @@ from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.kernels.mean import MeanShape, mean
 from sparsecc.kernels.repack import RepackShape, repack
+from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.lower_chain import lower_chain
-from sparsecc.rewrite.lower_conv import Choose, image, lower_direct
+from sparsecc.rewrite.lower_conv import image, lower_direct
 from sparsecc.rewrite.lower_linear import lower_linear
 from sparsecc.rewrite.lower_window import lower_depthwise, lower_pool
 from sparsecc.rewrite.lower_winograd import lower_winograd_input, lower_winograd_output
@@ -29,7 +30,7 @@ def lower(
     module: IRModule,
     plans: Mapping[str, LayerPlan],
     target: Target,
-    choose: Choose | None = None,
+    choose: Choose = by_cost_model,
 ) -> Lowered:
     """Schedule the kernel of one node.
 
@@ -46,20 +47,20 @@ def lower(
     target : Target
         The processor to schedule for.
     choose : callable, optional
-        Gives the config of a convolution; the cost model does if there is none.
+        Gives the config of kernels that have knobs; by default the cost model does.
     """
     operator = node.operator
     if isinstance(operator, FusedConv):
         spec = operator.layer.spec
         if spec.is_linear:
-            return lower_linear(node, operator, plans[node.key], target)
+            return lower_linear(node, operator, plans[node.key], target, choose)
         if spec.is_depthwise:
-            return lower_depthwise(node, operator, placed, target)
+            return lower_depthwise(node, operator, placed, target, choose)
         return lower_direct(node, operator, placed, plans[node.key], target, choose)
     if isinstance(operator, Chain):
         return lower_chain(node, operator, placed, plans[node.key], target, choose)
     if isinstance(operator, PoolLayer):
-        return lower_pool(node, operator, placed, target)
+        return lower_pool(node, operator, placed, target, choose)
     if isinstance(operator, MeanLayer):
         return _lower_mean(node, operator, placed, target)
     if isinstance(operator, WinogradInput):

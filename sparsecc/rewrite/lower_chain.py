@@ -18,11 +18,14 @@ from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names, band
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import LOWEST, WindowShape
+from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.layout import window_spec
-from sparsecc.rewrite.lower_conv import Choose, choose_direct, image, mask_of, store_shape
+from sparsecc.rewrite.lower_conv import DirectOptions, direct_options, image, mask_of, pack_direct, store_shape
 from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.chain import schedule_chain
+from sparsecc.spaces.config import Config, ConvConfig, JoinedConfig
+from sparsecc.spaces.window import joined_space
 from sparsecc.target import Target
 
 #: share of a band's rows (one in so many) that may be given up for more parts
@@ -35,7 +38,7 @@ def lower_chain(
     placed: Placed,
     plan: LayerPlan,
     target: Target,
-    choose: Choose | None = None,
+    choose: Choose = by_cost_model,
 ) -> Lowered:
     """Lower a chain; the planes between both kernels have the pitch of its input."""
     source, window = image(placed, node.inputs[0]), window_spec(chain)
@@ -44,27 +47,55 @@ def lower_chain(
     planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
     gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
     between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
-    conv = choose_direct(chain.conv, plan, between, source, target, joined=True, choose=choose)
+    options = direct_options(chain.conv, plan, between, source, target, joined=True)
 
     epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
     store = store_shape(node, placed, epilogue)
     windows = window_shape(chain.window, store, planes, target, packs=node.packs)
-    shape = ChainShape(replace(conv.shape, store=replace(between, channels=conv.config.reg_n)), windows)
-    config = _config(conv.config, windows, image_bytes=4 * source.size(chain.conv.layer.spec.ic), target=target)
+    config = choose(_choice(options, windows, chain))
+    assert isinstance(config, JoinedConfig), "a chain's choice gives its config"
+    packed = pack_direct(options, ConvConfig(config.block_n, config.chain.conv))
+    conv = replace(packed.shape, store=replace(between, channels=config.chain.conv.reg_n))
+    shape = ChainShape(conv, windows)
 
     constants = window_constants(chain.window, store)
     values: dict[str, int | NDArray[Any]] = {
         **{name: constants[name] for name in ("scale",) if name in constants},
         **{f"window_{name}": value for name, value in constants.items()},
-        **conv.constants,
+        **packed.constants,
         "input": node.inputs[0],
         "mask": mask_of(planes),
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(shape))
-    knobs = {**asdict(config.conv), "window": asdict(config.window)}
-    function, joined = schedule_chain(shape, config), (chain.window_key,)
-    return Lowered("chain", ("chain", shape, config), function, arguments, knobs, conv.cycles, joined)
+    made, joined = config.chain, (chain.window_key,)
+    knobs = {**asdict(made.conv), "window": asdict(made.window), "parts": made.parts}
+    function, cycles = schedule_chain(shape, made), options.predict(ConvConfig(config.block_n, made.conv))
+    return Lowered("chain", ("chain", shape, made), function, arguments, knobs, cycles, joined)
+
+
+def _choice(options: DirectOptions, windows: WindowShape, chain: Chain) -> Choice:
+    """What is open for a chain: the configs of both kernels, and the parts of an image."""
+    target, image_bytes = options.target, 4 * options.source.size(options.spec.ic)
+
+    def joined(conv: ConvConfig) -> JoinedConfig:
+        assert isinstance(conv.kernel, DirectConfig), "a chain's convolution has pixels as the vector"
+        return JoinedConfig(conv.block_n, _config(conv.kernel, windows, image_bytes=image_bytes, target=target))
+
+    def space() -> tuple[JoinedConfig, ...]:
+        # bands don't depend on the convolution's store: any number of planes will do
+        shape = ChainShape(pack_direct(options, options.default()).shape, windows)
+        return tuple(dict.fromkeys((default, *joined_space(options.space(), shape, target))))
+
+    def predict(config: Config) -> float:
+        assert isinstance(config, JoinedConfig), "configs of a chain"
+        return options.predict(ConvConfig(config.block_n, config.chain.conv))
+
+    default = joined(options.default())
+    combine = windows.combine
+    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
+    key = options.key("chain", pitch=windows.store.layout.pitch, window=windows.spec, combine=combine)
+    return Choice(replace(key, epilogue=f"{key.epilogue}, {epilogue}"), default, space, predict)
 
 
 def _config(conv: DirectConfig, shape: WindowShape, *, image_bytes: int, target: Target) -> ChainConfig:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,26 +11,28 @@ from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles
+from sparsecc.cost.decide import dense_block_sizes
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.blocks import BlockSparse, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
 from sparsecc.rewrite.balance import balanced_order
+from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.direct import schedule_direct
+from sparsecc.spaces.config import Config, ConvConfig
+from sparsecc.spaces.conv import conv_space
 from sparsecc.target import Target
 
 Arguments = dict[str, int | NDArray[Any]]
-#: gives a layer's config in the place of the cost model, and so its kernel
-Choose = Callable[[DirectWork, Target], DirectConfig | LaneConfig]
 
 
 def lower_direct(
@@ -39,43 +41,111 @@ def lower_direct(
     placed: Placed,
     plan: LayerPlan,
     target: Target,
-    choose: Choose | None = None,
+    choose: Choose = by_cost_model,
 ) -> Lowered:
     """Lower a convolution, sparse or dense as planned."""
     source = image(placed, node.inputs[0])
     store = store_shape(node, placed, operator.epilogue)
-    chosen = choose_direct(operator, plan, store, source, target, choose=choose)
+    options = direct_options(operator, plan, store, source, target)
+    choice = Choice(options.key("conv"), options.default(), options.space, options.predict)
+    config = choose(choice)
+    assert isinstance(config, ConvConfig), "a convolution's choice gives its config"
+    packed = pack_direct(options, config)
     values: Arguments = {
-        **chosen.constants,
+        **packed.constants,
         "input": node.inputs[0],
         "mask": mask_of(store.layout),
         "residual": node.inputs[-1],
         "output": node.output,
     }
-    arguments = tuple(values[name] for name in argument_names(chosen.shape))
-    shape, lanes = chosen.shape, chosen.lanes
-    if lanes is not None:
-        function, knobs = channel_lanes(shape, lanes), asdict(lanes)
-        return Lowered("channel_lanes", ("channel_lanes", shape, lanes), function, arguments, knobs, chosen.cycles)
-    function, knobs = schedule_direct(shape, chosen.config), asdict(chosen.config)
-    return Lowered("direct", ("direct", shape, chosen.config), function, arguments, knobs, chosen.cycles)
+    arguments = tuple(values[name] for name in argument_names(packed.shape))
+    shape, kernel, cycles = packed.shape, config.kernel, options.predict(config)
+    if isinstance(kernel, LaneConfig):
+        return Lowered(
+            "channel_lanes", ("channel_lanes", shape, kernel), channel_lanes(shape, kernel), arguments, asdict(kernel),
+            cycles,
+        )  # fmt: skip
+    return Lowered(
+        "direct", ("direct", shape, kernel), schedule_direct(shape, kernel), arguments, asdict(kernel), cycles
+    )
 
 
 @dataclass(frozen=True, eq=False)
-class Chosen:
-    """A kernel for a layer: its shape, config and packed constants, and the predicted cycles.
+class DirectOptions:
+    """A convolution whose kernel and config are open.
 
-    ``lanes`` is None where pixels are the vector, else the config of the kernel with channels as the vector.
+    Attributes
+    ----------
+    operator : FusedConv
+    store : StoreShape
+    source : PlaneLayout
+    target : Target
+    blocks : BlockSparse or None
+        The kept blocks of a pruned layer; None for a dense one.
+    works : mapping of int to DirectWork
+        Output channels of a row of blocks -> what the cost model needs to know.
     """
 
-    shape: DirectShape
-    config: DirectConfig
-    constants: dict[str, NDArray[Any]]
-    cycles: float
-    lanes: LaneConfig | None = None
+    operator: FusedConv
+    store: StoreShape
+    source: PlaneLayout
+    target: Target
+    blocks: BlockSparse | None
+    works: Mapping[int, DirectWork]
+
+    @property
+    def spec(self) -> ConvSpec:
+        """The convolution."""
+        return self.operator.layer.spec
+
+    @property
+    def scattered(self) -> bool:
+        """True when output channels of a row of blocks are looked up."""
+        blocks = self.blocks
+        return blocks is not None and not (blocks.is_aligned and blocks.rows * blocks.block_n == self.spec.oc)
+
+    def key(
+        self, kind: Kind, *, pitch: int | None = None, window: ConvSpec | None = None, combine: str = ""
+    ) -> LayerKey:
+        """What records call the layer; ``pitch`` of what is written, where it is not that of ``store``."""
+        blocks, spec = self.blocks, self.spec
+        pattern: Pattern = "dense" if blocks is None else "uniform" if blocks.is_uniform else "ragged"
+        density = 100 if blocks is None else bucket(blocks.nnzb, blocks.rows * spec.ic_per_group)
+        return LayerKey(
+            kind=kind, spec=spec, block_n=0 if blocks is None else blocks.block_n, density=density, pattern=pattern,
+            scattered=self.scattered, epilogue=str(self.operator.epilogue),
+            pitch=(self.source.pitch, self.store.layout.pitch if pitch is None else pitch), window=window,
+            combine=combine,
+        )  # fmt: skip
+
+    def default(self) -> ConvConfig:
+        """The cost model's choice."""
+        return min((self._best(block_n) for block_n in self.works), key=self.predict)
+
+    def space(self) -> tuple[ConvConfig, ...]:
+        """Every legal config."""
+        return tuple(dict.fromkeys((self.default(), *conv_space(self.spec, self.works, self.target))))
+
+    def predict(self, config: Config) -> float:
+        """Cycles that the cost model predicts."""
+        assert isinstance(config, ConvConfig), "configs of a convolution"
+        work, kernel = self.works[config.block_n], config.kernel
+        if isinstance(kernel, LaneConfig):
+            return predict_lanes(self.spec, work, kernel, self.target)
+        return predict(work, kernel, self.target)
+
+    def _best(self, block_n: int) -> ConvConfig:
+        work, target = self.works[block_n], self.target
+        distance = prefetch_distance(4 * self.spec.groups * work.nnzb * work.block_n * work.taps, target)
+        direct = ConvConfig(block_n, replace(best_config(work, target), prefetch=distance))
+        kernel = None if work.joined else lane_config(self.spec, block_n=block_n, target=target)
+        if kernel is None:
+            return direct
+        lanes = ConvConfig(block_n, replace(kernel, prefetch=distance))
+        return lanes if self.predict(lanes) < self.predict(direct) else direct
 
 
-def choose_direct(
+def direct_options(
     operator: FusedConv,
     plan: LayerPlan,
     store: StoreShape,
@@ -83,44 +153,57 @@ def choose_direct(
     target: Target,
     *,
     joined: bool = False,
-    choose: Choose | None = None,
-) -> Chosen:
-    """Choose the config and pack the weights for it; ``joined`` to a window kernel or alone."""
-    spec = operator.layer.spec
-    blocks, dense = _blocks(operator, plan, target)
-    work = replace(_work(spec, blocks, store, source), joined=joined)
-    config, lanes = _configs(spec, work, target, choose)
-    distance = prefetch_distance(blocks.data.nbytes, target)
-    config, lanes = replace(config, prefetch=distance), lanes and replace(lanes, prefetch=distance)
+) -> DirectOptions:
+    """What is open for a convolution, ``joined`` to a window kernel or alone."""
+    layer, spec = operator.layer, operator.layer.spec
+    blocks = None
+    if plan.decision == "sparse" and plan.structure is not None:
+        blocks = to_blocks(layer.weight, groups=spec.groups, grouping=plan.structure.grouping)
+        order = balanced_order(blocks.counts)
+        blocks = blocks if order is None else reordered(blocks, order)
+
+    def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
+        return replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
+
+    if blocks is not None:
+        works = {blocks.block_n: work(blocks.rows, blocks.block_n, blocks.nnzb)}
+    else:
+        rows = {n: spec.groups * -(-spec.oc_per_group // n) for n in dense_block_sizes(spec)}
+        works = {n: work(count, n, count * spec.ic_per_group) for n, count in rows.items()}
+    return DirectOptions(operator, store, source, target, blocks, works)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A convolution's shape, and its constants in the order that a config asks for."""
+
+    shape: DirectShape
+    constants: dict[str, NDArray[Any]]
+
+
+def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
+    """Pack the weights for a config."""
+    spec, layer, source = options.spec, options.operator.layer, options.source
+    dense = options.blocks is None
+    blocks = options.blocks
+    if blocks is None:
+        blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
     counts = blocks.counts
     uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
-    plain_order = blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc
+    scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(
-        spec=spec, source=source, store=store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
-        uniform=uniform, dense=dense, scattered=not plain_order,
+        spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
+        uniform=uniform, dense=dense, scattered=scattered,
     )  # fmt: skip
+    together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
     constants: dict[str, NDArray[Any]] = {
-        "data": pack_data(blocks, reg_n=config.reg_n if lanes is None else blocks.block_n),
-        "offsets": at_least_one(_offsets(blocks, source, operator.layer.name)),
+        "data": pack_data(blocks, reg_n=together),
+        "offsets": at_least_one(_offsets(blocks, source, layer.name)),
         "indptr": blocks.indptr.astype(np.int32),
-        "bias": operator.layer.bias[blocks.oc_perm],
+        "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
     }
-    cycles = predict(work, config, target) if lanes is None else predict_lanes(spec, work, lanes, target)
-    return Chosen(shape, config, constants, cycles, lanes)
-
-
-def _configs(
-    spec: ConvSpec, work: DirectWork, target: Target, choose: Choose | None
-) -> tuple[DirectConfig, LaneConfig | None]:
-    """The direct kernel's config, and that of the kernel with channels as the vector where that is the one to use."""
-    if choose is not None:
-        chosen = choose(work, target)
-        return (best_config(work, target), chosen) if isinstance(chosen, LaneConfig) else (chosen, None)
-    config = best_config(work, target)
-    lanes = None if work.joined else lane_config(spec, block_n=work.block_n, target=target)
-    slower = lanes is None or predict_lanes(spec, work, lanes, target) >= predict(work, config, target)
-    return config, None if slower else lanes
+    return Packed(shape, constants)
 
 
 def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
@@ -146,28 +229,13 @@ def image(placed: Placed, tensor: int) -> PlaneLayout:
     return layout
 
 
-def _blocks(operator: FusedConv, plan: LayerPlan, target: Target) -> tuple[BlockSparse, bool]:
-    """The layer's blocks, and whether they are all of them."""
-    layer, spec = operator.layer, operator.layer.spec
-    if plan.decision == "sparse" and plan.structure is not None:
-        blocks = to_blocks(layer.weight, groups=spec.groups, grouping=plan.structure.grouping)
-        order = balanced_order(blocks.counts)
-        return blocks if order is None else reordered(blocks, order), False
-
-    def cycles(block_n: int) -> float:
-        return least_cycles(spec, dense_work(spec, block_n=block_n), target)
-
-    return dense_blocks(layer.weight, groups=spec.groups, block_n=min(dense_block_sizes(spec), key=cycles)), True
-
-
-def _work(spec: ConvSpec, blocks: BlockSparse, store: StoreShape, source: PlaneLayout) -> DirectWork:
+def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape, source: PlaneLayout) -> DirectWork:
     # rows of a group read its channels only: to the caches a group is an image of its own
     flat = (spec.oh - 1) * source.pitch + spec.ow
     return DirectWork(
         images=spec.n * spec.groups, flat=flat, plane=source.channel, ic=spec.ic_per_group, taps=spec.taps,
-        kernel_width=spec.kw, rows=blocks.rows // spec.groups, block_n=blocks.block_n,
-        nnzb=-(-blocks.nnzb // spec.groups), residual=store.residual is not None,
-        staged=source.pitch != store.layout.pitch,
+        kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n, nnzb=-(-nnzb // spec.groups),
+        residual=store.residual is not None, staged=source.pitch != store.layout.pitch,
     )  # fmt: skip
 
 

@@ -11,18 +11,20 @@ from numpy.typing import NDArray
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.linear import predict_linear
 from sparsecc.facts.blocks import to_blocks
+from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.layer_key import LayerKey, bucket
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
+from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.lower_conv import at_least_one
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.linear import schedule_linear
+from sparsecc.spaces.linear import MOST_ROWS, linear_space
 from sparsecc.target import Target
 
 #: vectors of a dense row of blocks: independent chains of multiply-adds that hide their latency
 _DENSE_VECTORS = 4
-#: input rows in registers at most
-_MAX_REG_M = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +39,9 @@ class _Rows:
     contiguous: bool
 
 
-def lower_linear(node: PlacedNode, operator: FusedConv, plan: LayerPlan, target: Target) -> Lowered:
+def lower_linear(
+    node: PlacedNode, operator: FusedConv, plan: LayerPlan, target: Target, choose: Choose = by_cost_model
+) -> Lowered:
     """Lower a linear layer, sparse or dense as planned."""
     layer, spec = operator.layer, operator.layer.spec
     dense = plan.decision == "dense" or plan.structure is None
@@ -49,7 +53,11 @@ def lower_linear(node: PlacedNode, operator: FusedConv, plan: LayerPlan, target:
         uniform=int(counts[0]) if is_uniform else None, dense=dense, scattered=not rows.contiguous,
         epilogue=operator.epilogue,
     )  # fmt: skip
-    config = _config(shape, target)
+    cycles = predict_linear(
+        m=spec.n, rows=shape.rows, block_n=shape.block_n, nnzb=shape.nnzb, indexed=not dense, target=target
+    )
+    config = choose(_choice(shape, spec, cycles, target))
+    assert isinstance(config, LinearConfig), "a linear layer's choice gives its config"
     values: dict[str, int | NDArray[Any]] = {
         "input": node.inputs[0],
         "data": at_least_one(rows.data.reshape(-1)),
@@ -61,9 +69,6 @@ def lower_linear(node: PlacedNode, operator: FusedConv, plan: LayerPlan, target:
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(shape))
-    cycles = predict_linear(
-        m=spec.n, rows=shape.rows, block_n=shape.block_n, nnzb=shape.nnzb, indexed=not dense, target=target
-    )
     identity = ("linear", shape, config)
     return Lowered("linear", identity, schedule_linear(shape, config), arguments, asdict(config), cycles)
 
@@ -98,8 +103,23 @@ def _sparse_rows(weight: NDArray[np.float32], plan: LayerPlan) -> _Rows:
     )
 
 
+def _choice(shape: LinearShape, spec: ConvSpec, cycles: float, target: Target) -> Choice:
+    default = _config(shape, target)
+    key = LayerKey(
+        kind="linear", spec=spec, block_n=0 if shape.dense else shape.block_n,
+        density=100 if shape.dense else bucket(shape.nnzb, shape.rows * shape.ic),
+        pattern="dense" if shape.dense else "ragged" if shape.uniform is None else "uniform",
+        scattered=shape.scattered, epilogue=str(shape.epilogue), pitch=(shape.ic, shape.oc),
+    )  # fmt: skip
+
+    def space() -> tuple[LinearConfig, ...]:
+        return tuple(dict.fromkeys((default, *linear_space(shape, target))))
+
+    return Choice(key, default, space, lambda config: cycles)
+
+
 def _config(shape: LinearShape, target: Target) -> LinearConfig:
     lanes = next(w for w in range(min(target.lanes, shape.block_n), 0, -1) if shape.block_n % w == 0)
     vectors = shape.block_n // lanes
     fitting = (target.registers - 4) // (vectors + 1)
-    return LinearConfig(lanes, max(1, min(shape.m, fitting, _MAX_REG_M)))
+    return LinearConfig(lanes, max(1, min(shape.m, fitting, MOST_ROWS)))

@@ -12,6 +12,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layer import PoolLayer
+from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, padded, split, split_height
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.repack import RepackShape
@@ -19,10 +20,12 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
 from sparsecc.kernels.window_rows import loads
 from sparsecc.kernels.window_shape import LOWEST, UNROLLED_TAPS, WindowConfig, WindowShape
+from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.layout import scratch_width
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.window import schedule_window
+from sparsecc.spaces.window import window_space
 from sparsecc.target import Target
 
 #: vectors of a tile: enough chains to hide a multiply-add's latency, few enough for small planes
@@ -35,14 +38,19 @@ _WEIGHTS, _SPARE = 9, 3
 _TILE_CYCLES = 12.0
 
 
-def lower_depthwise(node: PlacedNode, operator: FusedConv, placed: Placed, target: Target) -> Lowered:
+def lower_depthwise(
+    node: PlacedNode, operator: FusedConv, placed: Placed, target: Target, choose: Choose = by_cost_model
+) -> Lowered:
     """Lower a depthwise convolution."""
-    return _lower(node, operator, store_shape(node, placed, operator.epilogue), image(placed, node.inputs[0]), target)
+    store = store_shape(node, placed, operator.epilogue)
+    return _lower(node, operator, store, image(placed, node.inputs[0]), target, choose)
 
 
-def lower_pool(node: PlacedNode, layer: PoolLayer, placed: Placed, target: Target) -> Lowered:
+def lower_pool(
+    node: PlacedNode, layer: PoolLayer, placed: Placed, target: Target, choose: Choose = by_cost_model
+) -> Lowered:
     """Lower a pooling."""
-    return _lower(node, layer, store_shape(node, placed, Epilogue()), image(placed, node.inputs[0]), target)
+    return _lower(node, layer, store_shape(node, placed, Epilogue()), image(placed, node.inputs[0]), target, choose)
 
 
 def window_shape(
@@ -95,10 +103,16 @@ def _scratch(
 
 
 def _lower(
-    node: PlacedNode, operator: FusedConv | PoolLayer, store: StoreShape, source: PlaneLayout, target: Target
+    node: PlacedNode,
+    operator: FusedConv | PoolLayer,
+    store: StoreShape,
+    source: PlaneLayout,
+    target: Target,
+    choose: Choose,
 ) -> Lowered:
     shape = window_shape(operator, store, source, target, packs=node.packs)
-    config = window_config(shape, target)
+    config = choose(_choice(shape, target))
+    assert isinstance(config, WindowConfig), "a window kernel's choice gives its config"
     values: dict[str, int | NDArray[Any]] = {
         **window_constants(operator, store),
         "input": node.inputs[0],
@@ -107,6 +121,20 @@ def _lower(
     }
     arguments = tuple(values[name] for name in argument_names(shape))
     return Lowered("window", ("window", shape, config), schedule_window(shape, config), arguments, asdict(config))
+
+
+def _choice(shape: WindowShape, target: Target) -> Choice:
+    default, spec = window_config(shape, target), shape.spec
+    key = LayerKey(
+        kind="window", spec=spec, block_n=1, density=100, pattern="none", scattered=False,
+        epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
+        combine=shape.combine,
+    )  # fmt: skip
+
+    def space() -> tuple[WindowConfig, ...]:
+        return tuple(dict.fromkeys((default, *window_space(shape, target))))
+
+    return Choice(key, default, space, lambda config: None)
 
 
 def _scale(layer: PoolLayer, layout: PlaneLayout) -> NDArray[np.float32]:

@@ -1,0 +1,98 @@
+"""What records call a layer: all that decides which config is fastest, and nothing of its network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sparsecc.facts.conv import ConvSpec
+
+Kind = Literal["conv", "chain", "window", "linear"]
+Pattern = Literal["dense", "uniform", "ragged", "none"]
+
+#: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
+_BUCKET = 5
+
+
+@dataclass(frozen=True)
+class LayerKey:
+    """A layer as records see it. Equal keys: the same configs are legal and about equally fast.
+
+    Attributes
+    ----------
+    kind : str
+        ``conv``, ``chain`` (with the window kernel that follows it), ``window`` or ``linear``.
+    spec : ConvSpec
+    block_n : int
+        Output channels of a block; 0 where every block is kept, for then a config decides.
+    density : int
+        Kept blocks in per cent, rounded up to a multiple of 5.
+    pattern : str
+        ``dense``, ``uniform`` (every row keeps equally many blocks), ``ragged``, or ``none`` for windows.
+    scattered : bool
+        True when output channels of a row are looked up.
+    epilogue : str
+    pitch : tuple of int
+        Floats from row to row of the input and of the output.
+    window : ConvSpec or None
+        The second half of a chain.
+    combine : str
+        ``weighted``, ``sum`` or ``max`` where there is a window.
+    """
+
+    kind: Kind
+    spec: ConvSpec
+    block_n: int
+    density: int
+    pattern: Pattern
+    scattered: bool
+    epilogue: str
+    pitch: tuple[int, int]
+    window: ConvSpec | None = None
+    combine: str = ""
+
+    def __str__(self) -> str:
+        s = self.spec
+        blocks = {"dense": "dense", "none": self.combine}.get(self.pattern, f"1x{self.block_n} {100 - self.density} %")
+        then = "" if self.window is None else f" then {self.combine} {self.window.kh}x{self.window.kw}"
+        return (
+            f"{self.kind} {s.n}x{s.ic}x{s.ih}x{s.iw} to {s.oc}x{s.oh}x{s.ow}, {s.kh}x{s.kw} / {s.stride[0]}, "
+            f"{blocks}{then}, {self.epilogue}"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return JSON-ready data that :meth:`from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> LayerKey:
+        """Rebuild what :meth:`to_json` returned.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            A field is missing, or of another type.
+        """
+        kind, pattern = data["kind"], data["pattern"]
+        if kind not in ("conv", "chain", "window", "linear"):
+            raise ValueError(f"kind: found {kind!r}, expected conv, chain, window or linear")
+        if pattern not in ("dense", "uniform", "ragged", "none"):
+            raise ValueError(f"pattern: found {pattern!r}, expected dense, uniform, ragged or none")
+        first, second = data["pitch"]
+        return cls(
+            kind=kind, spec=_spec(data["spec"]), block_n=int(data["block_n"]), density=int(data["density"]),
+            pattern=pattern, scattered=bool(data["scattered"]), epilogue=str(data["epilogue"]),
+            pitch=(int(first), int(second)), window=None if data["window"] is None else _spec(data["window"]),
+            combine=str(data["combine"]),
+        )  # fmt: skip
+
+
+def bucket(kept: int, of: int) -> int:
+    """Density in per cent, rounded up to a bucket's upper end."""
+    return 0 if kept == 0 else min(100, -(-100 * kept // (of * _BUCKET)) * _BUCKET)
+
+
+def _spec(data: Mapping[str, Any]) -> ConvSpec:
+    fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+    return ConvSpec(**fields)

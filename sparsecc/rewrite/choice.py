@@ -1,0 +1,39 @@
+"""The one place where a kernel's config is chosen: by the cost model, by a record, or by a tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sparsecc.facts.layer_key import LayerKey
+from sparsecc.spaces.config import Config
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """A kernel whose config is to be chosen.
+
+    Attributes
+    ----------
+    key : LayerKey
+        What records call the layer.
+    default : Config
+        The cost model's.
+    space : callable
+        Returns every legal config, the default among them.
+    predict : callable
+        Cycles that the cost model predicts for a config; None where there is no model.
+    """
+
+    key: LayerKey
+    default: Config
+    space: Callable[[], tuple[Config, ...]]
+    predict: Callable[[Config], float | None]
+
+
+Choose = Callable[[Choice], Config]
+
+
+def by_cost_model(choice: Choice) -> Config:
+    """Choose what the cost model does."""
+    return choice.default
