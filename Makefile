@@ -70,9 +70,9 @@ clean:  ## remove caches and outputs; .venv stays, remove it by hand
 	@$(PYTHON) -c "$$CHECK_PYTHON"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "installing PyTorch, TVM and the tools into .venv (a few minutes, some GB of disk)"
-	$(INSTALL) -e '.[compiler,dev]'
+	$(INSTALL) -e '.[compiler,tune,dev]'
 	@touch $@
 
 .venv/installed-bench: .venv/installed
-	$(INSTALL) -e '.[compiler,dev,bench]'
+	$(INSTALL) -e '.[compiler,tune,dev,bench]'
 	@touch $@

@@ -15,6 +15,7 @@ from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
+from sparsecc.records.lookup import find_schedules
 from sparsecc.report import Report
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.files import check_writable, new_file, scratch_folder
@@ -123,6 +124,7 @@ def compile(
     name: str = "model",
     dump: str | os.PathLike[str] | None = None,
     cc: str | None = None,
+    schedules: str | os.PathLike[str] | None = "shipped",
     progress: Progress | None = None,
 ) -> Compiled:
     """Compile a network to a standalone library.
@@ -152,6 +154,10 @@ def compile(
         Folder for what every stage made, to look at.
     cc : str, optional
         C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
+    schedules : path, ``"shipped"`` or None
+        Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
+        sparsecc for the target (default), or none, which leaves all to the cost model. The report says of every layer
+        what its config was chosen by.
     progress : callable, optional
         Called with the name of every stage as it begins.
 
@@ -177,10 +183,14 @@ def compile(
         name=name,
         dump=None if dump is None else Path(dump),
         cc=cc,
+        schedules=schedules,
     )
     resolved, figures = resolve_here(target, cc=cc)
+    records = find_schedules(options.schedules, resolved)
     tell = progress or (lambda stage: None)
-    artefact, imported = run(model, example_inputs, resolved, options, progress=tell, figures=figures)
+    artefact, imported = run(
+        model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
+    )
     report = artefact.report
     tell("link")
     library = _load(artefact, options) if resolved.runs_here() else None

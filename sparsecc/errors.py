@@ -37,6 +37,10 @@ class ToolchainError(UserError):
     """The C compiler or linker is missing or failed because of its environment."""
 
 
+class RunnerError(UserError):
+    """The device that a tuner measures on can't be reached, or runs nothing."""
+
+
 class OutputError(UserError):
     """A result can't be written: read-only folder, full disk, missing parent."""
 
@@ -63,11 +67,18 @@ class VerificationError(InternalError):
 
 #: packages of the compiler that a machine which only runs libraries does not need
 _COMPILER_PACKAGES = ("torch", "tvm", "tvm_ffi")
+#: those that only a tuner needs
+_TUNER_PACKAGES = ("xgboost", "scipy", "tornado", "cloudpickle", "psutil")
 
 
 def missing_package(error: ModuleNotFoundError) -> Exception:
     """What to raise when an import failed: a :class:`UserError` that says how to install a package of the compiler."""
     package = (error.name or "").partition(".")[0]
+    if package in _TUNER_PACKAGES:
+        return UserError(
+            f"tuning needs the package {package}, which is not installed; in sparsecc's folder: "
+            "pip install '.[compiler,tune]'"
+        )
     if package not in _COMPILER_PACKAGES:
         return error
     return UserError(

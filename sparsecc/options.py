@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -24,6 +25,7 @@ class Options:
     name: str = "model"
     dump: Path | None = None
     cc: str | None = None
+    schedules: str | os.PathLike[str] | None = "shipped"
 
     def __post_init__(self) -> None:
         name, threads = self.name, self.threads
@@ -37,6 +39,9 @@ class Options:
             raise UserError(f"min_speedup: found {self.min_speedup!r}, expected a positive number such as 1.05")
         if not isinstance(self.keep_dense, Collection) or not all(isinstance(name, str) for name in self.keep_dense):
             raise UserError(f"keep_dense: found {self.keep_dense!r}, expected a list of layers' names or patterns")
+        if self.schedules is not None and not isinstance(self.schedules, str | os.PathLike):
+            expected = "the path of a file of records, 'shipped', or None for the cost model alone"
+            raise UserError(f"schedules: found {self.schedules!r}, expected {expected}")
         if self.cc is not None and not isinstance(self.cc, str):
             raise UserError(f"cc: found {self.cc!r}, expected the command of a C compiler, such as 'gcc'")
 

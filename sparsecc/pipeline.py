@@ -24,9 +24,11 @@ from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import Program
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
+from sparsecc.records.lookup import Schedules
 from sparsecc.report import Report, make_report
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
+from sparsecc.rewrite.choice import Choose
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
 from sparsecc.rewrite.layout import place, window_spec
@@ -104,6 +106,7 @@ def run(
     *,
     progress: Progress,
     figures: str = "",
+    schedules: Schedules | None = None,
 ) -> tuple[Artefact, Imported]:
     """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
     dump = Dump(options.dump)
@@ -120,14 +123,20 @@ def run(
     placed = rewritten.placed
 
     progress("schedule")
-    lowered = _lower_all(placed, rewritten.module, plan, target)
+    records = schedules or Schedules()
+    chosen_by: dict[str, str] = {}
+    lowered = _lower_all(
+        placed, rewritten.module, plan, target,
+        lambda key: records.chooser(chosen_by, key, threads=options.threads or 1),
+    )  # fmt: skip
     assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
     dump.functions("6_kernels", assembled.functions)
 
     progress("build")
     kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("7_kernels", assembly, suffix=".s")
-    report = make_report(plan, lowered, target.name, imported.notes, figures)
+    notes = (*imported.notes, *records.problems)
+    report = make_report(plan, lowered, target.name, notes, figures, chosen_by)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
@@ -180,10 +189,12 @@ def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, target: T
     return joined, kept | {key: origins[window] for key, window in chains.items() if window in origins}
 
 
-def _lower_all(placed: Placed, module: IRModule, plan: Plan, target: Target) -> list[tuple[PlacedNode, Lowered]]:
+def _lower_all(
+    placed: Placed, module: IRModule, plan: Plan, target: Target, chooser: Callable[[str], Choose]
+) -> list[tuple[PlacedNode, Lowered]]:
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in plan.layers}
     return [
-        (node, lower(node, placed, module, plans, target))
+        (node, lower(node, placed, module, plans, target, chooser(node.key)))
         for node in placed.nodes
         if not isinstance(node.operator, View)
     ]

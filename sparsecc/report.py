@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
@@ -19,8 +20,8 @@ class Report:
     ----------
     plan : Plan
     steps : tuple of dict
-        One a kernel call: ``key``, ``kind``, ``config``, ``cycles`` (predicted, or None), ``joined`` (keys of the
-        layers it computes too).
+        One a kernel call: ``key``, ``kind``, ``config``, ``chosen_by`` (the cost model or a record; empty for kernels
+        without knobs), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too).
     target : str
     notes : tuple of str
         What the user should know: warnings and changes made on a copy.
@@ -43,6 +44,9 @@ class Report:
             lines.append(f"largest difference from PyTorch: {self.error:.1e} of the largest output")
         if self.figures:
             lines.append(f"figures of the cost model: {self.figures}")
+        by_record = sum("record" in step.get("chosen_by", "") for step in self.steps)
+        if by_record:
+            lines.append(f"configs from records of measurements: {by_record} of {len(self.steps)} kernel calls")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -70,14 +74,20 @@ class Report:
 
 
 def make_report(
-    plan: Plan, lowered: Sequence[tuple[Any, Any]], target: str, notes: Sequence[str], figures: str
+    plan: Plan,
+    lowered: Sequence[tuple[Any, Any]],
+    target: str,
+    notes: Sequence[str],
+    figures: str,
+    chosen_by: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Collect the facts of a compilation."""
+    """Collect the facts of a compilation; ``chosen_by`` says of a step's key what its config was chosen by."""
     steps = tuple(
         {
             "key": node.key,
             "kind": kernel.kind,
             "config": dict(kernel.config),
+            "chosen_by": chosen_by.get(node.key, ""),
             "cycles": kernel.cycles,
             "joined": list(kernel.joined),
         }

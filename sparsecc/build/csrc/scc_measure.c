@@ -1,18 +1,24 @@
-/* A program that checks and times kernels: every step of the table is a candidate for the same layer.
+/* A program that checks and times kernels: every step of the table is a candidate for the same layer, the first one
+ * is what the others are compared with.
  *
  * The generated main.c defines SCC_EXPECTED (offset of the right result among the weights, NaN where anything may be
  * stored), SCC_FLOATS (its length), SCC_TOUCHED (offset and bytes of what the kernel before has just written) and
  * SCC_FLUSH (bytes that push everything else out of the second cache), and includes this file at its end.
  *
- * Output, one line each and flushed, so that what was measured before a crash is not lost:
- *   sparsecc-measure 1 <candidates>
+ * Output, a line at a time and flushed, so that what was measured before a crash is not lost:
+ *   sparsecc-measure 1 <candidates> <processor>
+ *   begin <candidate>
  *   error <candidate> <largest difference, relative to the largest right value>
- *   round <ns of a fixed piece of work> <ns of the first candidate> <ns of the second> ...
+ *   round <candidate> <ns of a fixed piece of work> <ns of the first candidate> <ns of this one>
+ *   end <candidate>
  *   done
  */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* A candidate this many times as slow as the first one is not timed again. */
+#define SCC_HOPELESS 3
 
 static uint64_t scc_probe(void) {
   uint64_t start = scc_now_ns(), x = start | 1;
@@ -44,6 +50,23 @@ static double scc_time(scc_instance *instance, int step, float *out, int *code) 
   return seconds * 1e9;
 }
 
+static int scc_ascending(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static double scc_median_time(scc_instance *instance, int step, float *out, volatile unsigned char *flush) {
+  enum { SAMPLES = 3 };
+  double samples[SAMPLES];
+  int code;
+  for (int i = 0; i < SAMPLES; ++i) {
+    scc_as_in_a_network(instance, flush);
+    samples[i] = scc_time(instance, step, out, &code);
+  }
+  qsort(samples, SAMPLES, sizeof *samples, scc_ascending);
+  return samples[SAMPLES / 2];
+}
+
 static float scc_error_of(const float *out, const float *expected) {
   float largest = 0, difference = 0;
   for (size_t i = 0; i < SCC_FLOATS; ++i) {
@@ -56,9 +79,33 @@ static float scc_error_of(const float *out, const float *expected) {
   return difference / (largest > 0 ? largest : 1);
 }
 
-static int scc_ascending(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+/* The value of a line of /proc/cpuinfo, or "". */
+static void scc_cpu_fact(const char *name, char *value, size_t size) {
+  char line[256];
+  FILE *file = fopen("/proc/cpuinfo", "r");
+  *value = 0;
+  while (file && fgets(line, sizeof line, file)) {
+    char *colon = strchr(line, ':');
+    if (!colon || strncmp(line, name, strlen(name)) || strchr(" \t:", line[strlen(name)]) == NULL) continue;
+    snprintf(value, size, "%s", colon + 1 + (colon[1] == ' '));
+    value[strcspn(value, "\n")] = 0;
+    break;
+  }
+  if (file) fclose(file);
+}
+
+/* Vendor, family and model as machine/cpu.py names them; on ARM implementer and part. */
+static void scc_print_cpu(void) {
+  static const char *const names[][3] = {{"vendor_id", "cpu family", "model"},
+                                         {"CPU implementer", "CPU variant", "CPU part"}};
+  for (int i = 0; i < 2; ++i) {
+    char facts[3][64];
+    for (int j = 0; j < 3; ++j) scc_cpu_fact(names[i][j], facts[j], sizeof facts[j]);
+    if (!*facts[0]) continue;
+    printf("%s-%s-%s", facts[0], facts[1], facts[2]);
+    return;
+  }
+  printf("unknown");
 }
 
 static int scc_option(int argc, char **argv, const char *name, int value) {
@@ -67,11 +114,27 @@ static int scc_option(int argc, char **argv, const char *name, int value) {
   return value;
 }
 
+static void scc_measure(scc_instance *instance, int candidate, int rounds, float *out, unsigned char *flush) {
+  const float *expected = (const float *)(instance->weights + SCC_EXPECTED);
+  int code;
+  printf("begin %d\n", candidate);
+  fflush(stdout);
+  memset(out, 0, SCC_FLOATS * sizeof(float));
+  scc_time(instance, candidate, out, &code);
+  printf("error %d %.3g\n", candidate, code ? (double)INFINITY : (double)scc_error_of(out, expected));
+  for (int round = 0; round < rounds; ++round) {
+    unsigned long long probe = scc_probe();
+    double first = scc_median_time(instance, 0, out, flush), own = scc_median_time(instance, candidate, out, flush);
+    printf("round %d %llu %.0f %.0f\n", candidate, probe, first, own);
+    if (own > SCC_HOPELESS * first) break;
+  }
+  printf("end %d\n", candidate);
+  fflush(stdout);
+}
+
 int main(int argc, char **argv) {
-  enum { SAMPLES = 3 };
   int threads = scc_option(argc, argv, "--threads", 1), rounds = scc_option(argc, argv, "--rounds", 7);
-  int only = scc_option(argc, argv, "--only", -1), steps = scc_this.num_steps, code = 0;
-  int first = only < 0 ? 0 : only, end = only < 0 ? steps : only + 1;
+  int first = scc_option(argc, argv, "--from", 0), end = scc_option(argc, argv, "--to", scc_this.num_steps);
   scc_instance *instance = NULL;
   float *out = scc_aligned(SCC_HUGE_PAGE, SCC_FLOATS * sizeof(float) + SCC_HUGE_PAGE);
   unsigned char *flush = calloc(1, SCC_FLUSH);
@@ -79,28 +142,10 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", out && flush ? scc_last_error() : "no memory");
     return 1;
   }
-  const float *expected = (const float *)(instance->weights + SCC_EXPECTED);
-  printf("sparsecc-measure 1 %d\n", steps);
-  for (int i = first; i < end; ++i) {
-    memset(out, 0, SCC_FLOATS * sizeof(float));
-    scc_time(instance, i, out, &code);
-    printf("error %d %.3g\n", i, code ? (double)INFINITY : (double)scc_error_of(out, expected));
-    fflush(stdout);
-  }
-  for (int round = 0; round < rounds; ++round) {
-    printf("round %llu", (unsigned long long)scc_probe());
-    for (int i = first; i < end; ++i) {
-      double samples[SAMPLES];
-      for (int j = 0; j < SAMPLES; ++j) {
-        scc_as_in_a_network(instance, flush);
-        samples[j] = scc_time(instance, i, out, &code);
-      }
-      qsort(samples, SAMPLES, sizeof *samples, scc_ascending);
-      printf(" %.0f", samples[SAMPLES / 2]);
-    }
-    printf("\n");
-    fflush(stdout);
-  }
+  printf("sparsecc-measure 1 %d ", scc_this.num_steps);
+  scc_print_cpu();
+  printf("\n");
+  for (int i = first; i < end && i < scc_this.num_steps; ++i) scc_measure(instance, i, rounds, out, flush);
   printf("done\n");
   scc_destroy(instance);
   return 0;

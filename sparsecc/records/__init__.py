@@ -1,0 +1,1 @@
+"""Measured configs: their records, the files they are kept in, and which of them a layer uses."""

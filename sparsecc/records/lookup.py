@@ -1,0 +1,137 @@
+"""Which record a layer uses: its own, else that of the nearest layer, else none."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from sparsecc.facts.layer_key import LayerKey
+from sparsecc.records.log import Log, best_of, read_log
+from sparsecc.records.record import Record
+from sparsecc.rewrite.choice import Choice, Choose
+from sparsecc.spaces.config import Config
+from sparsecc.target import Target
+
+#: how far a layer's record may be from another's: the sum of log2 of the ratios of channels and of density
+_FARTHEST = 1.5
+#: a near layer's config must be within this factor of the least time that the cost model predicts
+_PLAUSIBLE = 1.25
+
+BY_MODEL = "cost model"
+
+
+@dataclass(frozen=True)
+class Schedules:
+    """Records of one target, and what may be wrong with their file.
+
+    Attributes
+    ----------
+    records : tuple of Record
+        The best of every layer.
+    source : str
+        Where they are from, for the report.
+    problems : tuple of str
+        Lines that were skipped.
+    """
+
+    records: tuple[Record, ...] = ()
+    source: str = ""
+    problems: tuple[str, ...] = ()
+
+    def chooser(self, how: dict[str, str], name: str, *, threads: int) -> Choose:
+        """A choice by record; ``how[name]`` receives what it was made by."""
+
+        def choose(choice: Choice) -> Config:
+            config, how[name] = self.choose(choice, threads=threads)
+            return config
+
+        return choose
+
+    def choose(self, choice: Choice, *, threads: int) -> tuple[Config, str]:
+        """A config, and what it was chosen by."""
+        exact = [r for r in self.records if r.layer == choice.key]
+        near = [r for r in self.records if distance(r.layer, choice.key) <= _FARTHEST] if self.records else []
+        if not (exact or near):
+            return choice.default, BY_MODEL
+        legal = set(choice.space())
+        for record in sorted(exact, key=lambda r: (r.threads != threads, r.threads)):
+            if record.config in legal:
+                return record.config, f"record: {record.us:g} us on {record.cpu}, {record.date[:10]}"
+        for record in sorted(near, key=lambda r: (distance(r.layer, choice.key), r.threads != threads, r.threads)):
+            if record.config in legal and _is_plausible(record.config, choice):
+                return record.config, f"nearest record: {record.layer}"
+        return choice.default, BY_MODEL
+
+
+def distance(record: LayerKey, layer: LayerKey) -> float:
+    """How far apart two layers are; infinite unless they differ in channels and density only.
+
+    The sum of log2 of the ratios of input channels, of output channels and of density; 0.1 more where one has uniform
+    rows and the other has not.
+    """
+    if record == layer:
+        return 0.0
+    a, b = record.spec, layer.spec
+    if (record.pattern == "dense") != (layer.pattern == "dense") or _shape(record) != _shape(layer):
+        return math.inf
+    if a.groups != b.groups and not (a.is_depthwise and b.is_depthwise):
+        return math.inf
+    pairs = [(a.ic, b.ic), (a.oc, b.oc), (max(record.density, 1), max(layer.density, 1))]
+    return sum(abs(math.log2(x / y)) for x, y in pairs) + 0.1 * (record.pattern != layer.pattern)
+
+
+def _shape(key: LayerKey) -> tuple[object, ...]:
+    """What must be equal for a config to be worth a thought."""
+    window = None if key.window is None else replace(key.window, ic=1, oc=1, groups=1)
+    return (
+        key.kind, replace(key.spec, ic=1, oc=1, groups=1), key.block_n, key.scattered, key.pitch, window,
+        key.combine, "residual" in key.epilogue,
+    )  # fmt: skip
+
+
+def _is_plausible(config: Config, choice: Choice) -> bool:
+    predicted, best = choice.predict(config), choice.predict(choice.default)
+    return predicted is None or best is None or predicted <= _PLAUSIBLE * best
+
+
+def load_schedules(path: Path, target: Target) -> Schedules:
+    """Records of a file for a target.
+
+    Raises
+    ------
+    UserError
+        The file can't be read.
+    """
+    return of_target(read_log(path), target)
+
+
+def of_target(log: Log, target: Target) -> Schedules:
+    """Those of a log's records that a target can use."""
+    usable = [r for r in log.records if r.target == target.name and set(r.isa) <= set(target.cpu_features)]
+    return Schedules(tuple(best_of(usable)), str(log.path), tuple(log.problems))
+
+
+def shipped(target: Target, *, folders: Sequence[Path] = ()) -> Schedules:
+    """The records that come with sparsecc for a target; none where there are none."""
+    package = Path(__file__).parents[1]
+    for folder in folders or (package / "schedules", package.parent / "schedules"):
+        path = folder / f"{target.name}.jsonl"
+        if path.is_file():
+            return replace(load_schedules(path, target), source="shipped")
+    return Schedules()
+
+
+def find_schedules(which: str | os.PathLike[str] | None, target: Target) -> Schedules:
+    """What ``schedules=`` of :func:`sparsecc.compile` names: ``"shipped"``, a file, or None for none.
+
+    Raises
+    ------
+    UserError
+        The file can't be read.
+    """
+    if which is None:
+        return Schedules()
+    return shipped(target) if which == "shipped" else load_schedules(Path(which), target)

@@ -1,0 +1,30 @@
+"""A candidate that computes something else: kept for a report, never recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from sparsecc.dump import Dump
+from sparsecc.spaces import config as configs
+from sparsecc.spaces.config import Config
+from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.timing import Failure
+
+
+def write_bug(task: Task, config: Config, failure: Failure, *, folder: Path) -> str:
+    """Write the layer, the config and the kernel to ``folder``.
+
+    Returns
+    -------
+    str
+        What to tell the user.
+    """
+    facts = {"layer": task.key.to_json(), "config": configs.to_json(config), "target": task.target.name}
+    text = json.dumps({**facts, "found": failure.message}, indent=1)
+    name = f"{task.node.key}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    dump = Dump(folder)
+    dump.text(name, text + "\n", suffix=".json")
+    dump.functions(name, {task.node.key: task.lower(config).function})
+    return f"layer {task.node.key}: a candidate {failure.message}; please report {folder}/{name}.*"

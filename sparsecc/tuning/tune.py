@@ -1,0 +1,226 @@
+"""``sparsecc.tune``: find the fastest configs of a network's kernels on the device, and keep them."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sparsecc.dump import Dump
+from sparsecc.errors import InternalError, UserError
+from sparsecc.importer import import_model
+from sparsecc.machine.calibrate import resolve_here
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse, rewrite
+from sparsecc.records.log import append, read_log
+from sparsecc.records.record import Record
+from sparsecc.runtime.files import check_writable
+from sparsecc.spaces import config as configs
+from sparsecc.target import Target
+from sparsecc.tuning.bugs import write_bug
+from sparsecc.tuning.ranker import BoostedRanker
+from sparsecc.tuning.runners import Runner
+from sparsecc.tuning.runners.command import CommandRunner
+from sparsecc.tuning.search import Event, Limits, Search
+from sparsecc.tuning.state import TaskState
+from sparsecc.tuning.tasks import find_tasks
+from sparsecc.tuning.timing import Failure, Timing
+from sparsecc.version import VERSION
+
+_PACKAGES = ("apache-tvm", "torch")
+
+
+@dataclass(frozen=True)
+class TunedLayer:
+    """What a search found for one kernel.
+
+    Attributes
+    ----------
+    layer : str
+        What records call it, in words.
+    names : tuple of str
+        Keys of the layers that run it.
+    tried, failed : int
+        Configs with a time, and without.
+    default_us, us : float or None
+        Microseconds of the cost model's config and of the best one.
+    config : dict
+        The best one.
+    """
+
+    layer: str
+    names: tuple[str, ...]
+    tried: int
+    failed: int
+    default_us: float | None
+    us: float | None
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """Result of a search: one entry a distinct kernel, in the order of the network; bugs that it met."""
+
+    layers: tuple[TunedLayer, ...]
+    log: Path
+    bugs: tuple[str, ...]
+
+    @property
+    def default_ms(self) -> float:
+        """Milliseconds of all tuned kernels with the cost model's configs."""
+        return sum(len(layer.names) * (layer.default_us or 0.0) for layer in self.layers) / 1e3
+
+    @property
+    def ms(self) -> float:
+        """Milliseconds of all tuned kernels with the best configs."""
+        return sum(len(layer.names) * (layer.us or 0.0) for layer in self.layers) / 1e3
+
+
+def tune(
+    model: Any,
+    target: str | Target = "native",
+    *,
+    log: str | os.PathLike[str],
+    trials: int = 1000,
+    example_inputs: Sequence[Any] | None = None,
+    threads: int = 1,
+    minutes: float | None = None,
+    runner: str | Runner | None = None,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    winograd: bool = True,
+    seed: int = 0,
+    cc: str | None = None,
+    on_start: Callable[[Sequence[TaskState]], None] | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Tuned:
+    """Search for the fastest configs of a network's kernels; every measurement is added to ``log`` at once.
+
+    A search that was cut off goes on when it is called again with the same log. Compile with the result by
+    ``sparsecc.compile(model, target, schedules=log)``.
+
+    Parameters
+    ----------
+    model, target, example_inputs, keep_dense, min_speedup, winograd, cc
+        As for :func:`sparsecc.compile`.
+    log : path
+        File of records to read and to add to.
+    trials : int
+        Candidates to measure; those that the log holds already don't count.
+    threads : int
+        Threads that kernels are timed on.
+    minutes : float, optional
+        Stop the search after so many, however many trials are left; comparing the best at the end comes after.
+    runner : str or Runner, optional
+        Where to measure: by default this machine; a command to put before the measuring program, such as
+        ``"ssh pi@raspberrypi"``; or a runner.
+    seed : int
+        Of the random part of the search.
+    on_start, on_event : callable, optional
+        Called with the tasks before the search, and with every measurement.
+
+    Returns
+    -------
+    Tuned
+
+    Raises
+    ------
+    UserError
+        The model, an option or the log is not usable.
+    RunnerError
+        Nothing can be measured.
+    """
+    options = Options(threads=threads, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, cc=cc)
+    path = Path(log)
+    _check(trials, minutes, path)
+    resolved, _ = resolve_here(target, cc=cc)
+    states = _states(model, example_inputs, resolved, options)
+    _recall(states, path, resolved, threads=threads)
+    bugs: list[str] = []
+
+    def listen(event: Event) -> None:
+        _keep(event, path, resolved, threads=threads, bugs=bugs)
+        if on_event is not None:
+            on_event(event)
+
+    if on_start is not None:
+        on_start(states)
+    where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
+    search = Search(states, BoostedRanker(resolved, seed=seed), where, threads=threads, listener=listen)
+    search.run(Limits(trials, None if minutes is None else 60 * minutes))
+    return Tuned(tuple(_layer(state) for state in states), path, tuple(bugs))
+
+
+def _check(trials: int, minutes: float | None, path: Path) -> None:
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
+        raise UserError(f"trials: found {trials!r}, expected a positive number")
+    if minutes is not None and not minutes > 0:
+        raise UserError(f"minutes: found {minutes!r}, expected a positive number, or None for no limit")
+    check_writable(path)
+
+
+def _states(model: Any, example_inputs: Any, target: Target, options: Options) -> list[TaskState]:
+    imported = import_model(model, example_inputs)
+    plan = analyse(imported, target, options)
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    if not tasks:
+        raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
+    return [TaskState(task) for task in tasks]
+
+
+def _recall(states: Sequence[TaskState], path: Path, target: Target, *, threads: int) -> None:
+    """Take in what the log knows of the tasks."""
+    if not path.is_file():
+        return
+    by_key = {state.task.key: state for state in states}
+    for record in read_log(path).records:
+        state = by_key.get(record.layer)
+        if state is None or record.target != target.name or record.threads != threads:
+            continue
+        if record.config in state.task.space:
+            state.timings.pop(record.config, None)
+            state.timings[record.config] = Timing(
+                record.us, record.default_us, record.spread, record.rounds, 0, 0.0, record.cpu
+            )
+
+
+def _keep(event: Event, path: Path, target: Target, *, threads: int, bugs: list[str]) -> None:
+    """Add a timing to the log; a wrong candidate is a bug and goes to a folder beside it."""
+    outcome, task = event.outcome, event.state.task
+    if isinstance(outcome, Failure):
+        if outcome.kind == "wrong":
+            bugs.append(write_bug(task, event.config, outcome, folder=path.with_suffix(".bugs")))
+        return
+    record = Record(
+        layer=task.key, target=target.name, isa=target.cpu_features, threads=threads, config=event.config,
+        us=outcome.us, spread=outcome.spread, default_us=outcome.default_us, rounds=outcome.rounds,
+        trial=event.trial, cpu=outcome.cpu, date=_now(), versions=_versions(),
+    )  # fmt: skip
+    append(path, [record])
+
+
+def _layer(state: TaskState) -> TunedLayer:
+    default_us = state.default_us
+    return TunedLayer(
+        layer=str(state.task.key), names=state.task.names, tried=len(state.timings), failed=len(state.failures),
+        default_us=default_us, us=None if default_us is None else default_us * state.relative,
+        config=configs.to_json(state.best),
+    )  # fmt: skip
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+
+
+def _versions() -> dict[str, str]:
+    found = {"sparsecc": VERSION}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError as error:  # imported long ago: an installation without its own description
+            raise InternalError(f"tune: package {name} has no version") from error
+    return found
