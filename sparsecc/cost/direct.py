@@ -42,10 +42,13 @@ _AGAIN = 0.4
 _LINE_BYTES = 64
 #: half vectors on a core whose full ones take two halves: measured 1.3 times as fast, not twice
 _NARROW = 0.75
-#: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add
-_SPARE_REGISTERS = 2
-#: ... and one more between the many loads of several taps
-_SPARE_FOR_TAPS = 1
+#: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add: by
+#: whether a weight is broadcast by the multiply-add itself
+_LEAST_FREE = {True: 2, False: 1}
+#: ... and between the loads of several unrolled taps
+_FREE_FOR_TAPS = 3
+#: ... and in a tile that also has single pixels
+_SPARE = 2
 #: single pixels in the last tile, and channels that make them worth a vector
 _MOST_SINGLES, _LEAST_SINGLE = 4, 4
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
@@ -99,14 +102,16 @@ def best_config(work: DirectWork, target: Target) -> DirectConfig:
 def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
     """Every legal config: the accumulators fit the registers, a tile fits the plane."""
     widths = {min(lanes, work.flat) for lanes in (target.lanes, target.lanes // 2, 4) if lanes >= 4}
-    spare = _SPARE_REGISTERS + (work.taps > 1) * _SPARE_FOR_TAPS
     for lanes in sorted(widths, reverse=True):
         for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
-                fits = (reg_n + 1) * vectors + spare <= target.registers
-                if not fits or lanes * (vectors - 1) >= work.flat:
+                free = target.registers - (reg_n + 1) * vectors
+                if free < _LEAST_FREE[target.folds_broadcast] or lanes * (vectors - 1) >= work.flat:
                     continue
-                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED
+                if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
+                    continue
+                # between the many loads of several taps the compiler needs more
+                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or free >= _FREE_FOR_TAPS)
                 for rows_outer in (True,) if work.joined or work.staged else (True, False):
                     config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
                     yield config
@@ -118,7 +123,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
 def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
     """Pixels that whole vectors leave over, if they may be computed one by one."""
     left = work.flat % config.lanes
-    registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE_REGISTERS
+    registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE
     fits = left <= _MOST_SINGLES and registers <= target.registers
     wide = config.lanes == target.lanes and _LEAST_SINGLE <= config.reg_n <= target.lanes
     return left if fits and wide and not work.joined and work.flat >= config.lanes else 0
@@ -126,7 +131,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
 
 def _register_rows(work: DirectWork, target: Target) -> list[int]:
     """Output channels that may be in registers at a time."""
-    return [n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0 and n + 1 + _SPARE_REGISTERS <= target.registers]
+    return [n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0 and n + 1 + _SPARE <= target.registers]
 
 
 def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
@@ -157,7 +162,7 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Targe
     )
     epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + RESTART
     epilogue += reg_n * singles
-    if fmas > _CROWDED * target.registers:
+    if target.folds_broadcast and fmas > _CROWDED * target.registers:
         epilogue += _CROWDED_CYCLES
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES
