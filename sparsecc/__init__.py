@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.report import Report
     from sparsecc.target import Target
+    from sparsecc.tuning.tune import Tuned, tune
 
 __version__ = VERSION
 
@@ -31,10 +32,12 @@ __all__ = [
     "Report",
     "SparseccError",
     "Target",
+    "Tuned",
     "compile",
     "errors",
     "inspect",
     "load",
+    "tune",
 ]
 
 #: public names that need torch and TVM, or are rarely wanted: imported on first use
@@ -45,6 +48,8 @@ _LAZY = {
     "Plan": "sparsecc.analyse.plan",
     "Report": "sparsecc.report",
     "Target": "sparsecc.target",
+    "Tuned": "sparsecc.tuning.tune",
+    "tune": "sparsecc.tuning.tune",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ __all__ = [
     "Schedule",
     "T",
     "compile_object",
+    "export_kernels",
     "expression_mutator",
     "relax",
+    "rpc",
     "s_tir",
     "structural_map",
     "te",
@@ -74,6 +76,37 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
         path = Path(folder) / "kernels.o"
         built.write_to_file(str(path))
         return path.read_bytes(), str(built.inspect_source("s"))
+
+
+def export_kernels(
+    functions: Sequence[PrimFunc], llvm: Mapping[str, object], out: Path, *, link: Callable[[Sequence[str]], None]
+) -> None:
+    """Compile kernels to a shared library with TVM's own calling convention, for its RPC servers.
+
+    Parameters
+    ----------
+    functions : sequence of PrimFunc
+        Scheduled kernels; they become ``candidate_0``, ``candidate_1``, ...
+    llvm : mapping
+        Target description for TVM's LLVM back end.
+    out : Path
+    link : callable
+        Runs the C compiler with arguments.
+    """
+    named = {f"candidate_{i}": f.with_attr("global_symbol", f"candidate_{i}") for i, f in enumerate(functions)}
+    built = tirx.build(IRModule(named), target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
+
+    def compile_shared(path: str, objects: Sequence[str], **_options: Any) -> None:
+        link(["-shared", "-fPIC", "-o", path, *objects])
+
+    built.export_library(str(out), fcompile=compile_shared)
+
+
+def rpc() -> Any:
+    """TVM's RPC package: only a tuner needs it, and what it needs is installed with the tuner."""
+    import tvm.rpc
+
+    return tvm.rpc
 
 
 def _with_pointers(func: PrimFunc) -> PrimFunc:

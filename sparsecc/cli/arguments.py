@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 
 
 def add_target(parser: ArgumentParser, *, default: str | None = "native") -> None:
@@ -37,6 +37,22 @@ def add_choices(parser: ArgumentParser) -> None:
         action="store_true",
         help="compute dense 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
     )
+
+
+def add_schedules(parser: ArgumentParser) -> None:
+    """``--schedules``."""
+    parser.add_argument(
+        "--schedules",
+        default="shipped",
+        metavar="FILE",
+        help="records of 'sparsecc tune' that choose kernels' configs; 'none' for the cost model alone "
+        "(default: those that come with sparsecc)",
+    )
+
+
+def schedules_of(options: Namespace) -> str | None:
+    """What ``--schedules`` means to :func:`sparsecc.compile`."""
+    return None if options.schedules == "none" else str(options.schedules)
 
 
 def add_threads(parser: ArgumentParser, *, use: str) -> None:

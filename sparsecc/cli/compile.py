@@ -11,7 +11,7 @@ from rich.console import Console
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
-from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.units import in_bytes
 from sparsecc.errors import UserError
@@ -54,6 +54,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--name", default="model", metavar="ID", help="prefix of the C functions (default: %(default)s)"
     )
+    arguments.add_schedules(parser)
     parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, to look at")
     parser.add_argument("--cc", help="C compiler to link with (default: $SPARSECC_CC, else ziglang)")
     arguments.add_threads(parser, use="the comparison; the library chooses anew where it runs")
@@ -77,6 +78,7 @@ def execute(options: Namespace) -> int:
             name=options.name,
             dump=options.dump,
             cc=options.cc,
+            schedules=arguments.schedules_of(options),
             progress=stages,
         )
         stages("save")
@@ -119,6 +121,7 @@ def _print(console: Console, compiled: Compiled, options: Namespace, stages: Sta
     report = compiled.report
     print_plan(console, report.plan)
     say(console, _accuracy(report, skipped=options.no_verify))
+    say(console, chosen_by_text(report))
     for note in report.notes:
         say(console, f"note: {note}")
     size, seconds = in_bytes(options.output.stat().st_size), sum(stages.seconds.values())

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from sparsecc.cli.console import say
-from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.units import in_bytes, shape_text
 from sparsecc.report import Report
 
@@ -25,6 +25,7 @@ def print_library(console: Console, path: Path, description: JSON) -> None:
     if description.get("report"):
         report = Report.from_json(description["report"])
         print_plan(console, report.plan)
+        say(console, chosen_by_text(report))
         for note in report.notes:
             say(console, f"note: {note}")
         say(console)

@@ -14,6 +14,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, print_table
 from sparsecc.cli.units import in_bytes, shape_text, short
+from sparsecc.report import Report
 
 _COLUMNS = (
     Column("layer", left=True),
@@ -46,6 +47,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     for number, reason in enumerate(reasons, start=1):
         say(console, f"[{number}] {reason} ({_layers(dense[reason])})")
     _print_totals(console, plan)
+
+
+def chosen_by_text(report: Report) -> str:
+    """By what the configs of kernels with knobs were chosen."""
+    by = Counter(step.get("chosen_by", "").partition(":")[0] for step in report.steps)
+    parts = [f"{by[how]} by {how}" for how in ("record", "nearest record", "cost model") if by[how]]
+    return f"configs of kernels chosen: {', '.join(parts) or 'none'}"
 
 
 def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[Cell, ...]:

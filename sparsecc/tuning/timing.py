@@ -14,9 +14,14 @@ _CANARY = 1.3
 TOLERANCE = 1e-4
 
 
+#: of the fixed piece of work: 20000 multiply-adds of integers, each of which waits for the one before; 3 cycles for the
+#: product and 1 for the sum on x86 cores, about as much on Cortex-A
+PROBE_CYCLES = 80_000
+
+
 @dataclass(frozen=True)
 class Round:
-    """Nanoseconds of one turn: a fixed piece of work, the cost model's config, the candidate."""
+    """Nanoseconds of one turn: a fixed piece of work (0 for none), the cost model's config, the candidate."""
 
     probe: float
     default: float
@@ -39,6 +44,8 @@ class Timing:
         Largest difference from the reference, relative to the largest value.
     cpu : str
         Where it was measured.
+    ghz : float
+        Clock of the core, from the least time of the fixed piece of work; 0 where it is not known.
     """
 
     us: float
@@ -48,6 +55,7 @@ class Timing:
     disturbed: int
     error: float
     cpu: str
+    ghz: float = 0.0
 
     @property
     def relative(self) -> float:
@@ -81,7 +89,9 @@ def judge(rounds: Sequence[Round], *, error: float, cpu: str) -> Outcome:
     quarter = len(own) // 4
     spread = (own[-1 - quarter] - own[quarter]) / 1e3 / us
     ratio = median(r.own / r.default for r in calm)
-    return Timing(us, us / ratio, spread, len(calm), len(rounds) - len(calm), error, cpu)
+    probe = min(r.probe for r in rounds)
+    ghz = PROBE_CYCLES / probe if probe else 0.0
+    return Timing(us, us / ratio, spread, len(calm), len(rounds) - len(calm), error, cpu, ghz)
 
 
 def _calm(rounds: Sequence[Round]) -> list[Round]:

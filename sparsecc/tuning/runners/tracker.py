@@ -1,0 +1,198 @@
+"""Measures on the devices of a TVM RPC tracker, which share every batch."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparsecc._tvm import export_kernels, rpc, tvm
+from sparsecc.build.toolchain import find_compiler
+from sparsecc.errors import RunnerError, UserError
+from sparsecc.runtime.files import scratch_folder
+from sparsecc.spaces.config import Config
+from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.timing import Failure, Outcome, Round, judge
+
+#: seconds that a device may take for a batch before the connection is cut
+_SESSION_S = 120
+#: timed calls of a round, after one that is not timed; the caches are flushed before each
+_SAMPLES = 3
+#: TVM's function that pushes all arguments but the first out of the caches
+_FLUSH = "cache_flush_cpu_non_first_arg"
+_LIBRARY = "candidates.so"
+
+Place = tuple[Config, Outcome]
+
+
+class TrackerRunner:
+    """Measures through a tracker.
+
+    Every device loads the candidates as a library with TVM's calling convention and times them by its own clock, so
+    it needs Python and TVM (or TVM's runtime and its C++ server).
+
+    Parameters
+    ----------
+    address : str
+        ``host:port`` of the tracker.
+    key : str
+        What devices registered as.
+    cc : str, optional
+        C compiler to link with.
+    """
+
+    def __init__(self, address: str, key: str, *, cc: str | None = None) -> None:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdigit():
+            raise UserError(f"tracker: found {address!r}, expected HOST:PORT such as 192.168.0.1:9190")
+        self._host, self._port, self._key, self._cc = host, int(port), key, cc
+
+    @property
+    def where(self) -> str:
+        """The tracker and the key."""
+        return f"{self._key} at {self._host}:{self._port}"
+
+    def measure(
+        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
+    ) -> Iterator[tuple[Config, Outcome]]:
+        """See :class:`~sparsecc.tuning.runners.Runner`; devices take candidates in turns."""
+        count = self._devices()
+        with scratch_folder() as folder:
+            library = folder / _LIBRARY
+            lowered = [task.lower(config) for config in configs]
+            compiler = find_compiler(self._cc, triple=task.target.triple)
+            link = partial(compiler.run, folder=folder)
+            export_kernels([made.function for made in lowered], task.target.llvm, library, link=link)
+            waiting: queue.Queue[int] = queue.Queue()
+            for number in range(first, len(configs)):
+                waiting.put(number)
+            done: queue.Queue[tuple[int, Outcome] | Exception | None] = queue.Queue()
+            work = partial(self._work, task, library, lowered, waiting, done, threads, rounds)
+            workers = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+            for worker in workers:
+                worker.start()
+            yield from (
+                (configs[number], outcome) for number, outcome in _results(done, workers=count, waiting=waiting)
+            )
+
+    def _devices(self) -> int:
+        """Devices that have registered, busy ones too."""
+        try:
+            summary = rpc().connect_tracker(self._host, self._port).summary()
+        except (OSError, RuntimeError) as error:
+            advice = "start it with python -m tvm.exec.rpc_tracker"
+            raise RunnerError(f"tracker {self._host}:{self._port} can't be reached ({error}); {advice}") from error
+        count = sum(
+            str(server.get("key", "")).removeprefix("server:") == self._key for server in summary["server_info"]
+        )
+        if not count:
+            known = sorted({str(server.get("key", "")).removeprefix("server:") for server in summary["server_info"]})
+            found = f"found {', '.join(known)}" if known else "found no device at all"
+            raise RunnerError(f"tracker {self._host}:{self._port}: no device has the key {self._key!r}; {found}")
+        return count
+
+    def _work(
+        self,
+        task: Task,
+        library: Path,
+        lowered: Sequence[Any],
+        waiting: queue.Queue[int],
+        done: queue.Queue[tuple[int, Outcome] | Exception | None],
+        threads: int,
+        rounds: int,
+    ) -> None:
+        """One device: takes candidates until there are none; a new connection after one that was lost."""
+        device = None
+        try:
+            while True:
+                number = waiting.get_nowait()
+                try:
+                    device = device or _Device(self._connect(), self._key, task, library, lowered, threads=threads)
+                    done.put((number, device.measure(number, rounds=rounds)))
+                except (RuntimeError, OSError) as error:  # TVM's errors of a device are RuntimeErrors
+                    done.put((number, Failure("lost", str(error).strip().splitlines()[-1])))
+                    device = None
+        except queue.Empty:
+            done.put(None)
+        except Exception as error:  # the thread's end must be known to whoever waits for it
+            done.put(error)
+
+    def _connect(self) -> Any:
+        tracker = rpc().connect_tracker(self._host, self._port)
+        return tracker.request(self._key, session_timeout=_SESSION_S)
+
+
+def _results(
+    done: queue.Queue[tuple[int, Outcome] | Exception | None], *, workers: int
+) -> Iterator[tuple[int, Outcome]]:
+    measured = lost = 0
+    while workers:
+        result = done.get()
+        if result is None:
+            workers -= 1
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            lost += isinstance(result[1], Failure) and result[1].kind == "lost"
+            measured += 1
+            yield result
+    if measured and lost == measured:
+        raise RunnerError("tracker: every connection was lost; look at the devices' own output")
+
+
+class _Device:
+    """A session with the candidates loaded and their arguments in its memory."""
+
+    def __init__(
+        self, session: Any, name: str, task: Task, library: Path, lowered: Sequence[Any], *, threads: int
+    ) -> None:
+        self._name, self._task, self._lowered = name, task, lowered
+        session.upload(str(library), _LIBRARY)
+        self._module, self._cpu = session.load_module(_LIBRARY), session.cpu(0)
+        session.get_function("runtime.config_threadpool")(1, threads)
+        self._constants: dict[int, Any] = {}
+        data = task.data
+        self._tensors = {tensor: self._remote(values) for tensor, values in data.inputs.items()}
+        self._output = self._remote(np.zeros_like(data.expected))
+        self._tensors[task.node.output] = self._output
+
+    def measure(self, number: int, *, rounds: int) -> Outcome:
+        """Check a candidate and time it in turns with the first one."""
+        expected = self._task.data.expected
+        self._output.copyfrom(np.zeros_like(expected))
+        self._module[_symbol(number)](*self._arguments(number))
+        error = _error(self._output.numpy(), expected)
+        timed = [Round(0.0, self._ns(0), self._ns(number)) for _ in range(rounds)]
+        return judge(timed, error=error, cpu=self._name)
+
+    def _ns(self, number: int) -> float:
+        timed = self._module.time_evaluator(_symbol(number), self._cpu, number=1, repeat=_SAMPLES, f_preproc=_FLUSH)
+        return float(np.median(timed(*self._arguments(number)).results)) * 1e9
+
+    def _arguments(self, number: int) -> list[Any]:
+        return [self._tensors[a] if isinstance(a, int) else self._constant(a) for a in self._lowered[number].arguments]
+
+    def _constant(self, array: Any) -> Any:
+        if id(array) not in self._constants:
+            self._constants[id(array)] = self._remote(np.ascontiguousarray(array))
+        return self._constants[id(array)]
+
+    def _remote(self, array: Any) -> Any:
+        return tvm.runtime.tensor(array, device=self._cpu)
+
+
+def _symbol(number: int) -> str:
+    return f"candidate_{number}"
+
+
+def _error(found: Any, expected: Any) -> float:
+    compared = ~np.isnan(expected)
+    if not np.isfinite(found[compared]).all():
+        return float("inf")
+    largest = float(np.abs(expected[compared]).max()) or 1.0
+    return float(np.abs(found[compared] - expected[compared]).max()) / largest
