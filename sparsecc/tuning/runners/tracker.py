@@ -76,9 +76,8 @@ class TrackerRunner:
             workers = [threading.Thread(target=work, daemon=True) for _ in range(count)]
             for worker in workers:
                 worker.start()
-            yield from (
-                (configs[number], outcome) for number, outcome in _results(done, workers=count, waiting=waiting)
-            )
+            for number, outcome in _results(done, workers=count):
+                yield configs[number], outcome
 
     def _devices(self) -> int:
         """Devices that have registered, busy ones too."""

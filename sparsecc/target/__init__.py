@@ -1,0 +1,51 @@
+"""The processors that code can be made for, as plain data."""
+
+from __future__ import annotations
+
+import difflib
+import platform
+from dataclasses import replace
+
+from sparsecc.errors import TargetError
+from sparsecc.target.arm import ARM
+from sparsecc.target.model import Target
+from sparsecc.target.x86 import X86
+
+__all__ = ["TARGETS", "Target", "resolve"]
+
+#: by name, those of one architecture from the most general to the best
+TARGETS: dict[str, Target] = {**X86, **ARM}
+_MACHINES = ("x86_64", "aarch64", "armv7l")
+
+
+def resolve(target: str | Target) -> Target:
+    """Turn a name into a :class:`Target`; ``"native"`` is the best one this machine can run.
+
+    Raises
+    ------
+    TargetError
+        For an unknown name (the nearest ones are offered), or when this machine is none of ours.
+    """
+    if isinstance(target, Target):
+        return target
+    if target == "native":
+        return _native()
+    if isinstance(target, str) and target in TARGETS:
+        return TARGETS[target]
+    near = difflib.get_close_matches(str(target), [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
+    raise TargetError(
+        f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}; nearest: {near[0]!r}"
+    )
+
+
+def _native() -> Target:
+    machine = platform.machine()
+    if machine not in _MACHINES:
+        expected = ", ".join(_MACHINES)
+        raise TargetError(f"target 'native': this machine is {machine!r}, expected {expected}; name a target instead")
+    best = [target for target in TARGETS.values() if target.runs_here()]
+    if not best:
+        raise TargetError(
+            "target 'native': this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target instead"
+        )
+    return replace(best[-1])

@@ -1,0 +1,90 @@
+"""What code generation, the cost model and the linker need to know of a processor family."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sparsecc.errors import TargetError
+
+#: names that Linux has for LLVM's features, where they differ, by architecture
+_PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4"}}
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor family.
+
+    Attributes
+    ----------
+    name : str
+        What users write, and what the library says of itself.
+    triple : str
+        For linking: architecture, system and C library with its oldest version.
+    llvm : mapping
+        What TVM's LLVM code generator is told.
+    cpu_features : tuple of str
+        Checked when a library is opened; names as in Linux' /proc/cpuinfo.
+    lanes : int
+        float32 elements of a vector register.
+    registers : int
+        Vector registers.
+    fma_per_cycle : float
+        Vector multiply-adds that start in a cycle.
+    loads_per_cycle : float
+        Vector loads that start in a cycle.
+    fma_latency : int
+        Cycles until a multiply-add's result may be used.
+    folds_broadcast : bool
+        True where a multiply-add can broadcast a float from memory itself (AVX-512).
+    l1_bytes, l2_bytes, l3_bytes : int
+        Data caches that one core can use.
+    l2_bandwidth, l3_bandwidth, memory_bandwidth : float
+        Bytes that one core streams from there in a cycle.
+    """
+
+    name: str
+    triple: str
+    llvm: Mapping[str, object]
+    cpu_features: tuple[str, ...]
+    lanes: int
+    registers: int
+    fma_per_cycle: float
+    loads_per_cycle: float
+    fma_latency: int = 4
+    folds_broadcast: bool = False
+    l1_bytes: int = 32 * 1024
+    l2_bytes: int = 1024 * 1024
+    l3_bytes: int = 16 * 1024 * 1024
+    l2_bandwidth: float = 32.0
+    l3_bandwidth: float = 24.0
+    memory_bandwidth: float = 7.0
+
+    def runs_here(self) -> bool:
+        """True when this machine has every feature that code for the target uses."""
+        machine = platform.machine()
+        names = _PROC_NAMES.get(machine, {})
+        needed = {names.get(feature, feature) for feature in self.cpu_features}
+        return self.triple.startswith(machine) and needed <= cpu_flags()
+
+    def bandwidth(self, footprint: float) -> float:
+        """Bytes a cycle from the smallest cache that holds ``footprint`` bytes; infinite for the first level."""
+        if footprint <= self.l1_bytes:
+            return float("inf")
+        if footprint <= self.l2_bytes:
+            return self.l2_bandwidth
+        return self.l3_bandwidth if footprint <= self.l3_bytes else self.memory_bandwidth
+
+
+def cpu_flags() -> frozenset[str]:
+    """Features of this machine, as Linux calls them."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError as error:
+        raise TargetError(
+            f"target 'native': can't read the processor's features ({error}); name a target instead"
+        ) from error
+    line = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "")
+    return frozenset(line.partition(":")[2].split())
