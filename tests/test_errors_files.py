@@ -256,7 +256,7 @@ def test_a_library_for_another_processor(tmp_path: Path, made: SimpleNamespace, 
 
 
 def test_a_machine_without_avx512(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparsecc.target._cpu_flags", lambda: frozenset(resolve("x86-64-v3").cpu_features))
+    monkeypatch.setattr("sparsecc.target.model.cpu_flags", lambda: frozenset(resolve("x86-64-v3").cpu_features))
     assert resolve("native").name == "x86-64-v3"
     lib = sparsecc.compile(model(), "x86-64-v4", example_inputs=(X,))
     with pytest.raises(LibraryError, match="this machine can't run code for x86-64-v4"):

@@ -249,7 +249,7 @@ def test_unknown_target(target: Any) -> None:
 
 
 def test_native_on_a_machine_that_is_no_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparsecc.target._cpu_flags", lambda: frozenset({"sse2", "avx"}))
+    monkeypatch.setattr("sparsecc.target.model.cpu_flags", lambda: frozenset({"sse2", "avx"}))
     refused(TargetError, "this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target", model=None)
     monkeypatch.setattr("sparsecc.target.platform.machine", lambda: "riscv64")
     refused(TargetError, "this machine is 'riscv64', expected x86_64; name a target", model=None)

@@ -14,6 +14,8 @@ from sparsecc.target import Target
 _MOST_ROWS, _MOST_VECTORS = 8, 4
 #: parts that an image may be cut into
 _PARTS = (1, 2, 4, 8)
+#: floats ahead of their use at which weights are asked for: a chain's weights are few
+_PREFETCH = (0, 512)
 
 
 def window_space(shape: WindowShape, target: Target) -> Iterator[WindowConfig]:
@@ -32,7 +34,7 @@ def joined_space(convs: Iterable[ConvConfig], shape: ChainShape, target: Target)
     """Every legal config of a convolution with those of its window kernel, and the parts of an image."""
     windows = [(window, bands_of(shape.window, window)) for window in window_space(shape.window, target)]
     for conv in convs:
-        if not isinstance(conv.kernel, DirectConfig):
+        if not isinstance(conv.kernel, DirectConfig) or conv.kernel.prefetch not in _PREFETCH:
             continue
         for window, bands in windows:
             for parts in _PARTS:

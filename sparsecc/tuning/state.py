@@ -29,6 +29,7 @@ class TaskState:
     timings: dict[Config, Timing] = field(default_factory=dict)
     failures: dict[Config, Failure] = field(default_factory=dict)
     batches: int = 0
+    _left: tuple[int, list[Config]] | None = None
 
     @property
     def default(self) -> Config:
@@ -43,7 +44,11 @@ class TaskState:
     @property
     def open(self) -> list[Config]:
         """Legal configs that were not tried."""
-        return [c for c in self.task.space if c not in self.timings and c not in self.failures]
+        tried = len(self.timings) + len(self.failures)
+        if self._left is None or self._left[0] != tried:
+            left = self.task.space if self._left is None else self._left[1]
+            self._left = tried, [c for c in left if c not in self.timings and c not in self.failures]
+        return self._left[1]
 
     @property
     def best(self) -> Config:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -21,6 +22,8 @@ from sparsecc.tuning.timing import Failure, Outcome, Round, judge
 
 #: seconds that a device may take for a batch before the connection is cut
 _SESSION_S = 120
+#: seconds within which a tracker answers
+_REACHED_S = 5.0
 #: timed calls of a round, after one that is not timed; the caches are flushed before each
 _SAMPLES = 3
 #: TVM's function that pushes all arguments but the first out of the caches
@@ -73,7 +76,7 @@ class TrackerRunner:
                 waiting.put(number)
             done: queue.Queue[tuple[int, Outcome] | Exception | None] = queue.Queue()
             work = partial(self._work, task, library, lowered, waiting, done, threads, rounds)
-            workers = [threading.Thread(target=work, daemon=True) for _ in range(count)]
+            workers = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(count)]
             for worker in workers:
                 worker.start()
             for number, outcome in _results(done, workers=count):
@@ -82,6 +85,7 @@ class TrackerRunner:
     def _devices(self) -> int:
         """Devices that have registered, busy ones too."""
         try:
+            socket.create_connection((self._host, self._port), timeout=_REACHED_S).close()  # TVM would try for a minute
             summary = rpc().connect_tracker(self._host, self._port).summary()
         except (OSError, RuntimeError) as error:
             advice = "start it with python -m tvm.exec.rpc_tracker"
@@ -104,14 +108,16 @@ class TrackerRunner:
         done: queue.Queue[tuple[int, Outcome] | Exception | None],
         threads: int,
         rounds: int,
+        worker: int,
     ) -> None:
         """One device: takes candidates until there are none; a new connection after one that was lost."""
+        name = f"{self._key} #{worker}"
         device = None
         try:
             while True:
                 number = waiting.get_nowait()
                 try:
-                    device = device or _Device(self._connect(), self._key, task, library, lowered, threads=threads)
+                    device = device or _Device(self._connect(), name, task, library, lowered, threads=threads)
                     done.put((number, device.measure(number, rounds=rounds)))
                 except (RuntimeError, OSError) as error:  # TVM's errors of a device are RuntimeErrors
                     done.put((number, Failure("lost", str(error).strip().splitlines()[-1])))

@@ -1,0 +1,242 @@
+"""Records of measurements: their file, what of it can be used, and which record a layer gets."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparsecc.errors import OutputError, UserError
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.layer_key import LayerKey, bucket
+from sparsecc.kernels.chain import ChainConfig
+from sparsecc.kernels.channel_lanes import LaneConfig
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.linear import LinearConfig
+from sparsecc.kernels.window_shape import WindowConfig
+from sparsecc.records.log import append, best_of, merged, read_log, to_line, write_lines
+from sparsecc.records.lookup import BY_MODEL, Schedules, distance, find_schedules, of_target, shipped
+from sparsecc.records.record import Record
+from sparsecc.rewrite.choice import Choice
+from sparsecc.spaces import config as configs
+from sparsecc.spaces.config import ConvConfig, JoinedConfig
+from sparsecc.target import resolve
+
+SPEC = ConvSpec(n=1, ic=64, ih=14, iw=14, oc=128)
+KEY = LayerKey("conv", SPEC, 16, 25, "uniform", False, "bias+relu", (14, 14))
+DIRECT = ConvConfig(16, DirectConfig(8, 3, 4, rows_outer=True, unroll_taps=True))
+OTHER = ConvConfig(16, DirectConfig(8, 2, 4, rows_outer=False, unroll_taps=True, prefetch=512))
+CONFIGS = [
+    DIRECT,
+    ConvConfig(8, LaneConfig(8, rows=1, cols=7, prefetch=256)),
+    JoinedConfig(4, ChainConfig(DIRECT.kernel, WindowConfig(8, 1, 4), parts=2)),  # type: ignore[arg-type]
+    WindowConfig(8, 1, 0),
+    LinearConfig(8, 3),
+]
+RECORD = Record(
+    layer=KEY, target="x86-64-v3", isa=("avx2", "fma"), threads=1, config=DIRECT, us=90.0, spread=0.02,
+    default_us=100.0, rounds=7, trial=3, cpu="AuthenticAMD-25-1", date="2026-11-21T10:00:00+00:00",
+    versions={"sparsecc": "0.1.0"},
+)  # fmt: skip
+
+
+def choice(key: LayerKey = KEY, *, predicted: dict[ConvConfig, float] | None = None) -> Choice:
+    """A layer whose legal configs are the keys of ``predicted``; the first is the cost model's."""
+    known = predicted or {OTHER: 100.0, DIRECT: 110.0}
+    return Choice(key, next(iter(known)), lambda: tuple(known), lambda config: known[config])  # type: ignore[index]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda config: configs.to_json(config)["kernel"])
+def test_configs_and_records_survive_json(config):
+    record = replace(RECORD, config=config)
+    assert Record.from_json(json.loads(to_line(record))) == record
+
+
+def test_a_chain_and_a_window_survive_json():
+    window = ConvSpec(n=1, ic=128, ih=14, iw=14, oc=128, kh=3, kw=3, padding=(1, 1, 1, 1), groups=128)
+    key = replace(KEY, kind="chain", window=window, combine="weighted", block_n=0, pattern="dense", density=100)
+    assert LayerKey.from_json(json.loads(json.dumps(key.to_json()))) == key
+    assert "then weighted 3x3" in str(key)
+
+
+def test_unknown_fields_are_ignored():
+    data = {**RECORD.to_json(), "humidity": 0.4}
+    assert Record.from_json(data) == RECORD
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "format 2, this version reads up to 1"),
+        ({"us": -1}, "us: found -1, expected a number"),
+        ({"us": "fast"}, "us: found 'fast'"),
+        ({"us": float("nan")}, "us: found nan"),
+        ({"threads": 0}, "threads: found 0"),
+        ({"layer": None}, ""),
+        ({"config": {"kernel": "magic"}}, "kernel: found 'magic', expected direct"),
+        ({"config": {**configs.to_json(DIRECT), "warp": 3}}, "unknown knobs warp"),
+        ({"config": {**configs.to_json(DIRECT), "vectors": "many"}}, "found 'many'"),
+        ({"target": 3}, "target: found 3, expected a text"),
+    ],
+)
+def test_lines_that_cannot_be_used_are_named_and_skipped(tmp_path, change, message):
+    path = tmp_path / "r.jsonl"
+    path.write_text(to_line(RECORD) + json.dumps({**RECORD.to_json(), **change}) + "\n" + to_line(RECORD))
+    log = read_log(path)
+    assert log.records == [RECORD, RECORD]
+    [problem] = log.problems
+    assert problem.startswith(f"{path}:2: skipped, ")
+    assert message in problem
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "null", "7", '{"format": 1}', "\x00\xff", to_line(RECORD)[:-20]])
+def test_corrupt_lines(tmp_path, text):
+    path = tmp_path / "r.jsonl"
+    path.write_bytes((text + "\n" + to_line(RECORD)).encode("latin-1"))
+    log = read_log(path)
+    assert log.records == [RECORD]
+    assert [p.startswith(f"{path}:1: skipped") for p in log.problems] == [True]
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(UserError, match=r"can't read .*none\.jsonl: No such file"):
+        read_log(tmp_path / "none.jsonl")
+
+
+def test_append_starts_a_new_line_after_one_that_was_cut_off(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text(to_line(RECORD) + to_line(RECORD)[:50])
+    append(path, [RECORD])
+    log = read_log(path)
+    assert log.records == [RECORD, RECORD]
+    assert len(log.problems) == 1
+
+
+def test_append_says_what_is_wrong(tmp_path):
+    with pytest.raises(OutputError, match="Is a directory; choose another --log"):
+        append(tmp_path, [RECORD])
+    if Path("/dev/full").exists():
+        with pytest.raises(OutputError, match="No space left"):
+            append(Path("/dev/full"), [RECORD])
+
+
+def test_merging_keeps_each_line_once_and_what_it_does_not_know(tmp_path):
+    foreign = json.dumps({"format": 9, "layer": "from the future"})
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    other = replace(RECORD, config=OTHER, us=80.0)
+    first.write_text(to_line(RECORD) + foreign + "\n" + "garbage\n")
+    second.write_text(to_line(other) + to_line(RECORD) + foreign + "\n")
+    lines = merged([read_log(first), read_log(second)])
+    assert lines == [to_line(RECORD).strip(), foreign, to_line(other).strip()]
+    both = tmp_path / "both.jsonl"
+    write_lines(both, lines)
+    assert best_of(read_log(both).records) == [other]
+
+
+@given(st.permutations(range(6)), st.integers(0, 6))
+def test_halves_merged_in_any_order_have_the_same_best(order, cut):
+    records = [
+        replace(RECORD, config=replace(DIRECT, kernel=replace(DIRECT.kernel, vectors=1 + i)), us=100.0 - i % 4 - i / 10)
+        for i in range(6)
+    ]
+    shuffled = [records[i] for i in order]
+    assert best_of(shuffled[:cut] + shuffled[cut:]) == best_of(records) == [records[3]]
+
+
+def test_the_best_is_relative_to_the_cost_model_and_of_the_longest_measurement():
+    lucky = replace(RECORD, us=50.0, rounds=7)
+    again = replace(RECORD, us=88.0, rounds=21)
+    drifted = replace(RECORD, config=OTHER, us=70.0, default_us=72.0, rounds=20)
+    assert best_of([lucky, again, drifted]) == [again]
+    assert best_of([lucky, drifted]) == [drifted]  # 7 rounds don't count beside 20
+    assert best_of([lucky, replace(drifted, rounds=9)]) == [lucky]
+    threads = replace(RECORD, threads=2)
+    assert best_of([lucky, threads]) == [lucky, threads]
+
+
+def test_a_layer_uses_its_own_record():
+    schedules = Schedules((RECORD,))
+    config, how = schedules.choose(choice(), threads=1)
+    assert config == DIRECT
+    assert how == "record: 90 us on AuthenticAMD-25-1, 2026-11-21"
+
+
+def test_the_record_for_as_many_threads_comes_first():
+    two = replace(RECORD, threads=2, config=OTHER)
+    for threads, expected in ((1, DIRECT), (2, OTHER), (4, DIRECT)):
+        config, _ = Schedules((two, RECORD)).choose(choice(), threads=threads)
+        assert config == expected
+
+
+def test_a_config_that_is_not_legal_is_not_used():
+    assert Schedules((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1) == (OTHER, BY_MODEL)
+
+
+def test_the_nearest_layer():
+    near = replace(KEY, spec=replace(SPEC, oc=256))
+    nearer = replace(KEY, density=30)
+    assert distance(near, KEY) == 1.0
+    assert distance(nearer, KEY) == pytest.approx(math.log2(30 / 25))
+    far, close = replace(RECORD, layer=near, config=OTHER), replace(RECORD, layer=nearer)
+    predicted = {ConvConfig(16, DirectConfig(8, 1, 1, True, True)): 100.0, DIRECT: 110.0, OTHER: 100.0}
+    config, how = Schedules((far, close)).choose(choice(predicted=predicted), threads=1)
+    assert config == DIRECT
+    assert how.startswith("nearest record: conv 1x64x14x14 to 128x14x14")
+    predicted[DIRECT] = 130.0  # the cost model thinks it is a bad idea here: the next one, then
+    assert Schedules((far, close)).choose(choice(predicted=predicted), threads=1)[0] == OTHER
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(KEY, spec=replace(SPEC, ih=28, iw=28)),
+        replace(KEY, block_n=8),
+        replace(KEY, pitch=(15, 15)),
+        replace(KEY, epilogue="bias+residual+relu"),
+        replace(KEY, pattern="dense", block_n=0, density=100),
+        replace(KEY, spec=replace(SPEC, ic=512)),
+        replace(KEY, scattered=True),
+        replace(KEY, kind="linear"),
+    ],
+    ids=["image", "N", "pitch", "residual", "dense", "far", "scattered", "kind"],
+)
+def test_other_layers_are_not_near(other):
+    assert Schedules((replace(RECORD, layer=other),)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+
+
+@given(st.integers(1, 4000), st.integers(0, 4000))
+def test_buckets(of, kept):
+    kept = min(kept, of)
+    found = bucket(kept, of)
+    assert found % 5 == 0
+    assert 100 * kept / of <= found < 100 * kept / of + 5
+
+
+def test_records_of_other_targets_are_left_out(tmp_path):
+    path = tmp_path / "r.jsonl"
+    other, unknown_isa = replace(RECORD, target="aarch64", isa=("neon",)), replace(RECORD, isa=("avx2", "amx"))
+    path.write_text(to_line(other) + to_line(unknown_isa) + to_line(RECORD))
+    assert of_target(read_log(path), resolve("x86-64-v3")).records == (RECORD,)
+    assert find_schedules(None, resolve("x86-64-v3")) == Schedules()
+    assert find_schedules(os.fspath(path), resolve("aarch64")).records == (other,)
+
+
+def test_shipped_records_can_be_used():
+    """Every line of a shipped file is whole, for its target, and the best of its layer."""
+    files = sorted((Path(__file__).parents[1] / "schedules").glob("*.jsonl"))
+    for file in files:
+        log = read_log(file)
+        assert log.problems == []
+        assert {record.target for record in log.records} == {file.stem}
+        assert best_of(log.records) == log.records
+        assert shipped(resolve(file.stem)).records == tuple(log.records)
+
+
+def test_a_target_without_shipped_records(tmp_path):
+    assert shipped(resolve("armv7"), folders=[tmp_path]) == Schedules()

@@ -1,0 +1,391 @@
+"""The search, and the whole way from a network to a library made of records."""
+
+from __future__ import annotations
+
+import functools
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tuning_case import example, misbehaving, task_of, tasks, tiny_net
+
+import sparsecc
+from sparsecc.cli import main
+from sparsecc.errors import RunnerError, UserError
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.records.log import best_of, read_log
+from sparsecc.spaces.config import Config
+from sparsecc.target import resolve
+from sparsecc.tuning.ranker import BoostedRanker, RandomRanker
+from sparsecc.tuning.search import BATCH, Event, Limits, Search
+from sparsecc.tuning.state import TaskState
+from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.timing import Failure, Outcome, Timing
+
+TARGET = "x86-64-v3"
+
+
+class Simulated:
+    """A device whose times are a function of a config's place in its space; every seventh config crashes."""
+
+    where = "nowhere"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def measure(
+        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
+    ) -> Iterator[tuple[Config, Outcome]]:
+        self.batches.append(len(configs))
+        for config in configs[first:]:
+            if place_of(task, config) % 7 == 6:
+                yield config, Failure("crash", "simulated")
+            else:
+                yield config, Timing(us_of(task, config), 100.0, 0.0, rounds, 0, 0.0, "simulated")
+
+
+@functools.cache
+def places(task: Task) -> dict[Config, int]:
+    return {config: place for place, config in enumerate(task.space)}
+
+
+def place_of(task: Task, config: Config) -> int:
+    return places(task)[config]
+
+
+def us_of(task: Task, config: Config) -> float:
+    return 100.0 if config == task.choice.default else 60.0 + 100 * ((place_of(task, config) * 37) % 101) / 101
+
+
+def search(trials: int, *, states: list[TaskState] | None = None, ranker=None) -> tuple[Search, list[Event], Simulated]:
+    events: list[Event] = []
+    device = Simulated()
+    states = [TaskState(task) for task in tasks()] if states is None else states
+    found = Search(states, ranker or RandomRanker(), device, threads=1, listener=events.append)
+    found.run(Limits(trials))
+    return found, events, device
+
+
+def small() -> list[TaskState]:
+    """Tasks whose whole space can be measured."""
+    return [TaskState(task) for task in tasks() if len(task.space) < 1000]
+
+
+def test_a_search_keeps_to_its_trials_and_looks_at_every_kernel():
+    found, events, device = search(100)
+    assert max(event.trial for event in events) == 100
+    assert sum(event.trial > 0 for event in events) == 100
+    assert all(state.timings for state in found.states)
+    assert max(device.batches) <= BATCH
+    tried = [(id(e.state), e.config) for e in events if e.trial]
+    assert len(set(tried)) == len(tried)
+
+
+def test_the_best_is_measured_again_at_the_end():
+    found, events, _ = search(60)
+    for state in found.states:
+        final = [e for e in events if e.state is state and not e.trial and e.config != state.default]
+        if state.relative < 1:
+            assert state.best in [event.config for event in final]
+            assert state.timings[state.best].rounds > 7
+
+
+def test_failures_are_not_tried_again():
+    found, events, _ = search(10_000, states=small())
+    for state in found.states:
+        assert not state.open
+        assert set(state.failures) == {c for c in state.task.space if place_of(state.task, c) % 7 == 6}
+        timed = [us_of(state.task, c) for c in state.timings]
+        assert state.relative == pytest.approx(min(100.0, *timed) / 100)
+    assert all(not (event.trial and event.config == event.state.default) for event in events)
+
+
+def test_no_trial_is_spent_where_everything_is_known():
+    first, _, _ = search(10_000, states=small())
+    _, events, _ = search(50, states=list(first.states))
+    assert not any(event.trial for event in events)
+
+
+def test_a_limit_of_seconds():
+    state = [TaskState(task) for task in tasks()]
+    events: list[Event] = []
+    Search(state, RandomRanker(), Simulated(), threads=1, listener=events.append).run(Limits(1000, seconds=0.0))
+    assert not events
+
+
+def test_the_model_learns_what_chance_does_not_find():
+    """Times follow a knob: trees find the best tenth in a tenth of the space, more often than chance does."""
+    task = task_of("conv")
+    space = [config for config in task.space if isinstance(config.kernel, DirectConfig)]  # type: ignore[union-attr]
+
+    def us(config: Config) -> float:
+        kernel = config.kernel  # type: ignore[union-attr]
+        knobs = abs(kernel.vectors - 3) + abs(kernel.reg_n - 2) + kernel.rows_outer + kernel.unroll_taps
+        return 50.0 + 5 * knobs + abs(kernel.prefetch - 256) / 100
+
+    def least(ranker: BoostedRanker | RandomRanker) -> float:
+        left, found = [c for c in space if c != task.choice.default], []
+        for _ in range(max(1, len(space) // 10 // 8)):
+            batch = ranker.propose(task.choice, left, 8)
+            for config in batch:
+                ranker.learn(task.choice, config, us(config) / 60)
+                found.append(us(config))
+                left.remove(config)
+        return min(found)
+
+    learned = [least(BoostedRanker(resolve(TARGET), seed=seed)) for seed in range(3)]
+    chance = [least(RandomRanker(seed=seed)) for seed in range(3)]
+    best = min(map(us, space))
+    assert sum(learned) < sum(chance)
+    assert max(learned) <= best * 1.03
+
+
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, sparsecc.Tuned]:
+    """The tiny network, tuned here."""
+    log = tmp_path_factory.mktemp("tuned") / "tiny.jsonl"
+    return log, sparsecc.tune(tiny_net(), TARGET, log=log, trials=75, example_inputs=example())
+
+
+def test_what_a_search_returns(tuned):
+    log, result = tuned
+    assert [name for layer in result.layers for name in layer.names] == ["stem", "pointwise", "conv", "pool", "head"]
+    assert all(layer.us is not None and layer.us <= layer.default_us for layer in result.layers)
+    assert 0 < result.ms <= result.default_ms
+    assert result.bugs == ()
+    records = read_log(log).records
+    assert len([r for r in records if r.trial]) == len({(r.layer, r.config) for r in records if r.trial}) <= 75
+    assert {r.target for r in records} == {TARGET}
+    assert all(set(r.versions) == {"sparsecc", "apache-tvm", "torch"} for r in records)
+
+
+def library_of(log: Path | None, folder: Path) -> tuple[sparsecc.Compiled, bytes]:
+    lib = sparsecc.compile(tiny_net(), TARGET, example_inputs=example(), schedules=log)
+    lib.save(folder / "lib.so")
+    return lib, (folder / "lib.so").read_bytes()
+
+
+def test_replay_is_the_same_library_and_says_so(tuned, tmp_path):
+    log, result = tuned
+    lib, data = library_of(log, tmp_path)
+    _, again = library_of(log, tmp_path)
+    assert data == again
+    chosen = {step["key"]: step["chosen_by"] for step in lib.report.steps}
+    for layer in result.layers:
+        assert chosen[layer.names[0]].startswith("record: ")
+    assert f"{len(result.layers)} of {len(lib.report.steps)} kernel calls" in str(lib.report)
+    best = {layer.names[0]: layer.config for layer in result.layers}
+    steps = {step["key"]: step["config"] for step in lib.report.steps}
+    assert steps["conv"] == {k: v for k, v in best["conv"].items() if k not in ("kernel", "block_n")}
+    torch.testing.assert_close(lib(*example()), tiny_net()(*example()).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_without_records_the_cost_model_decides(tmp_path):
+    lib, _ = library_of(None, tmp_path)
+    assert {step["chosen_by"] for step in lib.report.steps} <= {"cost model", ""}
+
+
+def test_compiling_with_records_imports_no_tuner(tuned, tmp_path):
+    log, _ = tuned
+    torch.export.save(torch.export.export(tiny_net(), example()), tmp_path / "tiny.pt2")
+    script = (
+        "import sys, sparsecc\n"
+        f"sparsecc.compile({str(tmp_path / 'tiny.pt2')!r}, {TARGET!r}, schedules={str(log)!r})\n"
+        "print([m for m in sys.modules if m.startswith(('xgboost', 'sparsecc.tuning', 'tornado', 'scipy'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_half_the_log_twice_is_the_whole(tuned, tmp_path):
+    """What two people measured, merged, has the same best as one log of both."""
+    log, _ = tuned
+    lines = log.read_text().splitlines(keepends=True)
+    halves = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    for half, path in enumerate(halves):
+        path.write_text("".join(lines[half::2]))
+    both = tmp_path / "both.jsonl"
+    assert main(["schedules", "merge", *map(str, halves), "-o", str(both)]) == 0
+    assert set(best_of(read_log(both).records)) == set(best_of(read_log(log).records))
+
+
+COMMAND = """\
+import sys, torch
+sys.path[:0] = {path!r}
+from tuning_case import example, tiny_net
+import sparsecc
+sparsecc.tune(tiny_net(), {target!r}, log={log!r}, trials={trials}, example_inputs=example())
+"""
+
+
+def test_kill_in_the_middle_then_go_on(tmp_path):
+    log = tmp_path / "killed.jsonl"
+    text = COMMAND.format(path=sys.path, target=TARGET, log=str(log), trials=45)
+    process = subprocess.Popen([sys.executable, "-c", text], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while (len(log.read_text().splitlines()) if log.exists() else 0) < 10 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    kept = read_log(log)
+    assert len(kept.records) >= 10
+    assert kept.problems == []
+    events: list[Event] = []
+    sparsecc.tune(tiny_net(), TARGET, log=log, trials=16, example_inputs=example(), on_event=events.append)
+    known = {(r.layer, r.config) for r in kept.records}
+    assert not [e for e in events if e.trial and (e.state.task.key, e.config) in known]
+    assert read_log(log).records[: len(kept.records)] == kept.records
+
+
+def test_a_wrong_candidate_is_reported_and_not_recorded(tmp_path, monkeypatch, capsys):
+    """The reference is bent for one layer, as if its kernels computed something else."""
+    data = Task.data.func
+
+    def bent(task: Task):
+        right = data(task)
+        return replace(right, expected=right.expected + 1.0) if "pointwise" in task.names else right
+
+    monkeypatch.setattr(Task, "data", property(bent))
+    log, model = tmp_path / "wrong.jsonl", tmp_path / "tiny.pt2"
+    torch.export.save(torch.export.export(tiny_net(), example()), model)
+    code = main(["tune", str(model), "--log", str(log), "--trials", "16", "--target", TARGET])
+    error = capsys.readouterr().err
+    assert code == 4
+    assert "a candidate differs from the reference" in error
+    assert "please report" in error
+    assert not [r for r in read_log(log).records if r.layer.spec.oc == 32 and r.layer.spec.kh == 1]
+    dumped = sorted(path.suffix for path in (tmp_path / "wrong.bugs").iterdir())
+    assert dumped.count(".json") == dumped.count(".py") > 0
+    [facts] = [json.loads(p.read_text()) for p in list((tmp_path / "wrong.bugs").glob("*.json"))[:1]]
+    assert facts["target"] == TARGET
+
+
+def test_the_command_line(tmp_path, capsys):
+    log, model, plot = tmp_path / "tiny.jsonl", tmp_path / "tiny.pt2", tmp_path / "curve.svg"
+    torch.export.save(torch.export.export(tiny_net(), example()), model)
+    options = ["--log", str(log), "--trials", "16", "--target", TARGET]
+    assert main(["tune", str(model), *options, "--plot", str(plot)]) == 0
+    shown = capsys.readouterr()
+    assert "all of them:" in shown.out
+    assert "trial 16/16" in shown.err
+    assert "5 kernels of 5 layers; 0 measurements are known already" in shown.err
+    assert plot.read_text().startswith("<?xml")
+    assert main(["tune", str(model), *options[:-2], "--target", TARGET, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {"log", "default_ms", "ms", "layers", "bugs"} == set(document)
+
+    assert main(["schedules", "list", str(log)]) == 0
+    assert "conv 1x32x10x10" in capsys.readouterr().out
+    assert main(["schedules", "list", str(log), "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    best = tmp_path / "best.jsonl"
+    assert main(["schedules", "prune", str(log), "-o", str(best)]) == 0
+    assert len(best.read_text().splitlines()) == len(listed)
+    assert main(["schedules", "check", str(best)]) == 0
+    best.write_text(best.read_text() + "{}\n")
+    assert main(["schedules", "check", str(best)]) == 2
+    assert f"{best}:{len(listed) + 1}: skipped" in capsys.readouterr().err
+
+    library = tmp_path / "tiny.so"
+    assert main(["compile", str(model), "-o", str(library), "--target", TARGET, "--schedules", str(best)]) == 0
+    assert "by record" in capsys.readouterr().out
+    assert main(["inspect", str(library)]) == 0
+    assert "by record" in capsys.readouterr().out
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    log, model = tmp_path / "tiny.jsonl", tmp_path / "tiny.pt2"
+    torch.export.save(torch.export.export(tiny_net(), example()), model)
+    command = [sys.executable, "-m", "sparsecc", "tune", str(model), "--log", str(log), "--trials", "500"]
+    # a parent that ignores Ctrl-C would hand that down
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
+    deadline = time.monotonic() + 120
+    while (len(log.read_text().splitlines()) if log.exists() else 0) < 5 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "measurements of this search are in" in error
+    assert "the same command goes on from there" in error
+    assert read_log(log).problems == []
+    assert len(read_log(log).records) >= 5
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials: found 0, expected a positive number"),
+        ({"minutes": -1}, "minutes: found -1"),
+        ({"threads": 0}, "threads: found 0"),
+        ({"log": "/no/such/folder/x.jsonl"}, "no such folder|doesn't exist|No such file"),
+        ({"target": "z80"}, "target: found 'z80'"),
+        ({"runner": "'half"}, "can't be split into words"),
+    ],
+)
+def test_mistakes(tmp_path, options, message):
+    given = {"log": tmp_path / "x.jsonl", "target": TARGET, "example_inputs": example(), **options}
+    with pytest.raises(UserError, match=message):
+        sparsecc.tune(tiny_net(), **given)
+
+
+def test_mistakes_on_the_command_line(tmp_path, capsys):
+    model = tmp_path / "tiny.pt2"
+    model.write_bytes(b"")
+    log = ["--log", str(tmp_path / "x.jsonl")]
+    for options, message in (
+        (["--tracker", "localhost:1"], "--tracker and --key go together"),
+        (["--key", "rpi4"], "--tracker and --key go together"),
+        (["--tracker", "h:1", "--key", "k", "--runner", "r"], "exclude each other"),
+        (["--tracker", "nowhere", "--key", "k"], "expected HOST:PORT"),
+    ):
+        assert main(["tune", str(model), *log, *options]) == 2
+        assert message in capsys.readouterr().err
+    for options, message in (
+        (["merge", "a", "b"], "name the file to write with -o"),
+        (["list", "a", "-o", "b"], "leave out -o"),
+        (["list", str(tmp_path / "none")], "can't read"),
+    ):
+        assert main(["schedules", *options]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_runner_that_runs_nothing_ends_the_search(tmp_path):
+    with pytest.raises(RunnerError, match="nothing can be measured"):
+        sparsecc.tune(
+            tiny_net(), TARGET, log=tmp_path / "x.jsonl", trials=5, example_inputs=example(),
+            runner=misbehaving(tmp_path, "crash", at=0),
+        )  # fmt: skip
+
+
+def test_same_layers_are_one_task(tmp_path):
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = torch.nn.Conv2d(8, 8, 1), torch.nn.Conv2d(8, 8, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.relu(self.b(torch.relu(self.a(x))))
+
+    states: list[TaskState] = []
+
+    def stop(found: Sequence[TaskState]) -> None:
+        states.extend(found)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        sparsecc.tune(
+            Twice(), TARGET, log=tmp_path / "unused.jsonl",
+            example_inputs=(torch.zeros(1, 8, 8, 8),), on_start=stop,
+        )  # fmt: skip
+    assert [state.task.names for state in states] == [("a", "b")]
+    assert np.isfinite(states[0].task.data.expected).any()
