@@ -1,46 +1,37 @@
 """How far the cost model's configs are from the best: ``python -m bench.space``.
 
-Every distinct convolution kernel of a network is built with all legal configs whose predicted time is not hopeless,
-with the layer's real weights, indices and layouts, and timed alone on one thread. The fastest and the cost model's are
-then timed again in turns, for the fastest of so many noisy figures is partly luck.
+Every distinct kernel of a network is measured with all legal configs whose predicted time is not hopeless, with the
+layer's real weights, indices and layouts, each in turns with the cost model's. The fastest ones are then measured again
+in more rounds, for the fastest of so many noisy figures is partly luck.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from statistics import median
-
-os.environ.setdefault("TVM_NUM_THREADS", "1")  # before TVM starts its threads
 
 import numpy as np
 
 from bench.markdown import table
 from bench.prepare import pruned_net
 from bench.results import Cell
-from sparsecc._tvm import PIPELINE, IRModule, tirx, tvm
-from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.direct import DirectWork, best_config, direct_space, predict
 from sparsecc.dump import Dump
-from sparsecc.facts.graph import Chain, FusedConv, Node
 from sparsecc.importer import import_model
-from sparsecc.kernels.channel_lanes import LaneConfig
-from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
-from sparsecc.pipeline import Rewritten, analyse, rewrite
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lowered import Lowered
+from sparsecc.pipeline import analyse, rewrite
+from sparsecc.spaces import config as configs
+from sparsecc.spaces.config import Config
 from sparsecc.target import Target
+from sparsecc.tuning.runners.command import CommandRunner
+from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.timing import Timing
 
 _HOPELESS = 1.6  # times the least predicted time: no layer's best was beyond
-_FINALISTS, _TURNS = 4, 9
-_QUICK_MS, _TURN_MS = 3, 4
-Config = DirectConfig | LaneConfig
+_FINALISTS, _QUICK, _ROUNDS, _BATCH = 4, 3, 21, 32
 _NETS = ("mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")
 
 
@@ -62,113 +53,46 @@ class Found:
         return self.picked_us / self.best_us - 1
 
 
-def search(cell: Cell, target: Target) -> Iterator[Found]:
-    """Search the space of every distinct convolution kernel of a cell's network."""
+def tasks_of(cell: Cell, target: Target) -> list[Task]:
+    """The distinct kernels of a cell's network."""
     model, _ = pruned_net(cell)
-    x = np.zeros((1, 3, cell.size, cell.size), np.float32)
-    imported = import_model(model, (x,))
+    imported = import_model(model, (np.zeros((1, 3, cell.size, cell.size), np.float32),))
     plan = analyse(imported, target, Options())
-    made = rewrite(imported, plan, target, Dump(None))
-    layers = _Layers(made, {layer.key: layer for layer in plan.layers}, target)
-    groups: dict[object, list[str]] = {}
-    for key in layers.keys:
-        groups.setdefault(layers.kernel(key), []).append(key)
-    for keys in groups.values():
-        yield _search_layer(layers, keys)
+    return find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
 
 
-class _Layers:
-    """Convolutions of a network that can be lowered with any config."""
-
-    def __init__(self, made: Rewritten, plans: dict[str, object], target: Target) -> None:
-        self._made, self._plans, self.target = made, plans, target
-        self._nodes: dict[str, Node] = {n.key: n for n in made.placed.nodes if _is_direct(n)}
-
-    @property
-    def keys(self) -> Sequence[str]:
-        return tuple(self._nodes)
-
-    def kernel(self, key: str) -> object:
-        """Equal for layers that run the same code on equally many kept blocks."""
-        return self._lower(key).identity
-
-    def space(self, key: str) -> tuple[Config, list[Config]]:
-        """The cost model's choice, and every config whose predicted time is not hopeless."""
-        seen: list[DirectWork] = []
-
-        def spy(work: DirectWork, target: Target) -> DirectConfig:
-            seen.append(work)
-            return best_config(work, target)
-
-        self._lower(key, spy)
-        work, target = seen[-1], self.target
-        spec = _conv(self._nodes[key]).layer.spec
-        times: dict[Config, float] = {c: predict(work, c, target) for c in direct_space(work, target)}
-        lanes = None if work.joined else lane_config(spec, block_n=work.block_n, target=target)
-        if lanes is not None:
-            times[lanes] = predict_lanes(spec, work, lanes, target)
-        picked = min(times, key=lambda config: times[config])
-        return picked, [config for config, time in times.items() if time <= _HOPELESS * times[picked]]
-
-    def with_config(self, key: str, config: Config) -> Lowered:
-        return self._lower(key, lambda work, target: config)
-
-    def _lower(self, key: str, choose: object = None) -> Lowered:
-        made = self._made
-        return lower(self._nodes[key], made.placed, made.module, self._plans, self.target, choose)
+def measure(task: Task, candidates: Sequence[Config], *, rounds: int) -> dict[Config, Timing]:
+    """Timings of configs, those that fail left out."""
+    found: dict[Config, Timing] = {}
+    default = task.choice.default
+    for start in range(0, len(candidates), _BATCH):
+        batch = [default, *(c for c in candidates[start : start + _BATCH] if c != default)]
+        for config, outcome in CommandRunner().measure(task, batch, threads=1, rounds=rounds):
+            if isinstance(outcome, Timing):
+                found[config] = outcome
+    return found
 
 
-def _is_direct(node: Node) -> bool:
-    if not isinstance(node.operator, Chain | FusedConv):
-        return False
-    spec = _conv(node).layer.spec
-    return not (spec.is_linear or spec.is_depthwise)
-
-
-def _conv(node: Node) -> FusedConv:
-    return node.operator.conv if isinstance(node.operator, Chain) else node.operator
-
-
-def _search_layer(layers: _Layers, keys: Sequence[str]) -> Found:
-    picked, worth = layers.space(keys[0])
-    timers = {config: _Timer(layers.with_config(keys[0], config), layers.target) for config in worth}
-    quick = {config: timer.us(_QUICK_MS) for config, timer in timers.items()}
-    finalists = {picked, *sorted(worth, key=lambda config: quick[config])[:_FINALISTS]}
-    turns: dict[Config, list[float]] = {config: [] for config in finalists}
-    for _ in range(_TURNS):
-        for config in finalists:
-            turns[config].append(timers[config].us(_TURN_MS))
-    times = {config: median(us) for config, us in turns.items()}
-    best = min(times, key=lambda config: times[config])
-    return Found(keys[0], len(keys), len(worth), _name(picked), times[picked], _name(best), times[best])
-
-
-class _Timer:
-    """A kernel with its arguments, ready to be timed."""
-
-    def __init__(self, lowered: Lowered, target: Target) -> None:
-        function = lowered.function.with_attr("global_symbol", "kernel")
-        llvm = tvm.target.Target(dict(target.llvm))
-        self._module = tirx.build(IRModule({"kernel": function}), target=llvm, pipeline=PIPELINE)
-        rng = np.random.default_rng(0)
-        self._arguments = []
-        for buffer, value in zip(lowered.function.params, lowered.arguments, strict=True):
-            if isinstance(value, int):
-                value = rng.standard_normal([int(extent) for extent in buffer.ty.shape]).astype(np.float32)
-            self._arguments.append(tvm.runtime.tensor(np.ascontiguousarray(value)))
-
-    def us(self, least_ms: float) -> float:
-        """Microseconds of a call, the mean over at least so many milliseconds."""
-        timed = self._module.time_evaluator("kernel", tvm.cpu(), number=1, repeat=1, min_repeat_ms=int(least_ms))
-        return float(timed(*self._arguments).results[0]) * 1e6
+def search(task: Task) -> Found:
+    """The best config of a task's space."""
+    default, predict = task.choice.default, task.choice.predict
+    least = predict(default)
+    worth = [c for c in task.space if least is None or (predict(c) or least) <= _HOPELESS * least]
+    quick = measure(task, worth, rounds=_QUICK)
+    finalists = sorted(quick, key=lambda config: quick[config].relative)[:_FINALISTS]
+    times = measure(task, [default, *finalists], rounds=_ROUNDS)
+    best = min(times, key=lambda config: times[config].relative)
+    default_us = times[best].default_us
+    best_us = min(default_us, times[best].us)
+    return Found(
+        task.names[0], len(task.names), len(worth), _name(default), default_us,
+        _name(best if best_us < default_us else default), best_us,
+    )  # fmt: skip
 
 
 def _name(config: Config) -> str:
-    if isinstance(config, LaneConfig):
-        return f"channels as lanes, {config.rows} x {config.cols} pixels"
-    order = "rows outer" if config.rows_outer else "tiles outer"
-    singles = f" and {config.singles} single" if config.singles else ""
-    return f"{config.reg_n} x {config.vectors} vectors of {config.lanes}{singles}, {order}"
+    knobs = configs.to_json(config)
+    return " ".join(f"{name}={value}" for name, value in knobs.items() if name != "window")
 
 
 def _summary(cell: Cell, found: Sequence[Found]) -> list[str]:
@@ -193,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = p.parse_args(arguments)
     (target, _), all_found, lines = resolve_here(options.target), {}, []
     for cell in _cells(options):
-        found = list(search(cell, target))
+        found = [search(task) for task in tasks_of(cell, target) if len(task.space) > 1]
         lines.append(_summary(cell, found))
         all_found[lines[-1][0]] = [asdict(f) for f in found]
         print(" | ".join(lines[-1]), flush=True)

@@ -24,6 +24,7 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.tirx import PrimFunc, compilation_pipeline
 from tvm.tirx.buffer import is_buffer_var
 from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
+from tvm_ffi import structural_hash as structural_hash_of
 from tvm_ffi import structural_map
 
 __all__ = [
@@ -36,11 +37,14 @@ __all__ = [
     "Schedule",
     "T",
     "compile_object",
+    "evaluate",
     "export_kernels",
     "expression_mutator",
+    "meta_schedule",
     "relax",
     "rpc",
     "s_tir",
+    "structural_hash",
     "structural_map",
     "te",
     "tirx",
@@ -100,6 +104,34 @@ def export_kernels(
         link(["-shared", "-fPIC", "-o", path, *objects])
 
     built.export_library(str(out), fcompile=compile_shared)
+
+
+def structural_hash(func: PrimFunc) -> str:
+    """16 hexadecimal digits that are equal for functions of equal structure, whatever their names."""
+    return f"{structural_hash_of(func.without_attr('global_symbol'), map_free_vars=True) & (1 << 64) - 1:016x}"
+
+
+def evaluate(func: PrimFunc, arguments: Sequence[Any]) -> None:
+    """Compile an unscheduled function for this machine and call it; it writes the last one of NumPy ``arguments``."""
+    module = IRModule({"evaluated": func.with_attr("global_symbol", "evaluated")})
+    tensors = [tvm.runtime.tensor(argument) for argument in arguments]
+    tirx.build(module, target=tvm.target.Target("llvm"), pipeline=PIPELINE)["evaluated"](*tensors)
+    arguments[-1][...] = tensors[-1].numpy()
+
+
+def meta_schedule() -> Any:
+    """TVM's search over schedules.
+
+    Its contexts import the tensor instructions of all GPUs, which takes 80 seconds to parse and is of no use here: an
+    empty module stands in for them.
+    """
+    import sys
+    import types
+
+    from tvm.s_tir import meta_schedule as package
+
+    sys.modules.setdefault("tvm.s_tir.tensor_intrin", types.ModuleType("tvm.s_tir.tensor_intrin"))
+    return package
 
 
 def rpc() -> Any:

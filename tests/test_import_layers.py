@@ -68,6 +68,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": ("facts/", "analyse/", "runtime/", "importer/", "rewrite/", "build/", "tuning/", "cli/", "verify.py"),
     "rich": ("cli/",),
     "torch": ("importer/", "tuning/expected.py", "verify.py"),
+    "matplotlib": ("cli/tune_plot.py",),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),
     "xgboost": ("tuning/ranker.py",),

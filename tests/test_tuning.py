@@ -35,7 +35,7 @@ TARGET = "x86-64-v3"
 class Simulated:
     """A device whose times are a function of a config's place in its space; every seventh config crashes."""
 
-    where = "nowhere"
+    where, flat = "nowhere", False
 
     def __init__(self) -> None:
         self.batches: list[int] = []

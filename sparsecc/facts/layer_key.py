@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from sparsecc.facts.conv import ConvSpec
 
-Kind = Literal["conv", "chain", "window", "linear"]
+Kind = Literal["conv", "chain", "window", "linear", "generic"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]
 
 #: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
@@ -22,7 +22,8 @@ class LayerKey:
     Attributes
     ----------
     kind : str
-        ``conv``, ``chain`` (with the window kernel that follows it), ``window`` or ``linear``.
+        ``conv``, ``chain`` (with the window kernel that follows it), ``window``, ``linear``, or ``generic`` for what
+        has no kernel of its own: then ``spec`` is the result's shape, and ``epilogue`` a hash of the operator.
     spec : ConvSpec
     block_n : int
         Output channels of a block; 0 where every block is kept, for then a config decides.
@@ -54,6 +55,8 @@ class LayerKey:
 
     def __str__(self) -> str:
         s = self.spec
+        if self.kind == "generic":
+            return f"operator {self.epilogue}, result {s.n}x{s.oc}x{s.oh}x{s.ow}"
         blocks = {"dense": "dense", "none": self.combine}.get(self.pattern, f"1x{self.block_n} {100 - self.density} %")
         then = "" if self.window is None else f" then {self.combine} {self.window.kh}x{self.window.kw}"
         return (
@@ -75,8 +78,8 @@ class LayerKey:
             A field is missing, or of another type.
         """
         kind, pattern = data["kind"], data["pattern"]
-        if kind not in ("conv", "chain", "window", "linear"):
-            raise ValueError(f"kind: found {kind!r}, expected conv, chain, window or linear")
+        if kind not in ("conv", "chain", "window", "linear", "generic"):
+            raise ValueError(f"kind: found {kind!r}, expected conv, chain, window, linear or generic")
         if pattern not in ("dense", "uniform", "ragged", "none"):
             raise ValueError(f"pattern: found {pattern!r}, expected dense, uniform, ragged or none")
         first, second = data["pitch"]

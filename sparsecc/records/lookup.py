@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Sequence
@@ -56,12 +57,12 @@ class Schedules:
         near = [r for r in self.records if distance(r.layer, choice.key) <= _FARTHEST] if self.records else []
         if not (exact or near):
             return choice.default, BY_MODEL
-        legal = set(choice.space())
+        legal = functools.cache(choice.is_legal)
         for record in sorted(exact, key=lambda r: (r.threads != threads, r.threads)):
-            if record.config in legal:
+            if legal(record.config):
                 return record.config, f"record: {record.us:g} us on {record.cpu}, {record.date[:10]}"
         for record in sorted(near, key=lambda r: (distance(r.layer, choice.key), r.threads != threads, r.threads)):
-            if record.config in legal and _is_plausible(record.config, choice):
+            if legal(record.config) and _is_plausible(record.config, choice):
                 return record.config, f"nearest record: {record.layer}"
         return choice.default, BY_MODEL
 

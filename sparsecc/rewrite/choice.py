@@ -23,12 +23,19 @@ class Choice:
         Returns every legal config, the default among them.
     predict : callable
         Cycles that the cost model predicts for a config; None where there is no model.
+    check : callable, optional
+        Says whether a config is legal, where that is known without the whole space.
     """
 
     key: LayerKey
     default: Config
     space: Callable[[], tuple[Config, ...]]
     predict: Callable[[Config], float | None]
+    check: Callable[[Config], bool] | None = None
+
+    def is_legal(self, config: Config) -> bool:
+        """Whether a record's config can be used."""
+        return config in self.space() if self.check is None else self.check(config)
 
 
 Choose = Callable[[Choice], Config]

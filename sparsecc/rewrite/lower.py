@@ -16,11 +16,11 @@ from sparsecc.kernels.repack import RepackShape, repack
 from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.lower_chain import lower_chain
 from sparsecc.rewrite.lower_conv import image, lower_direct
+from sparsecc.rewrite.lower_generic import lower_generic
 from sparsecc.rewrite.lower_linear import lower_linear
 from sparsecc.rewrite.lower_window import lower_depthwise, lower_pool
 from sparsecc.rewrite.lower_winograd import lower_winograd_input, lower_winograd_output
 from sparsecc.rewrite.lowered import Lowered
-from sparsecc.schedule.generic import schedule_generic, with_layouts
 from sparsecc.target import Target
 
 
@@ -70,7 +70,7 @@ def lower(
     if isinstance(operator, Repack):
         return _lower_repack(node, operator, placed, target)
     if isinstance(operator, TirOp):
-        return _lower_generic(node, operator, placed, module, target)
+        return lower_generic(node, operator, placed, module, target, choose)
     raise InternalError(f"lower: no kernel for {type(operator).__name__} {node.key}; please report it with the model")
 
 
@@ -85,13 +85,3 @@ def _lower_repack(node: PlacedNode, operator: Repack, placed: Placed, target: Ta
     source, layout = image(placed, node.inputs[0]), image(placed, node.output)
     shape = RepackShape(n * c, source, layout, operator.rows, lanes=target.lanes)
     return Lowered("repack", ("repack", shape), repack(shape), (node.inputs[0], node.output), {})
-
-
-def _lower_generic(node: PlacedNode, operator: TirOp, placed: Placed, module: IRModule, target: Target) -> Lowered:
-    tensors = iter(node.inputs)
-    inputs = tuple(next(tensors) if constant is None else constant for constant in operator.constants)
-    arguments = (*inputs, node.output)
-    layouts = [placed.layouts[a] if isinstance(a, int) else None for a in arguments]
-    function = with_layouts(module[operator.function], layouts)
-    scheduled = schedule_generic(function, lanes=target.lanes)
-    return Lowered("generic", ("generic", operator.function, tuple(layouts)), scheduled, arguments, {})

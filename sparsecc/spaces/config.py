@@ -37,8 +37,15 @@ class JoinedConfig:
     chain: ChainConfig
 
 
+@dataclass(frozen=True)
+class TraceConfig:
+    """An operator without a kernel of its own: MetaSchedule's trace as JSON, empty for our own recipe."""
+
+    trace: str
+
+
 _Knobs = TypeVar("_Knobs", DirectConfig, LaneConfig, LinearConfig, WindowConfig)
-Config = ConvConfig | JoinedConfig | WindowConfig | LinearConfig
+Config = ConvConfig | JoinedConfig | WindowConfig | LinearConfig | TraceConfig
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -48,6 +55,8 @@ def to_json(config: Config) -> dict[str, Any]:
         return {"kernel": name, "block_n": config.block_n, **asdict(config.kernel)}
     if isinstance(config, JoinedConfig):
         return {"kernel": "chain", "block_n": config.block_n, **asdict(config.chain)}
+    if isinstance(config, TraceConfig):
+        return {"kernel": "generic", "trace": config.trace}
     return {"kernel": "window" if isinstance(config, WindowConfig) else "linear", **asdict(config)}
 
 
@@ -72,7 +81,9 @@ def from_json(data: Mapping[str, Any]) -> Config:
         return _made(WindowConfig, knobs)
     if kernel == "linear":
         return _made(LinearConfig, knobs)
-    raise ValueError(f"kernel: found {kernel!r}, expected direct, channel_lanes, chain, window or linear")
+    if kernel == "generic":
+        return TraceConfig(_text(knobs["trace"]))
+    raise ValueError(f"kernel: found {kernel!r}, expected direct, channel_lanes, chain, window, linear or generic")
 
 
 def _made(cls: type[_Knobs], knobs: Mapping[str, Any]) -> _Knobs:
@@ -82,6 +93,12 @@ def _made(cls: type[_Knobs], knobs: Mapping[str, Any]) -> _Knobs:
         raise ValueError(f"{cls.__name__}: found unknown knobs {', '.join(unknown)}")
     made: dict[str, Any] = {name: value if isinstance(value, bool) else _count(value) for name, value in knobs.items()}
     return cls(**made)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"found {value!r}, expected a text")
+    return value
 
 
 def _count(value: Any) -> int:

@@ -14,7 +14,7 @@ from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.rewrite.choice import Choice
-from sparsecc.spaces.config import Config, ConvConfig, JoinedConfig
+from sparsecc.spaces.config import Config, ConvConfig, JoinedConfig, TraceConfig
 from sparsecc.target import Target
 
 _NONE = -1.0
@@ -42,6 +42,8 @@ def _config(config: Config, key: LayerKey, target: Target) -> list[float]:
         return [config.block_n, *_direct(chain.conv, key, target), *_window(chain.window), chain.parts]
     if isinstance(config, WindowConfig):
         return [_NONE, *_DIRECT_NONE, *_window(config), _NONE]
+    if isinstance(config, TraceConfig):  # nothing is known of a trace but its length: they are few
+        return [len(config.trace), *_DIRECT_NONE, *_window(None), _NONE]
     assert isinstance(config, LinearConfig), "the last kind"
     return [_NONE, config.lanes, config.reg_m, *_DIRECT_NONE[2:], *_window(None), _NONE]
 
@@ -71,7 +73,7 @@ def _window(c: WindowConfig | None) -> list[float]:
 
 
 def _layer(key: LayerKey) -> list[float]:
-    spec, kinds = key.spec, ("conv", "chain", "window", "linear")
+    spec, kinds = key.spec, ("conv", "chain", "window", "linear", "generic")
     numbers = (spec.ic, spec.oc, spec.oh * spec.ow, spec.ow, key.pitch[0])
     return [
         kinds.index(key.kind), *(math.log2(n) for n in numbers), spec.taps, spec.stride[0], math.log2(spec.groups),

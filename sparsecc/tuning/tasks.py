@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc._tvm import IRModule
+from sparsecc._tvm import IRModule, evaluate
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.graph import Chain, FusedConv
+from sparsecc.facts.graph import Chain, FusedConv, TirOp
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.packing import pack
@@ -26,7 +26,7 @@ from sparsecc.target import Target
 from sparsecc.tuning.expected import result
 
 Array = NDArray[np.float32]
-_TUNABLE = (FusedConv, PoolLayer, Chain)
+_TUNABLE = (FusedConv, PoolLayer, Chain, TirOp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +79,21 @@ class Task:
         """Random input, the same every time, and the layer's own weights' result for it."""
         placed, rng = self.placed, np.random.default_rng(0)
         inputs = {t: rng.standard_normal(placed.shapes[t]).astype(np.float32) for t in self.node.inputs}
-        right = result(self.node.operator, [inputs[t] for t in self.node.inputs])
+        right = self._result([inputs[t] for t in self.node.inputs])
         layout = placed.layouts[self.node.output]
         # with a halo everything around the pixels must be zero; without one nobody reads it
         gaps = 0.0 if layout is not None and any(layout.halo) else float("nan")
         packed = {t: pack(values, placed.layouts[t]) for t, values in inputs.items()}
         return Data(packed, pack(right.reshape(placed.shapes[self.node.output]), layout, gaps=gaps))
+
+    def _result(self, inputs: Sequence[Array]) -> Array:
+        operator = self.node.operator
+        if not isinstance(operator, TirOp):
+            return result(operator, inputs)
+        tensors, output = iter(inputs), np.zeros(self.placed.shapes[self.node.output], np.float32)
+        given = [next(tensors) if constant is None else constant for constant in operator.constants]
+        evaluate(self.module[operator.function], [*given, output])
+        return output
 
 
 def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[Task]:

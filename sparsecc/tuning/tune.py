@@ -138,7 +138,8 @@ def tune(
     path = Path(log)
     _check(trials, minutes, path)
     resolved, _ = resolve_here(target, cc=cc)
-    states = _states(model, example_inputs, resolved, options)
+    where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
+    states = _states(model, example_inputs, resolved, options, flat=where.flat)
     _recall(states, path, resolved, threads=threads)
     bugs: list[str] = []
 
@@ -149,7 +150,6 @@ def tune(
 
     if on_start is not None:
         on_start(states)
-    where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     search = Search(states, BoostedRanker(resolved, seed=seed), where, threads=threads, listener=listen)
     search.run(Limits(trials, None if minutes is None else 60 * minutes))
     return Tuned(tuple(_layer(state) for state in states), path, tuple(bugs))
@@ -163,13 +163,13 @@ def _check(trials: int, minutes: float | None, path: Path) -> None:
     check_writable(path)
 
 
-def _states(model: Any, example_inputs: Any, target: Target, options: Options) -> list[TaskState]:
+def _states(model: Any, example_inputs: Any, target: Target, options: Options, *, flat: bool) -> list[TaskState]:
     imported = import_model(model, example_inputs)
     plan = analyse(imported, target, options)
     tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
     if not tasks:
         raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
-    return [TaskState(task) for task in tasks]
+    return [TaskState(task) for task in tasks if not (flat and task.key.kind == "generic")]
 
 
 def _recall(states: Sequence[TaskState], path: Path, target: Target, *, threads: int) -> None:

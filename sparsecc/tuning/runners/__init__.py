@@ -11,7 +11,15 @@ from sparsecc.tuning.timing import Outcome
 
 
 class Runner(Protocol):
-    """Measures candidates of one task at a time."""
+    """Measures candidates of one task at a time.
+
+    Attributes
+    ----------
+    flat : bool
+        True where arguments are arrays of one dimension only: operators without a kernel of their own are left out.
+    """
+
+    flat: bool
 
     @property
     def where(self) -> str:

@@ -42,6 +42,8 @@ class CommandRunner:
         Seconds without output after which a candidate is taken to hang.
     """
 
+    flat = False
+
     def __init__(self, command: str = "", *, cc: str | None = None, silence_s: float = _SILENCE_S) -> None:
         try:
             self._prefix = tuple(shlex.split(command))

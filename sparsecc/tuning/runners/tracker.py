@@ -49,6 +49,8 @@ class TrackerRunner:
         C compiler to link with.
     """
 
+    flat = True
+
     def __init__(self, address: str, key: str, *, cc: str | None = None) -> None:
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit():

@@ -1,0 +1,96 @@
+"""Operators without a kernel of their own: MetaSchedule's schedules, measured, kept and replayed."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from tuning_case import some
+
+import sparsecc
+from sparsecc.dump import Dump
+from sparsecc.importer import import_model
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse, rewrite
+from sparsecc.records.log import read_log
+from sparsecc.spaces.config import TraceConfig
+from sparsecc.target import resolve
+from sparsecc.tuning.runners.command import CommandRunner
+from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.timing import Timing
+
+TARGET = "x86-64-v3"
+
+
+class Gated(nn.Module):
+    """A gate, a softmax over channels, both joined and enlarged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.gate = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, 3, 14, 14) to (1, 16, 28, 28)."""
+        y = self.conv(x)
+        gate = torch.sigmoid(self.gate(y.mean((2, 3), keepdim=True)))
+        joined = torch.cat([y * gate, functional.softmax(y, 1)], 1)
+        return functional.interpolate(joined, scale_factor=2, mode="bilinear")
+
+
+@pytest.fixture(scope="module")
+def model() -> nn.Module:
+    torch.manual_seed(0)
+    return Gated().eval()
+
+
+@pytest.fixture(scope="module")
+def x() -> torch.Tensor:
+    return torch.randn((1, 3, 14, 14), generator=torch.Generator().manual_seed(0))
+
+
+@pytest.fixture(scope="module")
+def operators(model: nn.Module, x: torch.Tensor) -> list[Task]:
+    """Tasks of its operators."""
+    target = resolve(TARGET)
+    imported = import_model(model, (x,))
+    plan = analyse(imported, target, Options())
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    return [task for task in tasks if task.key.kind == "generic"]
+
+
+def test_every_schedule_computes_what_the_plain_loops_do(operators):
+    assert len(operators) >= 3
+    assert max(len(task.space) for task in operators) >= 8
+    for task in operators:
+        for config, outcome in CommandRunner().measure(task, some(task, 8), threads=2, rounds=1):
+            assert isinstance(outcome, Timing), (task.node.key, config, outcome)
+
+
+def test_names_are_no_part_of_a_key(operators):
+    torch.manual_seed(1)
+    keys = [task.key for task in operators]
+    assert len(set(keys)) == len(keys)
+    assert all(len(key.epilogue) == 16 for key in keys)
+
+
+def test_tuned_and_replayed(model, x, tmp_path):
+    log = tmp_path / "gated.jsonl"
+    sparsecc.tune(model, TARGET, log=log, trials=70, example_inputs=(x,))
+    records = [r for r in read_log(log).records if isinstance(r.config, TraceConfig) and r.config.trace]
+    assert records
+    # every schedule of one operator, as if each were the best
+    slow = [r for r in records if r.layer == records[0].layer]
+    lib = sparsecc.compile(model, TARGET, example_inputs=(x,), schedules=log)
+    chosen = {step["key"]: step["chosen_by"] for step in lib.report.steps}
+    assert all(how.startswith("record") for how in chosen.values() if how)
+    assert slow
+    torch.testing.assert_close(lib(x), model(x).detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_trace_of_another_operator_is_not_used(operators):
+    first, second = sorted(operators, key=lambda task: len(task.space))[-1], operators[-1]
+    foreign = [config for config in first.space if isinstance(config, TraceConfig) and config.trace]
+    assert not any(second.choice.is_legal(config) for config in foreign if second.key != first.key)
+    assert not second.choice.is_legal(TraceConfig("[]garbage"))
+    assert second.choice.is_legal(second.choice.default)
