@@ -73,10 +73,12 @@ def execute(options: Namespace) -> int:
     """Search, then print what was found."""
     if options.plot is not None:
         check_writable(options.plot)
-    runner = _runner(options)
+    _check_runner(options)
     load_compiler(for_model=options.model)
     try:
         from sparsecc.tuning.tune import tune
+
+        runner = _runner(options)
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     with TuneView(stderr(), options.trials, options.log, quiet=options.json) as view:
@@ -107,16 +109,19 @@ def execute(options: Namespace) -> int:
     return 0
 
 
-def _runner(options: Namespace) -> str | Runner | None:
+def _check_runner(options: Namespace) -> None:
     if (options.tracker is None) != (options.key is None):
         raise UserError("--tracker and --key go together: where the tracker is, and its name for the devices")
+    if options.tracker is not None and options.runner is not None:
+        raise UserError("--runner and --tracker exclude each other")
+
+
+def _runner(options: Namespace) -> str | Runner | None:
     if options.tracker is None:
         return None if options.runner is None else str(options.runner)
-    if options.runner is not None:
-        raise UserError("--runner and --tracker exclude each other")
     from sparsecc.tuning.runners.tracker import TrackerRunner
 
-    return TrackerRunner(options.tracker, options.key)
+    return TrackerRunner(options.tracker, options.key, cc=options.cc)
 
 
 def _document(tuned: Tuned) -> dict[str, Any]:
