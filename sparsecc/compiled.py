@@ -10,6 +10,7 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import header_of
+from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
@@ -18,7 +19,7 @@ from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.records.lookup import find_schedules
 from sparsecc.report import Report
 from sparsecc.runtime import Library, load
-from sparsecc.runtime.files import check_writable, new_file, scratch_folder
+from sparsecc.runtime.files import check_writable, is_folder, new_file, scratch_folder
 from sparsecc.target import Target
 from sparsecc.verify import check
 
@@ -83,18 +84,24 @@ class Compiled:
         Parameters
         ----------
         path : path
-            ``model.so`` for a shared library, ``model.a`` for a static one; the header has the suffix ``.h``.
+            ``model.so`` for a shared library, ``model.a`` for a static one; the header has the suffix ``.h``. A folder
+            (one that is there, or a path that ends with ``/``) gets all that a board needs: both libraries, header,
+            examples in C and C++, a loader for Python with NumPy alone, a static program that times the network, and a
+            README with the commands.
 
         Raises
         ------
         OutputError
             A file can't be written; those that were there stay as they are.
         UserError
-            The suffix is neither ``.so`` nor ``.a``.
+            It is no folder, and the suffix is neither ``.so`` nor ``.a``.
         """
+        if is_folder(path):
+            write_folder(self._artefact, Path(path), cc=self._cc)
+            return
         path = Path(path)
         if path.suffix not in (".so", ".a"):
-            raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so or .a")
+            raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so, .a, or a folder such as out/")
         check_writable(path)
         with new_file(path.with_suffix(".h")) as header:
             header.write(header_of(self._artefact.program, triple=self._artefact.target.triple).encode())

@@ -43,9 +43,10 @@ LAYERS: dict[str, set[str]] = {
         "records", "rewrite", "runtime", "spaces", "target", "version",
     },
     "verify": {"errors", "facts", "importer", "pipeline", "runtime"},
+    "deploy": {"build", "errors", "pipeline", "runtime", "version"},
     "compiled": {
-        "analyse", "build", "errors", "facts", "importer", "machine", "options", "pipeline", "records", "report",
-        "runtime", "target", "verify",
+        "analyse", "build", "deploy", "errors", "facts", "importer", "machine", "options", "pipeline", "records",
+        "report", "runtime", "target", "verify",
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {

@@ -121,6 +121,24 @@ def build_measuring_program(
     link_program(replace(sources, main="\n".join([sources.main, *tail, ""])), out, compiler=compiler)
 
 
+def build_bench_program(
+    program: Program,
+    *,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    out: Path,
+    cc: str | None = None,
+) -> None:
+    """Link a network with the program that times it (``csrc/scc_bench.c``): static.
+
+    Parameters and errors are those of :func:`build_library`.
+    """
+    compiler = find_compiler(cc, triple=triple, programs=True)
+    sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    link_program(replace(sources, main=sources.main + '\n#include "scc_bench.c"\n'), out, compiler=compiler)
+
+
 def _sources(program: Program, *, kernels: bytes, triple: str, cpu_features: tuple[str, ...]) -> tuple[Sources, int]:
     """Everything to link, and the bytes of the arena."""
     check_program(program)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ from rich.console import Console
 
 from sparsecc.cli import arguments
 from sparsecc.cli.console import print_json, say, stderr, stdout
+from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
 from sparsecc.cli.progress import Stages
-from sparsecc.cli.steps_view import print_steps, steps_of
+from sparsecc.cli.steps_view import joined, print_steps, steps_of
 from sparsecc.cli.timing import Times, random_inputs, time_runs
-from sparsecc.cli.units import in_ms, shape_text
-from sparsecc.runtime import Library, load
+from sparsecc.cli.units import in_bytes, in_ms, shape_text
+from sparsecc.runtime import Library, load, read_description
 
 SUMMARY = "measure how fast a library runs"
 DESCRIPTION = """\
@@ -26,6 +28,7 @@ examples:
   sparsecc bench model.so
   sparsecc bench model.so --threads 1 --runs 200
   sparsecc bench model.so --layers --sort
+  sparsecc bench out/model.so --runner 'ssh pi@raspberrypi' --layers
 """
 
 
@@ -34,6 +37,12 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("library", type=Path, metavar="MODEL.so", help="compiled library")
     parser.add_argument("--runs", type=int, metavar="N", help="timed runs (default: about 3 seconds of them)")
     arguments.add_threads(parser, use="a run")
+    parser.add_argument(
+        "--runner",
+        metavar="COMMAND",
+        help="run it elsewhere: words to put before the program; 'ssh pi@host' copies it there. Needs the _bench "
+        "program beside the library: compile to a folder",
+    )
     parser.add_argument("--layers", action="store_true", help="also time every layer, in the network's order")
     parser.add_argument("--sort", action="store_true", help="the slowest layers first; implies --layers")
     arguments.add_json(parser)
@@ -41,6 +50,10 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Measure and print."""
+    return _execute_elsewhere(options) if options.runner is not None else _execute_here(options)
+
+
+def _execute_here(options: Namespace) -> int:
     with (
         load(options.library, threads=options.threads) as library,
         Stages(stderr(), quiet=options.json) as stages,
@@ -56,7 +69,31 @@ def execute(options: Namespace) -> int:
     if options.json:
         print_json(document)
     else:
-        _print(stdout(), document, library)
+        _print(stdout(), document, library.path, [port.shape for port in library.inputs])
+    return 0
+
+
+def _execute_elsewhere(options: Namespace) -> int:
+    description = read_description(options.library)
+    with Stages(stderr(), quiet=options.json) as stages:
+        stages("time runs")
+        found = time_elsewhere(options.library, options.runner, threads=options.threads, runs=options.runs)
+    document = {
+        "library": str(options.library),
+        "target": description["target"],
+        "version": description["version"],
+        "cpu": found.cpu,
+        "threads": found.threads,
+        "memory_bytes": found.memory_bytes,
+        **_statistics(Times(found.runs)),
+    }
+    if options.layers or options.sort:
+        times = list(zip((step["key"] for step in description["steps"]), found.steps, strict=True))
+        document["layers"] = joined(times, description.get("report"), by_time=options.sort)
+    if options.json:
+        print_json(document)
+    else:
+        _print(stdout(), document, options.library, [port["shape"] for port in description["inputs"]])
     return 0
 
 
@@ -67,6 +104,12 @@ def _document(library: Library, times: Times) -> dict[str, Any]:
         "version": library.description["version"],
         "cpu": cpu_name(),
         "threads": library.threads,
+        **_statistics(times),
+    }
+
+
+def _statistics(times: Times) -> dict[str, Any]:
+    return {
         "runs": len(times.seconds),
         "median_s": times.median,
         "p10_s": times.percentile(10),
@@ -75,13 +118,15 @@ def _document(library: Library, times: Times) -> dict[str, Any]:
     }
 
 
-def _print(console: Console, document: dict[str, Any], library: Library) -> None:
+def _print(console: Console, document: dict[str, Any], path: Path, shapes: Sequence[Sequence[int]]) -> None:
     if "layers" in document:
         print_steps(console, document["layers"])
         say(console)
-    inputs = ", ".join(shape_text(port.shape) for port in library.inputs)
+    inputs = ", ".join(map(shape_text, shapes))
     threads = f"{document['threads']} thread{'' if document['threads'] == 1 else 's'}"
-    say(console, f"{library.path.name} for {library.target}, input {inputs}")
+    say(console, f"{path.name} for {document['target']}, input {inputs}")
     say(console, f"{document['cpu']}, {threads}, {document['runs']} runs after a warm-up")
+    if "memory_bytes" in document:
+        say(console, f"{in_bytes(document['memory_bytes'])} of memory at most, the program and its weights included")
     spread = f"p10..p90 {in_ms(document['p10_s'])} to {in_ms(document['p90_s'])} ms"
     say(console, f"median {in_ms(document['median_s'])} ms, {spread}", style="bold")

@@ -15,7 +15,7 @@ from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.units import in_bytes
 from sparsecc.errors import UserError
-from sparsecc.runtime.files import check_writable
+from sparsecc.runtime.files import check_writable, is_folder
 
 if TYPE_CHECKING:
     from sparsecc.compiled import Compiled
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SUMMARY = "compile a model to a standalone library"
 DESCRIPTION = """\
 Compile a model to a standalone library, compare it with PyTorch, and say what was decided for every layer.
-Writes the library and, beside it, its C header. MODEL.pt2 comes from
+Writes the library and, beside it, its C header; or a folder with examples and a benchmark. MODEL.pt2 comes from
 torch.export.save(torch.export.export(model, (x,)), "model.pt2").
 """
 EPILOG = """\
@@ -39,7 +39,11 @@ def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE", help="model.so (shared) or model.a (static)"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FILE",
+        help="model.so (shared), model.a (static), or a folder such as out/ with all that a board needs",
     )
     arguments.add_target(parser)
     arguments.add_choices(parser)
@@ -63,7 +67,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Compile, save, report."""
-    header = _check_output(options.output)
+    files = _check_output(options.output, options.name)
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.model)
@@ -84,20 +88,28 @@ def execute(options: Namespace) -> int:
         stages("save")
         compiled.save(options.output)
     if options.json:
-        print_json(_document(compiled, options, stages, header=header))
+        print_json(_document(compiled, options, stages, files=files))
     else:
-        _print(stdout(), compiled, options, stages, header=header)
+        _print(stdout(), compiled, options, stages, files=files)
     return 0
 
 
-def _check_output(path: Path) -> Path:
-    """Find out now what would make the last stage fail; gives the header's path."""
+def _check_output(path: str, name: str) -> list[Path]:
+    """Find out now what would make the last stage fail; gives the files that tell most: library and header."""
+    if is_folder(path):
+        parent = Path(path).absolute().parent
+        check_writable((Path(path) if Path(path).is_dir() else parent) / "README.md")
+        return [Path(path) / f"{name}.so", Path(path) / f"{name}.h"]
+    return _check_library(Path(path))
+
+
+def _check_library(path: Path) -> list[Path]:
     if path.suffix not in (".so", ".a"):
-        raise UserError(f"--output: found suffix {path.suffix!r} in {path}, expected .so or .a")
+        raise UserError(f"--output: found suffix {path.suffix!r} in {path}, expected .so, .a, or a folder such as out/")
     header = path.with_suffix(".h")
     for file in (path, header):
         check_writable(file)
-    return header
+    return [path, header]
 
 
 def _verify(options: Namespace) -> bool | float:
@@ -106,29 +118,29 @@ def _verify(options: Namespace) -> bool | float:
     return True if options.tolerance is None else float(options.tolerance)
 
 
-def _document(compiled: Compiled, options: Namespace, stages: Stages, *, header: Path) -> dict[str, Any]:
+def _document(compiled: Compiled, options: Namespace, stages: Stages, *, files: list[Path]) -> dict[str, Any]:
     return {
-        "library": str(options.output),
-        "header": str(header),
+        "library": str(files[0]),
+        "header": str(files[1]),
         "name": options.name,
-        "file_bytes": options.output.stat().st_size,
+        "file_bytes": files[0].stat().st_size,
         "seconds": stages.seconds,
         "report": compiled.report.to_json(),
     }
 
 
-def _print(console: Console, compiled: Compiled, options: Namespace, stages: Stages, *, header: Path) -> None:
+def _print(console: Console, compiled: Compiled, options: Namespace, stages: Stages, *, files: list[Path]) -> None:
     report = compiled.report
     print_plan(console, report.plan)
     say(console, _accuracy(report, skipped=options.no_verify))
     say(console, chosen_by_text(report))
     for note in report.notes:
         say(console, f"note: {note}")
-    size, seconds = in_bytes(options.output.stat().st_size), sum(stages.seconds.values())
+    size, seconds = in_bytes(files[0].stat().st_size), sum(stages.seconds.values())
     say(console)
     say(
         console,
-        f"wrote {options.output} ({size}) and {header} for {report.target} in {seconds:.1f} s",
+        f"wrote {files[0]} ({size}) and {files[1]} for {report.target} in {seconds:.1f} s",
         style="bold",
     )
 

@@ -27,9 +27,13 @@ _COLUMNS = (
 
 def steps_of(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int, by_time: bool) -> list[JSON]:
     """Time every step and join it with what the library's report knows of it."""
-    times = library.profile(*inputs, runs=runs)
+    return joined(library.profile(*inputs, runs=runs), library.report, by_time=by_time)
+
+
+def joined(times: Sequence[tuple[str, float]], report: JSON | None, *, by_time: bool) -> list[JSON]:
+    """Key and seconds of every step, with what a report knows of it."""
     total = sum(seconds for _, seconds in times) or 1.0
-    report = library.report or {"steps": [], "plan": {"layers": []}}
+    report = report or {"steps": [], "plan": {"layers": []}}
     kinds = {step["key"]: step["kind"] for step in report["steps"]}
     layers = {layer.key: layer for layer in Plan.from_json(report["plan"]).layers}
     steps = []

@@ -81,6 +81,12 @@ def scratch_folder() -> Iterator[Path]:
         raise OutputError(f"can't write temporary files: {error.strerror or error}; {advice}") from error
 
 
+def is_folder(path: str | os.PathLike[str]) -> bool:
+    """True for a folder that is there, and for a path that ends like one."""
+    text = os.fspath(path)
+    return text.endswith((os.sep, "/")) or Path(text).is_dir()
+
+
 def write_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
     """The error to raise when writing ``path`` failed with ``error``."""
     advice = _ADVICE.get(error.errno or 0, "choose another folder")

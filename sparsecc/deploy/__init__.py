@@ -1,0 +1,1 @@
+"""A folder that runs on the board: library, header, examples, a loader for Python, a benchmark."""

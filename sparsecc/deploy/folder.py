@@ -1,0 +1,96 @@
+"""Write the folder of a compiled network."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from sparsecc.build import header_of, plan_arena
+from sparsecc.build.library import build_bench_program
+from sparsecc.errors import OutputError
+from sparsecc.pipeline import Artefact
+from sparsecc.runtime.files import check_writable, new_file, scratch_folder, write_error
+from sparsecc.version import VERSION
+
+_FILES = Path(__file__).parent / "files"
+#: template -> name in the folder
+_TEXTS = {
+    "model.py.in": "@name@.py",
+    "example.c.in": "example.c",
+    "example.cpp.in": "example.cpp",
+    "CMakeLists.txt.in": "CMakeLists.txt",
+    "README.md.in": "README.md",
+}
+_EXECUTABLE = (".so", "")
+_MIB = 1 << 20
+
+
+def write_folder(artefact: Artefact, folder: Path, *, cc: str | None = None) -> list[Path]:
+    """Write everything that a board needs; files of the same names are replaced once all are made.
+
+    Raises
+    ------
+    OutputError
+        The folder or a file can't be written.
+    ToolchainError
+        The C compiler failed.
+    """
+    name = artefact.program.name
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise write_error(folder, error) from error
+    with scratch_folder() as made:
+        _make(artefact, made, cc=cc)
+        files = sorted(path for path in made.iterdir() if path.is_file())
+        for path in files:
+            check_writable(folder / path.name)
+        for path in files:
+            executable = path.suffix in _EXECUTABLE and path.name.startswith(name)
+            with new_file(folder / path.name, executable=executable) as file, path.open("rb") as source:
+                shutil.copyfileobj(source, file, 1 << 22)
+    return [folder / path.name for path in files]
+
+
+def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
+    program, target = artefact.program, artefact.target
+    name = program.name
+    artefact.link(folder / f"{name}.so", cc=cc)
+    artefact.link(folder / f"{name}.a", cc=cc, static=True)
+    build_bench_program(
+        program, kernels=artefact.kernels, triple=target.triple, cpu_features=target.cpu_features,
+        out=folder / f"{name}_bench", cc=cc,
+    )  # fmt: skip
+    values = _values(artefact)
+    try:
+        (folder / f"{name}.h").write_text(header_of(program, triple=target.triple))
+        for template, file in _TEXTS.items():
+            text = (_FILES / template).read_text(encoding="utf-8")
+            (folder / _filled(file, values)).write_text(_filled(text, values), encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"can't write to {folder}: {error.strerror}; free some disk space or set TMPDIR") from error
+
+
+def _values(artefact: Artefact) -> Mapping[str, str]:
+    program = artefact.program
+    ports = [("Input", program.inputs), ("Output", program.outputs)]
+    return {
+        "name": program.name,
+        "version": VERSION,
+        "target": artefact.target.name,
+        "triple": artefact.target.triple,
+        "arena": f"{plan_arena(program).nbytes / _MIB:.1f} MiB",
+        "weights": f"{sum(array.nbytes for array in program.weights) / _MIB:.1f} MiB",
+        "interface": "\n".join(
+            f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}"
+            for kind, group in ports
+            for i, port in enumerate(group)
+        ),
+    }
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for key, value in values.items():
+        text = text.replace(f"@{key}@", value)
+    return text
