@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
-from sparsecc.build import header_of
+from sparsecc.build import header_of, plan_arena
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.program import Port
@@ -24,6 +24,8 @@ from sparsecc.target import Target
 from sparsecc.verify import check
 
 Progress = Callable[[str], None]
+#: share of a board's memory that a network may take: the system needs the rest
+_MEMORY_SHARE = 0.75
 
 
 class Compiled:
@@ -198,6 +200,7 @@ def compile(
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
+    _check_memory(artefact)
     report = artefact.report
     tell("link")
     library = _load(artefact, options) if resolved.runs_here() else None
@@ -205,6 +208,18 @@ def compile(
         tell("verify")
         report = replace(report, error=check(library, artefact, imported, tolerance=options.tolerance, cc=cc))
     return Compiled(artefact, library, report=report, cc=cc)
+
+
+def _check_memory(artefact: Artefact) -> None:
+    """Refuse what a board's memory has no room for, beside its system."""
+    target, program = artefact.target, artefact.program
+    room = int(target.memory_bytes * _MEMORY_SHARE)
+    needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights)
+    if room and needed > room:
+        raise UserError(
+            f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of the "
+            f"board's {target.memory_bytes / 1e6:.0f} MB; use a smaller image or batch, or prune more"
+        )
 
 
 def inspect(

@@ -53,7 +53,8 @@ def execute(options: Namespace) -> int:
     print_table(console, _COLUMNS, [_row(target, native=native) for target in TARGETS.values()])
     say(console)
     for target in TARGETS.values():
-        say(console, f"{target.name} needs {' '.join(target.cpu_features)}")
+        board = f" ({target.source})" if target.source else ""
+        say(console, f"{target.name} needs {' '.join(target.cpu_features)}{board}")
     if figures:
         say(console)
         say(console, "measured for native: " + ", ".join(f"{k} {v:g}" for k, v in asdict(figures).items()))
@@ -77,6 +78,7 @@ def _entry(target: Target) -> dict[str, Any]:
         "name": target.name,
         "triple": target.triple,
         "cpu_features": list(target.cpu_features),
+        "source": target.source,
         "lanes": target.lanes,
         "registers": target.registers,
         "runs_here": _runs_here(target),

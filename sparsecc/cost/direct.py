@@ -155,11 +155,11 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Targe
     fmas = reg_n * sum(run.count for run in runs) + singles
     loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * 0.5
     instructions = fmas + fmas / reg_n + reg_n * (not target.folds_broadcast)
-    tap = max(
-        sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle,
-        loads,
-        (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH,
-    )
+    started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
+    if target.in_order:
+        tap = started + loads
+    else:
+        tap = max(started, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH)
     epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + RESTART
     epilogue += reg_n * singles
     if target.folds_broadcast and fmas > _CROWDED * target.registers:

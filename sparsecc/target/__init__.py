@@ -43,7 +43,8 @@ def _native() -> Target:
     if machine not in _MACHINES:
         expected = ", ".join(_MACHINES)
         raise TargetError(f"target 'native': this machine is {machine!r}, expected {expected}; name a target instead")
-    best = [target for target in TARGETS.values() if target.runs_here()]
+    # of the general targets: boards' processors can't be told apart by their features
+    best = [target for target in TARGETS.values() if target.runs_here() and not target.source]
     if not best:
         raise TargetError(
             "target 'native': this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target instead"

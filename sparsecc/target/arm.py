@@ -1,47 +1,150 @@
-"""ARM: what every processor of an architecture has."""
+"""ARM: what every processor of an architecture has, and the cores of the Raspberry Pi boards.
+
+Figures of a core: multiply-adds of four floats that start in a cycle, cycles from one to the next that adds to the
+same register, loads of four floats that start in a cycle. Memory is what one core reads, as public measurements of the
+boards have it, in bytes a cycle of its usual clock. Nobody publishes what the second caches give; 8 bytes a cycle (4 on
+Cortex-A7, 16 on Cortex-A76) is our guess, and the first thing that a search on the board corrects.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparsecc.target.model import Target
 
-#: caches and throughputs that small boards have at least: one multiply-add of four floats and one load in a cycle
+_KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
+_TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
+#: LLVM takes fused multiply-adds to be slow on Cortex-A7; they do twice the work of a product or a sum
+#: (wlog.flatlib.jp, VFP benchmark 2014-02-14)
+_FUSED = "-slowfpvfmx"
+
+
+def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
+    return {"kind": "llvm", "mtriple": _TRIPLE_64, "mcpu": cpu, "mattr": ["+neon", *attributes]}
+
+
+def _llvm_32(cpu: str, *attributes: str) -> dict[str, object]:
+    mattr = ["+neon", "+vfp4", *attributes]
+    return {"kind": "llvm", "mtriple": _TRIPLE_32, "mcpu": cpu, "mattr": mattr, "mfloat-abi": "hard"}
+
+
+_AARCH64 = Target(
+    name="aarch64",
+    triple=_TRIPLE_64,
+    llvm=_llvm_64("generic"),
+    cpu_features=("neon",),
+    lanes=4,
+    registers=32,
+    fma_per_cycle=1,
+    loads_per_cycle=1,
+    folds_broadcast=True,  # fmla takes its second factor from any lane
+    l2_bytes=512 * _KIB,
+    l3_bytes=512 * _KIB,
+    l2_bandwidth=8.0,
+    l3_bandwidth=8.0,
+    memory_bandwidth=2.0,
+)
+_ARMV7 = replace(
+    _AARCH64,
+    name="armv7",
+    triple=_TRIPLE_32,
+    llvm=_llvm_32("cortex-a7", _FUSED),
+    cpu_features=("neon", "vfp4"),
+    registers=16,
+    in_order=True,
+    fma_per_cycle=0.5,
+    loads_per_cycle=0.5,
+    l2_bandwidth=4.0,
+    l3_bandwidth=4.0,
+    memory_bandwidth=1.5,
+)
+#: four Cortex-A53: 1 and 0.5 a cycle, results after 8 cycles, for the next sum after 4 (insn_bench_aarch64 by
+#: H. Suzuki, raspberry-pi-3_cortex-a53); no cryptography on these boards, which LLVM would believe; 2.2 GB/s at
+#: 1.0 GHz (sbc-bench 3E85)
+_A53 = replace(
+    _AARCH64,
+    name="rpi3",
+    llvm=_llvm_64("cortex-a53", "-aes", "-sha2"),
+    in_order=True,
+    loads_per_cycle=0.5,
+    cores=4,
+    memory_bytes=1 * _GIB,
+    memory_bandwidth=2.2,
+    source="Raspberry Pi 3: BCM2837, 4 x Cortex-A53, 512 KiB of second cache",
+)
+#: four Cortex-A72: 1 and 1 a cycle, the next sum after 3 (Arm UAN 0016A, section 4.1; insn_bench_aarch64, A72);
+#: 3.7 GB/s at 1.8 GHz (sbc-bench 3N94)
+_A72 = replace(
+    _AARCH64,
+    name="rpi4",
+    llvm=_llvm_64("cortex-a72", "-aes", "-sha2"),
+    fma_latency=3,
+    l2_bytes=1 * _MIB,
+    l3_bytes=1 * _MIB,
+    cores=4,
+    memory_bytes=1 * _GIB,
+    memory_bandwidth=2.1,
+    source="Raspberry Pi 4: BCM2711, 4 x Cortex-A72, 1 MiB of second cache",
+)
+
 ARM: dict[str, Target] = {
-    "aarch64": Target(
-        name="aarch64",
-        triple="aarch64-linux-gnu",
-        llvm={"kind": "llvm", "mtriple": "aarch64-linux-gnu", "mcpu": "generic", "mattr": ["+neon"]},
-        cpu_features=("neon",),
-        lanes=4,
-        registers=32,
-        fma_per_cycle=1,
-        loads_per_cycle=1,
-        folds_broadcast=True,
-        l2_bytes=512 * 1024,
-        l3_bytes=512 * 1024,
-        l2_bandwidth=8.0,
-        l3_bandwidth=8.0,
-        memory_bandwidth=2.0,
+    "aarch64": _AARCH64,
+    "armv7": _ARMV7,
+    # four Cortex-A7: a quarter and half a cycle (64-bit data path, A7 TRM DDI0464F 2.1.1; wlog.flatlib.jp: 2 flops a
+    # cycle), the next sum after 4 (GCC config/arm/cortex-a7.md); 1.3 GB/s at 0.9 GHz (sbc-bench 3MGs)
+    "rpi2": replace(
+        _ARMV7,
+        name="rpi2",
+        fma_per_cycle=0.25,
+        cores=4,
+        memory_bytes=1 * _GIB,
+        memory_bandwidth=1.4,
+        source="Raspberry Pi 2 (revision 1.1): BCM2836, 4 x Cortex-A7, 512 KiB of second cache",
     ),
-    "armv7": Target(
-        name="armv7",
-        triple="armv7l-linux-gnueabihf",
-        # Cortex-A7, A15, A17 and all 64-bit cores have fused multiply-adds; LLVM must be told that they are not slow
-        llvm={
-            "kind": "llvm",
-            "mtriple": "armv7l-linux-gnueabihf",
-            "mcpu": "cortex-a7",
-            "mattr": ["+neon", "+vfp4", "-slowfpvfmx"],
-            "mfloat-abi": "hard",
-        },
+    "rpi3": _A53,
+    "rpi3-32": replace(
+        _A53,
+        name="rpi3-32",
+        triple=_TRIPLE_32,
+        llvm=_llvm_32("cortex-a53"),
         cpu_features=("neon", "vfp4"),
-        lanes=4,
         registers=16,
-        fma_per_cycle=0.5,
-        loads_per_cycle=1,
-        l2_bytes=512 * 1024,
-        l3_bytes=512 * 1024,
-        l2_bandwidth=4.0,
-        l3_bandwidth=4.0,
-        memory_bandwidth=1.0,
+        source=f"{_A53.source}; 32-bit system",
+    ),
+    "rpi-zero2": replace(
+        _A53,
+        name="rpi-zero2",
+        memory_bytes=512 * _MIB,
+        source="Raspberry Pi Zero 2 W: RP3A0, 4 x Cortex-A53, 512 KiB of second cache",
+    ),
+    "rpi4": _A72,
+    "rpi4-32": replace(
+        _A72,
+        name="rpi4-32",
+        triple=_TRIPLE_32,
+        llvm=_llvm_32("cortex-a72"),
+        cpu_features=("neon", "vfp4"),
+        registers=16,
+        source=f"{_A72.source}; 32-bit system",
+    ),
+    # four Cortex-A76: two 128-bit loads a cycle (TRM 100798 A6.1), multiply-adds as its sibling Neoverse N1: 2 a cycle,
+    # after 4 at most (insn_bench_aarch64, Graviton 2); 14.9 GB/s at 2.4 GHz (sbc-bench 1ULtUe)
+    "rpi5": replace(
+        _AARCH64,
+        name="rpi5",
+        llvm=_llvm_64("cortex-a76"),
+        cpu_features=("neon", "lse", "dotprod", "fullfp16"),
+        fma_per_cycle=2,
+        loads_per_cycle=2,
+        fma_latency=4,
+        l1_bytes=64 * _KIB,
+        l2_bytes=512 * _KIB,
+        l3_bytes=2 * _MIB,
+        l2_bandwidth=16.0,
+        l3_bandwidth=8.0,
+        memory_bandwidth=6.2,
+        cores=4,
+        memory_bytes=2 * _GIB,
+        source="Raspberry Pi 5: BCM2712, 4 x Cortex-A76, 512 KiB of second cache each, 2 MiB of third",
     ),
 }

@@ -43,6 +43,12 @@ class Target:
         Data caches that one core can use.
     l2_bandwidth, l3_bandwidth, memory_bandwidth : float
         Bytes that one core streams from there in a cycle.
+    in_order : bool
+        True for cores that start instructions in the order of the program: a load's cycle is none for a multiply-add.
+    cores, memory_bytes : int
+        Of the smallest board with this processor; 0 where that says nothing.
+    source : str
+        The board, for people.
     """
 
     name: str
@@ -61,6 +67,10 @@ class Target:
     l2_bandwidth: float = 32.0
     l3_bandwidth: float = 24.0
     memory_bandwidth: float = 7.0
+    in_order: bool = False
+    cores: int = 0
+    memory_bytes: int = 0
+    source: str = ""
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""
