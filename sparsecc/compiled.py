@@ -217,8 +217,8 @@ def _check_memory(artefact: Artefact) -> None:
     needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights)
     if room and needed > room:
         raise UserError(
-            f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of the "
-            f"board's {target.memory_bytes / 1e6:.0f} MB; use a smaller image or batch, or prune more"
+            f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of "
+            f"the board's {target.memory_bytes / 1e6:.0f} MB; use a smaller image or batch, or prune more"
         )
 
 
