@@ -2,8 +2,8 @@
 
 Kernels of the cost model's configs are compiled for each board, the loop with the most multiply-adds is taken out of
 the assembly and given to ``llvm-mca`` (Debian's package llvm), all data in the first cache. The share is the cycles
-that its multiply-adds need at least, by the same model, over the cycles it predicts. Cortex-A72 and A76 have no model of
-their own in LLVM 14: that of Cortex-A57 stands in, with one multiply-add a cycle.
+that its multiply-adds need at least, by the same model, over the cycles it predicts. Cortex-A72 and A76 have no model
+of their own in LLVM 14: that of Cortex-A57 stands in, with one multiply-add a cycle.
 """
 
 from __future__ import annotations

@@ -214,7 +214,8 @@ def _check_memory(artefact: Artefact) -> None:
     """Refuse what a board's memory has no room for, beside its system."""
     target, program = artefact.target, artefact.program
     room = int(target.memory_bytes * _MEMORY_SHARE)
-    needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights)
+    ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
+    needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights) + ports
     if room and needed > room:
         raise UserError(
             f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +11,11 @@ import torch
 from nets import mobilenet, resnet
 from nets.patterns import calibrate_batchnorm, impose_1xn
 from torch import nn
-from tuning_case import emulator
+from tuning_case import emulator, program
 
 import sparsecc
 
-#: target -> emulator, zig's name of a static build
-BOARDS = {"aarch64": ("qemu-aarch64", "aarch64-linux-musl"), "armv7": ("qemu-arm", "arm-linux-musleabihf")}
+BOARDS = {"aarch64": ("qemu-aarch64", "aarch64-linux-gnu"), "armv7": ("qemu-arm", "arm-linux-gnueabihf")}
 
 #: reads all inputs from stdin, writes all outputs to stdout
 PROGRAM = """\
@@ -60,8 +58,8 @@ def build(net: nn.Module, x: torch.Tensor, target: str, folder: Path) -> Path:
     compiled = sparsecc.compile(net, target, example_inputs=(x,))
     compiled.save(folder / "model.a")
     (folder / "app.c").write_text(PROGRAM)
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", BOARDS[target][1], "-static", "-O2"]
-    subprocess.run([*command, "app.c", "model.a", "-lm", "-o", "app"], cwd=folder, check=True)
+    command = [program(f"{BOARDS[target][1]}-gcc"), "-static", "-O1"]
+    subprocess.run([*command, "app.c", "model.a", "-lm", "-lpthread", "-o", "app"], cwd=folder, check=True)
     return folder / "app"
 
 

@@ -16,7 +16,7 @@ from sparsecc.version import VERSION
 _FILES = Path(__file__).parent / "files"
 #: template -> name in the folder
 _TEXTS = {
-    "model.py.in": "@name@.py",
+    "model_numpy.py.in": "@name@_numpy.py",  # not @name@.py: Python would take @name@.so for the module
     "example.c.in": "example.c",
     "example.cpp.in": "example.cpp",
     "CMakeLists.txt.in": "CMakeLists.txt",

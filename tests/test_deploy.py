@@ -1,0 +1,197 @@
+"""The folder that goes to a board: every program in it runs, here or in an emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tuning_case import SHAPE, emulator, example, program, tiny_net
+
+import sparsecc
+from sparsecc.cli import main
+from sparsecc.errors import LibraryError, OutputError, TargetError, UserError
+from sparsecc.runtime import read_description
+from sparsecc.runtime.elf import parse
+from sparsecc.target import TARGETS
+
+FILES = {
+    "CMakeLists.txt", "README.md", "example.c", "example.cpp", "model.a", "model.h", "model_numpy.py", "model.so",
+    "model_bench",
+}  # fmt: skip
+BOARDS = {"rpi4": ("qemu-aarch64", "aarch64-linux-gnu"), "rpi2": ("qemu-arm", "arm-linux-gnueabihf")}
+
+
+@pytest.fixture(scope="module", params=["x86-64-v3", *BOARDS])
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny network for a target, in a folder."""
+    path = tmp_path_factory.mktemp(request.param) / "out"
+    compiled = sparsecc.compile(tiny_net(), request.param, example_inputs=example(), threads=1)
+    compiled.save(f"{path}/")
+    return path
+
+
+def command(folder: Path) -> list[str]:
+    """What to put before a program of the folder, with the board's processor where the emulator knows it."""
+    target = read_description(folder / "model.so")["target"]
+    if target not in BOARDS:
+        return []
+    cpu = {"rpi4": "cortex-a72", "rpi2": "cortex-a7"}[target]
+    return [emulator(BOARDS[target][0]), "-cpu", cpu]
+
+
+def compiler(folder: Path, name: str) -> list[str]:
+    """Debian's compiler for the folder's target, ``gcc`` or ``g++``, told to link statically."""
+    target = read_description(folder / "model.so")["target"]
+    return [program(f"{BOARDS[target][1]}-{name}" if target in BOARDS else name), "-static", "-O1"]
+
+
+def expected() -> np.ndarray:
+    ramp = np.linspace(-1, 1, int(np.prod(SHAPE)), dtype=np.float32).reshape(SHAPE)
+    with torch.no_grad():
+        return tiny_net()(torch.from_numpy(ramp)).numpy().reshape(-1)
+
+
+def numbers(text: str) -> np.ndarray:
+    """The first results that an example prints."""
+    return np.array([float(word) for word in text.split(":", 1)[1].split()], np.float32)
+
+
+def test_what_is_in_it(folder):
+    assert {path.name for path in folder.iterdir()} == FILES
+    for name in ("model.so", "model_bench"):
+        assert (folder / name).stat().st_mode & stat.S_IXUSR
+    target = read_description(folder / "model.so")["target"]
+    readme = (folder / "README.md").read_text()
+    assert target in readme
+    assert "@" not in readme
+    assert "1 x 3 x 20 x 20" in readme
+
+
+def test_the_c_example(folder, tmp_path):
+    made = tmp_path / "example"
+    words = [*compiler(folder, "gcc"), "example.c", "model.a", "-lm", "-lpthread", "-o", str(made)]
+    subprocess.run(words, cwd=folder, check=True)
+    done = subprocess.run([*command(folder), str(made)], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(numbers(done.stdout), expected()[:8], rtol=1e-4, atol=1e-5)
+
+
+def test_the_cpp_example_by_cmake(folder, tmp_path):
+    cmake = Path(sys.executable).with_name("cmake")
+    environment = {
+        **os.environ, "CC": shlex.join(compiler(folder, "gcc")), "CXX": shlex.join(compiler(folder, "g++")),
+    }  # fmt: skip
+    options = ["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_TRY_COMPILE_TARGET_TYPE=STATIC_LIBRARY"]
+    configured = subprocess.run(
+        [str(cmake), "-S", str(folder), "-B", str(tmp_path), *options], env=environment, capture_output=True, text=True
+    )
+    assert configured.returncode == 0, configured.stderr
+    subprocess.run([str(cmake), "--build", str(tmp_path)], check=True, capture_output=True, env=environment)
+    for made in ("model_example", "model_example_c"):
+        done = subprocess.run([*command(folder), str(tmp_path / made)], capture_output=True, text=True, check=True)
+        np.testing.assert_allclose(numbers(done.stdout), expected()[:8], rtol=1e-4, atol=1e-5)
+
+
+def test_the_benchmark(folder):
+    done = subprocess.run(
+        [*command(folder), str(folder / "model_bench"), "--runs", "3", "--threads", "2"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "2 threads, 3 runs after a warm-up" in done.stdout
+    assert "pointwise" in done.stdout
+    assert "MiB of memory at most" in done.stdout
+
+
+def test_the_benchmark_behind_a_command(folder, capsys):
+    runner = shlex.join(command(folder)) or "env"
+    assert main(["bench", str(folder / "model.so"), "--runner", runner, "--layers", "--runs", "3"]) == 0
+    shown = capsys.readouterr().out
+    assert "pointwise" in shown
+    assert "sparse" in shown
+    assert "3 runs after a warm-up" in shown
+    assert main(["bench", str(folder / "model.so"), "--runner", runner, "--runs", "3", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["runs"] == 3
+    assert 0 < document["min_s"] <= document["median_s"]
+    assert 1e5 < document["memory_bytes"] < 1e9
+
+
+def test_the_libraries_need_little(folder):
+    library = parse((folder / "model.so").read_bytes(), name="model.so")
+    assert (library.bits, library.machine) == {"rpi2": (32, 40), "rpi4": (64, 183)}.get(
+        read_description(folder / "model.so")["target"], (64, 62)
+    )
+    text = (folder / "model.so").read_bytes()
+    floors = [tuple(map(int, word.split(b".")[:2])) for word in _versions(text)]
+    assert max(floors, default=(2, 0)) <= (2, 28)
+
+
+def _versions(data: bytes) -> list[bytes]:
+    """glibc versions that a file names."""
+    return [part.split(b"\0")[0] for part in data.split(b"GLIBC_")[1:] if part[:1].isdigit()]
+
+
+def test_the_loader_for_python(tmp_path):
+    """NumPy is all that it imports; a fresh interpreter finds the library beside it."""
+    compiled = sparsecc.compile(tiny_net(), "x86-64-v3", example_inputs=example(), name="tiny")
+    compiled.save(f"{tmp_path}/")
+    script = (
+        "import sys, numpy as np; from tiny_numpy import Model; net = Model(threads=1)\n"
+        f"x = np.linspace(-1, 1, {int(np.prod(SHAPE))}, dtype=np.float32).reshape({SHAPE})\n"
+        "print('y:', *net(x).reshape(-1)); assert net.threads == 1\n"
+        "assert not [m for m in sys.modules if m.split('.')[0] in ('sparsecc', 'torch', 'tvm')]\n"
+        "for bad in ((), (x, x), (x.astype('float64'),), (x[:, :2],)):\n"
+        "    try: net(*bad)\n"
+        "    except TypeError as error: assert 'expected' in str(error), error\n"
+        "    else: raise AssertionError('took it')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(numbers(done.stdout), expected(), rtol=1e-4, atol=1e-5)
+    done = subprocess.run([sys.executable, "tiny_numpy.py"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "output 0, shape (1, 10)" in done.stdout
+
+
+def test_a_library_of_another_architecture(folder):
+    target = read_description(folder / "model.so")["target"]
+    if target in BOARDS:
+        with pytest.raises(LibraryError, match=r"aarch64|arm"):
+            sparsecc.load(folder / "model.so")
+    else:
+        sparsecc.load(folder / "model.so")
+
+
+def test_mistakes(tmp_path, capsys):
+    with pytest.raises(TargetError, match="nearest: 'rpi4'"):
+        sparsecc.compile(tiny_net(), "rpi44", example_inputs=example())
+    compiled = sparsecc.compile(tiny_net(), "rpi3", example_inputs=example())
+    with pytest.raises(UserError, match=r"expected \.so, \.a, or a folder such as out/"):
+        compiled.save(tmp_path / "model.dll")
+    with pytest.raises(OutputError, match="does not exist"):
+        compiled.save(f"{tmp_path}/no/such/")
+    assert main(["bench", str(tmp_path / "none.so"), "--runner", "env"]) == 2
+    library = tmp_path / "alone.so"
+    compiled.save(library)
+    assert main(["bench", str(library), "--runner", "env"]) == 2
+    assert "found no alone_bench beside" in capsys.readouterr().err
+
+
+def test_a_network_too_large_for_a_board():
+    net = torch.nn.Sequential(torch.nn.Conv2d(64, 64, 1))
+    with pytest.raises(UserError, match=r"target rpi-zero2: the network needs \d+ MB, expected at most 403 MB"):
+        sparsecc.compile(net, "rpi-zero2", example_inputs=(torch.zeros(1, 64, 1024, 1200),))
+
+
+def test_boards_are_listed(capsys):
+    assert main(["targets"]) == 0
+    shown = capsys.readouterr().out
+    for name, target in TARGETS.items():
+        assert name in shown
+        assert target.source in shown
