@@ -118,6 +118,15 @@ def test_bands_of_large_planes_share_scratch_memory(window, monkeypatch):
     np.testing.assert_allclose(run_strictly(artefact, given)[0], expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [(1, 3), (2, 2), (2, 3), (3, 3), (3, 2), (1, 5)])
+@pytest.mark.parametrize("window", ["3x3_stride_2", "max_pool"])
+def test_planes_smaller_than_a_vector(window, size, monkeypatch):
+    """All pixels are one vector, an odd number of them maybe, that is dealt out to two halves."""
+    always(monkeypatch, True)
+    model = net(window, pruned=True, rearranged=False)
+    assert "chain" in kinds(agree(model, (1, 10, *size), min_speedup=1e-9, winograd=False))
+
+
 @pytest.mark.parametrize(("window", "parts"), [("3x3", 3), ("3x3_stride_2", 2), ("3x3_stride_2", 4), ("max_pool", 3)])
 def test_parts_of_an_image_compute_what_the_whole_does(window, parts, monkeypatch):
     """Equal to the two kernels bit for bit, however bands are divided among parts."""

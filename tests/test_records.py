@@ -41,7 +41,7 @@ CONFIGS = [
 ]
 RECORD = Record(
     layer=KEY, target="x86-64-v3", isa=("avx2", "fma"), threads=1, config=DIRECT, us=90.0, spread=0.02,
-    default_us=100.0, rounds=7, trial=3, cpu="AuthenticAMD-25-1", date="2026-11-21T10:00:00+00:00",
+    default=OTHER, default_us=100.0, rounds=7, trial=3, cpu="AuthenticAMD-25-1", date="2026-11-21T10:00:00+00:00",
     versions={"sparsecc": "0.1.0"},
 )  # fmt: skip
 
@@ -83,6 +83,10 @@ def test_unknown_fields_are_ignored():
         ({"config": {**configs.to_json(DIRECT), "warp": 3}}, "unknown knobs warp"),
         ({"config": {**configs.to_json(DIRECT), "vectors": "many"}}, "found 'many'"),
         ({"target": 3}, "target: found 3, expected a text"),
+        ({"layer": {**KEY.to_json(), "spec": {**KEY.to_json()["spec"], "ic": 0}}}, "ic: found 0"),
+        ({"layer": {**KEY.to_json(), "spec": {**KEY.to_json()["spec"], "ic": "64"}}}, "ic: found '64'"),
+        ({"layer": {**KEY.to_json(), "spec": {**KEY.to_json()["spec"], "stride": [[1]]}}}, "stride: found"),
+        ({"layer": {**KEY.to_json(), "spec": {**KEY.to_json()["spec"], "padding": [0, 0]}}}, "expected 4 numbers"),
     ],
 )
 def test_lines_that_cannot_be_used_are_named_and_skipped(tmp_path, change, message):
@@ -160,6 +164,16 @@ def test_the_best_is_relative_to_the_cost_model_and_of_the_longest_measurement()
     assert best_of([lucky, threads]) == [lucky, threads]
 
 
+def test_what_was_compared_with_another_config_is_another_story():
+    """Times relative to two different configs can't be compared; those of most rounds count."""
+    beside_other = [replace(RECORD, us=90.0, rounds=21), replace(RECORD, config=OTHER, us=100.0, rounds=21)]
+    beside_slow = replace(RECORD, config=OTHER, default=DIRECT, us=50.0, rounds=21)
+    assert best_of([*beside_other, beside_slow]) == [beside_other[0]]
+    assert best_of([beside_slow, replace(beside_slow, config=DIRECT, us=100.0, rounds=30), *beside_other]) == [
+        beside_slow
+    ]
+
+
 def test_a_layer_uses_its_own_record():
     schedules = Schedules((RECORD,))
     config, how = schedules.choose(choice(), threads=1)
@@ -216,6 +230,12 @@ def test_buckets(of, kept):
     found = bucket(kept, of)
     assert found % 5 == 0
     assert 100 * kept / of <= found < 100 * kept / of + 5
+
+
+def test_a_trace_is_for_its_own_operator():
+    one = replace(KEY, kind="generic", epilogue="0123456789abcdef", pattern="none", block_n=1)
+    assert distance(one, one) == 0
+    assert distance(one, replace(one, epilogue="fedcba9876543210")) == math.inf
 
 
 def test_records_of_other_targets_are_left_out(tmp_path):

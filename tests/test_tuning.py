@@ -206,6 +206,7 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
         ({"trials": 0}, "trials: found 0, expected a positive number"),
         ({"minutes": -1}, "minutes: found -1"),
         ({"threads": 0}, "threads: found 0"),
+        ({"threads": None}, "threads: found None, expected a positive number"),
         ({"log": "/no/such/folder/x.jsonl"}, "no such folder|doesn't exist|No such file"),
         ({"target": "z80"}, "target: found 'z80'"),
         ({"runner": "'half"}, "can't be split into words"),
@@ -217,11 +218,20 @@ def test_mistakes(tmp_path, options, message):
         sparsecc.tune(tiny_net(), **given)
 
 
+def test_a_log_that_is_something_else(tmp_path):
+    log = tmp_path / "model.pt2"
+    log.write_bytes(b"PK\x03\x04 not records\n")
+    with pytest.raises(UserError, match="holds no record"):
+        sparsecc.tune(tiny_net(), TARGET, log=log, example_inputs=example())
+    assert log.read_bytes() == b"PK\x03\x04 not records\n"
+
+
 def test_mistakes_on_the_command_line(tmp_path, capsys):
     model = tmp_path / "tiny.pt2"
     model.write_bytes(b"")
     log = ["--log", str(tmp_path / "x.jsonl")]
     for options, message in (
+        (["--plot", "curve.txt"], "found suffix '.txt' in curve.txt, expected .svg, .png, .pdf"),
         (["--tracker", "localhost:1"], "--tracker and --key go together"),
         (["--key", "rpi4"], "--tracker and --key go together"),
         (["--tracker", "h:1", "--key", "k", "--runner", "r"], "exclude each other"),

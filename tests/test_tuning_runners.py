@@ -90,6 +90,39 @@ def test_a_device_that_fails_at_one_candidate(tmp_path, fault, kind, message):
     assert all(isinstance(found[i][1], Timing) for i in (0, 1, 3))
 
 
+def test_a_device_that_talks_a_lot(tmp_path):
+    """Megabytes of warnings must not stop the program."""
+    noisy = tmp_path / "noisy"
+    noisy.write_text('#!/bin/sh\nyes warning | head -c 1000000 >&2\nexec "$@"\n')
+    noisy.chmod(0o755)
+    assert all(isinstance(outcome, Timing) for _, outcome in measure(task_of("pointwise"), 2, str(noisy), silence_s=20))
+
+
+def test_what_hangs_is_ended_with_all_that_it_started(tmp_path):
+    command = misbehaving(tmp_path, "hang", at=1)
+    wrapper = tmp_path / "wrapper"
+    wrapper.write_text(f'#!/bin/sh\n{command} "$@"\ntrue\n')
+    wrapper.chmod(0o755)
+    found = measure(task_of("pointwise"), 2, str(wrapper), silence_s=1.0)
+    assert isinstance(found[1][1], Failure)
+    alive = [path for path in Path("/proc").glob("[0-9]*/cmdline") if command.encode() in _read(path)]
+    assert alive == []
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:  # it ended meanwhile
+        return b""
+
+
+def test_a_program_that_does_not_begin_ends_the_search():
+    """Also when the first config's time is known already."""
+    task = task_of("pointwise")
+    with pytest.raises(RunnerError, match=r"nothing can be measured .crash: exit code 1"):
+        list(CommandRunner("false").measure(task, some(task, 3), threads=1, rounds=1, first=1))
+
+
 @pytest.mark.parametrize("fault", ["crash", "garbage"])
 def test_a_device_that_runs_nothing(tmp_path, fault):
     with pytest.raises(RunnerError, match=f"nothing can be measured .{fault}"):

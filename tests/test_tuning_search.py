@@ -100,6 +100,29 @@ def test_no_trial_is_spent_where_everything_is_known():
     assert not any(event.trial for event in events)
 
 
+def test_the_comparison_at_the_end_is_made_up_for():
+    """A search that was cut off before it goes on with it."""
+    states = small()
+    for state in states:
+        for config in state.task.space:
+            state.timings[config] = Timing(us_of(state.task, config), 100.0, 0.0, 7, 0, 0.0, "earlier")
+    _, events, _ = search(10, states=states)
+    assert events
+    assert not any(event.trial for event in events)
+    assert all(state.timings[state.best].rounds > 7 for state in states if state.relative < 1)
+
+
+def test_a_lost_connection_says_nothing_of_a_config():
+    class Unreliable(Simulated):
+        def measure(self, task, configs, **options):
+            for number, (config, outcome) in enumerate(super().measure(task, configs, **options)):
+                yield config, Failure("lost", "no carrier") if number % 2 else outcome
+
+    states = small()
+    Search(states, RandomRanker(), Unreliable(), threads=1, listener=lambda event: None).run(Limits(30))
+    assert not any(failure.kind == "lost" for state in states for failure in state.failures.values())
+
+
 def test_a_limit_of_seconds():
     state = [TaskState(task) for task in tasks()]
     events: list[Event] = []

@@ -18,6 +18,7 @@ from sparsecc.cli.steps_view import joined, print_steps, steps_of
 from sparsecc.cli.timing import Times, random_inputs, time_runs
 from sparsecc.cli.units import in_bytes, in_ms, shape_text
 from sparsecc.runtime import Library, load, read_description
+from sparsecc.runtime.checks import description_text
 
 SUMMARY = "measure how fast a library runs"
 DESCRIPTION = """\
@@ -77,7 +78,8 @@ def _execute_elsewhere(options: Namespace) -> int:
     description = read_description(options.library)
     with Stages(stderr(), quiet=options.json) as stages:
         stages("time runs")
-        found = time_elsewhere(options.library, options.runner, threads=options.threads, runs=options.runs)
+        text = description_text(options.library)
+        found = time_elsewhere(options.library, options.runner, text, threads=options.threads, runs=options.runs)
     document = {
         "library": str(options.library),
         "target": description["target"],

@@ -13,10 +13,9 @@ from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.table import Column, print_table
-from sparsecc.cli.tune_plot import write_plot
+from sparsecc.cli.tune_plot import check_plot, write_plot
 from sparsecc.cli.tune_view import TuneView
 from sparsecc.errors import InternalError, UserError, missing_package
-from sparsecc.runtime.files import check_writable
 
 if TYPE_CHECKING:
     from sparsecc.tuning.runners import Runner
@@ -72,7 +71,7 @@ def configure(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Search, then print what was found."""
     if options.plot is not None:
-        check_writable(options.plot)
+        check_plot(options.plot)
     _check_runner(options)
     load_compiler(for_model=options.model)
     try:
@@ -98,12 +97,12 @@ def execute(options: Namespace) -> int:
             on_start=view.start,
             on_event=view.event,
         )
-    if options.plot is not None:
-        write_plot(options.plot, view.history, title=f"{options.model.name}, {options.target}")
     if options.json:
         print_json(_document(tuned))
     else:
         _print(stdout(), tuned)
+    if options.plot is not None:
+        write_plot(options.plot, view.history, title=f"{options.model.name}, {options.target}")
     if tuned.bugs:
         raise InternalError("\n".join(tuned.bugs))
     return 0

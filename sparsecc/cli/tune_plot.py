@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
 from sparsecc.errors import UserError
-from sparsecc.runtime.files import new_file
+from sparsecc.runtime.files import check_writable, new_file
+
+#: the same curve gives the same bytes
+_WITHOUT_DATE = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+_SUFFIXES = (".svg", ".png", ".pdf")
+
+
+def check_plot(path: Path) -> None:
+    """Find out before a search what would make drawing fail.
+
+    Raises
+    ------
+    UserError
+        Matplotlib is not installed, or the suffix is none of .svg, .png and .pdf.
+    OutputError
+        The file can't be written.
+    """
+    if path.suffix not in _SUFFIXES:
+        raise UserError(f"--plot: found suffix {path.suffix!r} in {path}, expected {', '.join(_SUFFIXES)}")
+    if importlib.util.find_spec("matplotlib") is None:
+        raise UserError("--plot needs the package matplotlib, which is not installed; pip install matplotlib")
+    check_writable(path)
 
 
 def write_plot(path: Path, history: Sequence[tuple[int, float]], *, title: str) -> None:
@@ -15,29 +37,17 @@ def write_plot(path: Path, history: Sequence[tuple[int, float]], *, title: str) 
     Parameters
     ----------
     path : Path
-        ``.svg``, ``.png`` or ``.pdf``.
+        As :func:`check_plot` wants it.
     history : sequence of (int, float)
         Trials, and milliseconds of all kernels with the best configs so far.
     title : str
-
-    Raises
-    ------
-    UserError
-        Matplotlib is not installed, or does not know the suffix.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "--plot needs the package matplotlib, which is not installed; pip install matplotlib"
-        ) from error
+    from matplotlib.figure import Figure  # slow to import, and rarely wanted
+
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot()
     axes.step([trial for trial, _ in history], [ms for _, ms in history], where="post")
     axes.set(xlabel="trials", ylabel="ms, all tuned kernels", title=title)
     axes.grid(alpha=0.3)
-    try:
-        with new_file(path) as file:
-            figure.savefig(file, format=path.suffix.removeprefix(".") or "svg", metadata={"Date": None})
-    except ValueError as error:
-        raise UserError(f"--plot: can't draw {path} ({error}); use the suffix .svg, .png or .pdf") from error
+    with new_file(path) as file:
+        figure.savefig(file, format=path.suffix.removeprefix("."), metadata=_WITHOUT_DATE.get(path.suffix))

@@ -13,6 +13,8 @@ Pattern = Literal["dense", "uniform", "ragged", "none"]
 
 #: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
 _BUCKET = 5
+#: numbers that a field of a ConvSpec has; others have one
+_LENGTHS = {"stride": 2, "dilation": 2, "padding": 4}
 
 
 @dataclass(frozen=True)
@@ -98,4 +100,10 @@ def bucket(kept: int, of: int) -> int:
 
 def _spec(data: Mapping[str, Any]) -> ConvSpec:
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+    for name, value in fields.items():
+        numbers, least = value if isinstance(value, tuple) else (value,), 0 if name == "padding" else 1
+        if not all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in numbers):
+            raise ValueError(f"{name}: found {value!r}, expected numbers from {least} on")
+        if len(numbers) != _LENGTHS.get(name, 1):
+            raise ValueError(f"{name}: found {value!r}, expected {_LENGTHS.get(name, 1)} numbers")
     return ConvSpec(**fields)

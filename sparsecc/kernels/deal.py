@@ -31,8 +31,12 @@ def deal_run(done: Any, n: int, run: Vectors, buffer: Any, *, base: Any, half: i
     for first in range(0, run.count, 2):
         together = [done[n, v, tirx.Ramp(0, 1, run.lanes)] for v in range(first, min(first + 2, run.count))]
         pixel = run.start + first * run.lanes
-        width = len(together) * run.lanes // 2
         for odd in range(2):
-            picked = tirx.Shuffle(together, [tirx.const(2 * i + odd, "int32") for i in range(width)])
-            which, place = (pixel + odd) % 2, (pixel + odd) // 2
-            T.buffer_store(buffer, picked, [tirx.Ramp(base + which * half + tirx.floordiv(start, 2) + place, 1, width)])
+            # planes of fewer pixels than a vector has lanes are one vector of them all, an odd number maybe
+            order = range(odd, len(together) * run.lanes, 2)
+            which, place = (pixel + odd) % 2, base + tirx.floordiv(start, 2) + (pixel + odd) // 2
+            if len(order) == 1:
+                T.buffer_store(buffer, done[n, first, order[0]], [place + which * half])
+            elif order:
+                picked = tirx.Shuffle(together, [tirx.const(i, "int32") for i in order])
+                T.buffer_store(buffer, picked, [tirx.Ramp(place + which * half, 1, len(order))])

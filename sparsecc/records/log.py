@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from sparsecc.errors import OutputError, UserError
 from sparsecc.records.record import Record
 from sparsecc.runtime.files import new_file
+from sparsecc.spaces.config import Config
 
 #: share of the most rounds, some of which may have been disturbed
 _ENOUGH = 0.6
@@ -99,7 +100,7 @@ def append(path: Path, records: Iterable[Record]) -> None:
         try:
             size = os.fstat(descriptor).st_size
             whole = size == 0 or os.pread(descriptor, 1, size - 1) == b"\n"
-            data = (text if whole else "\n" + text).encode()
+            data = ("\n" + text if text and not whole else text).encode()
             if os.write(descriptor, data) != len(data):
                 raise OSError(28, "no space left for a whole record")
             os.fsync(descriptor)
@@ -137,14 +138,20 @@ def _is_corrupt(line: Line) -> bool:
 
 def best_of(records: Iterable[Record]) -> list[Record]:
     """The best record of every layer, target and number of threads, in the order of the first ones."""
-    groups: dict[object, dict[object, Record]] = {}
+    layers: dict[object, dict[Config, dict[Config, Record]]] = {}
     for record in records:
-        group = groups.setdefault((record.target, record.threads, record.layer), {})
+        by_default = layers.setdefault((record.target, record.threads, record.layer), {})
+        group = by_default.setdefault(record.default, {})
         known = group.get(record.config)
         # a config that was measured again counts with the measurement of more rounds, the later one of equals
         if known is None or record.rounds >= known.rounds:
             group[record.config] = record
-    return [fastest(list(group.values())) for group in groups.values()]
+    return [fastest(_most_measured(list(by_default.values()))) for by_default in layers.values()]
+
+
+def _most_measured(groups: Sequence[Mapping[Config, Record]]) -> list[Record]:
+    """Of groups that were compared with different configs, the one with most rounds: they can't be told apart."""
+    return list(max(groups, key=lambda group: sum(record.rounds for record in group.values())).values())
 
 
 class Measured(Protocol):

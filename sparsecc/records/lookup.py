@@ -76,6 +76,8 @@ def distance(record: LayerKey, layer: LayerKey) -> float:
     if record == layer:
         return 0.0
     a, b = record.spec, layer.spec
+    if record.kind == "generic":  # its trace is for one operator
+        return math.inf
     if (record.pattern == "dense") != (layer.pattern == "dense") or _shape(record) != _shape(layer):
         return math.inf
     if a.groups != b.groups and not (a.is_depthwise and b.is_depthwise):

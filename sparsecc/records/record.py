@@ -28,8 +28,9 @@ class Record:
     config : Config
     us, spread : float
         Median microseconds, and the middle half's width as a share of it.
+    default : Config
+        The cost model's config, and in ``default_us`` its median, measured in turns with this one.
     default_us : float
-        Median of the cost model's config, measured in turns with this one.
     rounds : int
         Undisturbed rounds that the medians are of.
     trial : int
@@ -45,6 +46,7 @@ class Record:
     config: Config
     us: float
     spread: float
+    default: Config
     default_us: float
     rounds: int
     trial: int
@@ -68,6 +70,7 @@ class Record:
             "config": configs.to_json(self.config),
             "us": round(self.us, 2),
             "spread": round(self.spread, 3),
+            "default": configs.to_json(self.default),
             "default_us": round(self.default_us, 2),
             "rounds": self.rounds,
             "trial": self.trial,
@@ -91,7 +94,8 @@ class Record:
         return cls(
             layer=LayerKey.from_json(data["layer"]), target=_text(data, "target"),
             isa=tuple(str(feature) for feature in data["isa"]), threads=int(_number(data, "threads", least=1)),
-            config=configs.from_json(data["config"]), us=us, spread=_number(data, "spread"), default_us=default_us,
+            config=configs.from_json(data["config"]), us=us, spread=_number(data, "spread"),
+            default=configs.from_json(data["default"]), default_us=default_us,
             rounds=int(_number(data, "rounds", least=1)), trial=int(_number(data, "trial", least=0)),
             cpu=_text(data, "cpu"), date=_text(data, "date"),
             versions={str(name): str(version) for name, version in data["versions"].items()},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.spaces.config import Config
@@ -35,7 +36,11 @@ class Choice:
 
     def is_legal(self, config: Config) -> bool:
         """Whether a record's config can be used."""
-        return config in self.space() if self.check is None else self.check(config)
+        return config in self._legal if self.check is None else self.check(config)
+
+    @cached_property
+    def _legal(self) -> frozenset[Config]:
+        return frozenset(self.space())
 
 
 Choose = Callable[[Choice], Config]

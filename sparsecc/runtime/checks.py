@@ -25,6 +25,13 @@ def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     return description_of(elf.parse(path.read_bytes(), name=str(path)), name=str(path))
 
 
+def description_text(path: str | os.PathLike[str]) -> str:
+    """The same as it stands in the file; of a library that :func:`read_description` reads."""
+    parsed = elf.parse(Path(path).read_bytes(), name=str(path))
+    section = parsed.section(DESCRIPTION_SECTION)
+    return "" if section is None else bytes(parsed.content(section)).partition(b"\0")[0].decode()
+
+
 def file_status(path: Path) -> os.stat_result:
     """Identity and size of a file that can be read; LibraryError if it can't."""
     try:

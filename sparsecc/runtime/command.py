@@ -6,10 +6,13 @@ import contextlib
 import os
 import selectors
 import shlex
+import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import IO
 from uuid import uuid4
 
 from sparsecc.errors import RunnerError, UserError
@@ -18,6 +21,8 @@ from sparsecc.errors import RunnerError, UserError
 SILENCE_S = 60.0
 #: seconds to wait before a connection is tried again, each time
 _AGAIN_S = (1.0, 5.0)
+#: bytes of a program's errors that are shown
+_MOST_SAID = 2000
 #: exit code of ssh itself
 _SSH_FAILED = 255
 
@@ -58,7 +63,7 @@ class Command:
         RunnerError
             It can't be copied.
         """
-        if not self._prefix or Path(self._prefix[0]).name != "ssh":
+        if not self._copies:
             yield (*self._prefix, str(program))
             return
         place = f"/tmp/sparsecc-measure-{uuid4().hex}"
@@ -79,42 +84,51 @@ class Command:
         TimeoutError, ChildProcessError
             The program is silent for too long (then it is killed), or ends with an error.
         """
+        # a file takes whatever it says of errors: a pipe that nobody reads would stop it
+        with tempfile.TemporaryFile() as said, self._started(words, said) as process:
+            try:
+                yield from _lines_of(process, silence_s=self._silence_s)
+                code = process.wait()
+                if code:
+                    said.seek(0)
+                    text = said.read(_MOST_SAID).decode(errors="replace").strip()
+                    raise ChildProcessError(f"{self._ending(code)}{': ' + text if text else ''}")
+            finally:
+                # what it started must end with it: a session of their own is one group
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+
+    def _started(self, words: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
+            return subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True
             )
         except OSError as error:
             advice = "correct --runner, or install it"
             raise RunnerError(f"runner: can't run {words[0]}: {error.strerror}; {advice}") from error
-        assert process.stdout is not None, "a pipe was asked for"
-        assert process.stderr is not None, "a pipe was asked for"
-        try:
-            yield from _lines_of(process, silence_s=self._silence_s)
-            code = process.wait()
-            if code:
-                said = process.stderr.read(2000).decode(errors="replace").strip()
-                raise ChildProcessError(f"{_ending(code)}{': ' + said if said else ''}")
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            process.wait()
-            process.stdout.close()
-            process.stderr.close()
 
     def _ssh(self, script: str, data: bytes) -> None:
         for wait_s in (*_AGAIN_S, None):
-            done = subprocess.run((*self._prefix, script), input=data, capture_output=True)
-            if done.returncode == 0:
+            with tempfile.TemporaryFile() as said:
+                words = (*self._prefix, script)
+                code = subprocess.run(words, input=data, stdout=subprocess.DEVNULL, stderr=said).returncode
+                said.seek(0)
+                text = said.read(_MOST_SAID).decode(errors="replace").strip()
+            if code == 0:
                 return
-            if wait_s is None or done.returncode != _SSH_FAILED:
+            if wait_s is None or code != _SSH_FAILED:
                 break
             time.sleep(wait_s)
-        said = done.stderr.decode(errors="replace").strip()
-        raise RunnerError(f"runner {self}: {script.split(' ')[0]} failed with code {done.returncode}: {said}")
+        raise RunnerError(f"runner {self}: {script.split(' ')[0]} failed with code {code}: {text}")
+
+    def _ending(self, code: int) -> str:
+        if code == _SSH_FAILED and self._copies:
+            return "the connection was lost"
+        return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+    @property
+    def _copies(self) -> bool:
+        return bool(self._prefix) and Path(self._prefix[0]).name == "ssh"
 
 
 def _lines_of(process: subprocess.Popen[bytes], *, silence_s: float) -> Iterator[str]:
@@ -132,7 +146,3 @@ def _lines_of(process: subprocess.Popen[bytes], *, silence_s: float) -> Iterator
             yield from (line.decode(errors="replace") for line in lines)
     if rest:
         yield rest.decode(errors="replace")
-
-
-def _ending(code: int) -> str:
-    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"

@@ -56,8 +56,8 @@ def apply_trace(func: PrimFunc, trace: str) -> PrimFunc:
         s_tir.schedule.Trace.apply_json_to_schedule(json.loads(trace), schedule)
         for fix in (s_tir.meta_schedule.postproc.RewriteParallelVectorizeUnroll(),):
             fix.apply(schedule)
-    except (RuntimeError, TypeError, KeyError, json.JSONDecodeError) as error:  # TVM's errors are RuntimeErrors
-        raise ValueError(f"a trace that does not fit: {str(error).splitlines()[-1][:200]}") from error
+    except Exception as error:  # whatever TVM raises on what a file says
+        raise ValueError(f"a trace that does not fit: {type(error).__name__}") from error
     return schedule.mod[_NAME]
 
 

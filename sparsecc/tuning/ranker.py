@@ -47,17 +47,18 @@ class BoostedRanker:
         self._target, self._random = target, Random(seed)
         self._rows: list[NDArray[np.float32]] = []
         self._labels: list[float] = []
+        self._known: dict[tuple[int, Config], NDArray[np.float32]] = {}
         self._model: Any = None
         self._fitted = 0
 
     def learn(self, choice: Choice, config: Config, relative: float) -> None:
         """See :class:`Ranker`."""
-        self._rows.append(features(choice, self._target, [config])[0])
+        self._rows.append(self._features(choice, [config])[0])
         self._labels.append(math.log(min(relative, _SLOWEST)))
 
     def expect(self, choice: Choice, configs: Sequence[Config]) -> NDArray[np.float64]:
         """See :class:`Ranker`; before there are measurements the cost model's opinion."""
-        rows = features(choice, self._target, configs)
+        rows = self._features(choice, configs)
         if len(self._labels) < _LEAST:
             return np.exp(np.maximum(rows[:, 0].astype(np.float64), 0.0))
         if self._fitted != len(self._labels):
@@ -65,6 +66,14 @@ class BoostedRanker:
             self._model = xgboost.train(_MODEL, data, num_boost_round=_TREES)
             self._fitted = len(self._labels)
         return np.asarray(np.exp(self._model.predict(xgboost.DMatrix(rows))), np.float64)
+
+    def _features(self, choice: Choice, configs: Sequence[Config]) -> NDArray[np.float32]:
+        """Rows of configs; those of a space are asked for again and again."""
+        new = [config for config in configs if (id(choice), config) not in self._known]
+        if new:
+            rows = features(choice, self._target, new)
+            self._known.update({(id(choice), config): row for config, row in zip(new, rows, strict=True)})
+        return np.array([self._known[id(choice), config] for config in configs])
 
     def propose(self, choice: Choice, configs: Sequence[Config], count: int) -> list[Config]:
         """See :class:`Ranker`."""

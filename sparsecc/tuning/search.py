@@ -19,7 +19,7 @@ BATCH, ROUNDS = 16, 7
 _FINAL_ROUNDS, _FINALISTS = 21, 4
 #: what a task is believed to gain however little the model expects, after so many batches: curiosity
 _CURIOSITY = 0.2
-#: configs for which the expected gain is looked up
+#: configs, from all over the space, for which the expected gain is looked up
 _LOOKED_AT = 2000
 
 
@@ -94,7 +94,7 @@ class Search:
         if not state.timings:
             predicted = state.task.choice.predict(state.default)
             return state.count * (predicted or 0.0)
-        candidates = state.open[:_LOOKED_AT]
+        candidates = state.open[:: max(1, len(state.open) // _LOOKED_AT)]
         expected = float(np.min(self._ranker.expect(state.task.choice, candidates)))
         gain = max(0.0, 1.0 - expected / state.relative)
         return state.total_us * (gain + _CURIOSITY / (1 + state.batches) ** 2)
@@ -109,8 +109,9 @@ class Search:
             is_trial = not is_final and config != state.default
             self._trials += is_trial
             if isinstance(outcome, Failure):
-                state.failures[config] = outcome
-                state.timings.pop(config, None)
+                if outcome.kind != "lost":  # a lost connection says nothing of the config
+                    state.failures[config] = outcome
+                    state.timings.pop(config, None)
             elif isinstance(outcome, Timing):
                 state.timings.pop(config, None)  # the last one measured is the last in the order
                 state.timings[config] = outcome
@@ -120,7 +121,7 @@ class Search:
     def _compare(self) -> None:
         """Measure the fastest of every task again: the best of many noisy figures is partly luck."""
         for state in self.states:
-            if not state.batches:
+            if not state.timings or max(t.rounds for t in state.timings.values()) > ROUNDS:
                 continue
             finalists = [config for config in state.ranked() if config != state.default][:_FINALISTS]
             if finalists and state.timings[finalists[0]].relative < 1:

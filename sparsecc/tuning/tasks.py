@@ -70,6 +70,11 @@ class Task:
         """Every legal config, the cost model's first."""
         return self.choice.space()
 
+    @cached_property
+    def legal(self) -> frozenset[Config]:
+        """The same as a set."""
+        return frozenset(self.space)
+
     def lower(self, config: Config) -> Lowered:
         """The kernel with a config, and its arguments."""
         return lower(self.node, self.placed, self.module, self.plans, self.target, lambda choice: config)

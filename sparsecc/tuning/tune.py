@@ -18,7 +18,6 @@ from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.log import append, read_log
 from sparsecc.records.record import Record
-from sparsecc.runtime.files import check_writable
 from sparsecc.spaces import config as configs
 from sparsecc.target import Target
 from sparsecc.tuning.bugs import write_bug
@@ -136,7 +135,7 @@ def tune(
     """
     options = Options(threads=threads, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, cc=cc)
     path = Path(log)
-    _check(trials, minutes, path)
+    _check(trials, minutes, threads, path)
     resolved, _ = resolve_here(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     states = _states(model, example_inputs, resolved, options, flat=where.flat)
@@ -155,12 +154,14 @@ def tune(
     return Tuned(tuple(_layer(state) for state in states), path, tuple(bugs))
 
 
-def _check(trials: int, minutes: float | None, path: Path) -> None:
+def _check(trials: int, minutes: float | None, threads: int, path: Path) -> None:
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
         raise UserError(f"trials: found {trials!r}, expected a positive number")
     if minutes is not None and not minutes > 0:
         raise UserError(f"minutes: found {minutes!r}, expected a positive number, or None for no limit")
-    check_writable(path)
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise UserError(f"threads: found {threads!r}, expected a positive number")
+    append(path, [])
 
 
 def _states(model: Any, example_inputs: Any, target: Target, options: Options, *, flat: bool) -> list[TaskState]:
@@ -177,11 +178,15 @@ def _recall(states: Sequence[TaskState], path: Path, target: Target, *, threads:
     if not path.is_file():
         return
     by_key = {state.task.key: state for state in states}
-    for record in read_log(path).records:
+    log = read_log(path)
+    if log.problems and not log.records:
+        raise UserError(f"log: {path} holds no record ({log.problems[0]}); name a new file, or one of records")
+    for record in log.records:
         state = by_key.get(record.layer)
         if state is None or record.target != target.name or record.threads != threads:
             continue
-        if record.config in state.task.space:
+        # what was compared with another config (other figures, another version) says nothing beside the rest
+        if record.default == state.default and record.config in state.task.legal:
             state.timings.pop(record.config, None)
             state.timings[record.config] = Timing(
                 record.us, record.default_us, record.spread, record.rounds, 0, 0.0, record.cpu
@@ -197,7 +202,8 @@ def _keep(event: Event, path: Path, target: Target, *, threads: int, bugs: list[
         return
     record = Record(
         layer=task.key, target=target.name, isa=target.cpu_features, threads=threads, config=event.config,
-        us=outcome.us, spread=outcome.spread, default_us=outcome.default_us, rounds=outcome.rounds,
+        us=outcome.us, spread=outcome.spread, default=task.choice.default, default_us=outcome.default_us,
+        rounds=outcome.rounds,
         trial=event.trial, cpu=outcome.cpu, date=_now(), versions=_versions(),
     )  # fmt: skip
     append(path, [record])

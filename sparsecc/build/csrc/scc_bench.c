@@ -3,10 +3,11 @@
  *     model_bench [--threads N] [--runs N] [--lines 1]
  *
  * The generated main.c includes this file at its end. --lines prints what `sparsecc bench --runner` reads:
- *   sparsecc-bench 1 <threads> <steps> <peak memory in KiB>
+ *   sparsecc-bench 1 <threads> <steps> <hash of the network's description>
  *   cpu <name>
- *   run <ns>                 one for each timed run, whole network
+ *   run <ns>                 one for each timed run, whole network, as it happens
  *   step <index> <ns>        median of the profiled runs
+ *   memory <KiB>             the most that the program had
  *   done */
 #include <math.h>
 #include <stdio.h>
@@ -68,15 +69,24 @@ static void scc_print_cpu(void) {
   printf("cpu unknown\n");
 }
 
-static void scc_print_lines(const double *runs, int num_runs, double *const *steps, int profiled, int threads) {
+/* FNV-1a of the description: whether a library and this program are of one network. */
+static unsigned long long scc_hash(const char *text) {
+  unsigned long long hash = 14695981039346656037u;
+  for (; *text; ++text) hash = (hash ^ (unsigned char)*text) * 1099511628211u;
+  return hash;
+}
+
+static void scc_print_head(int threads) {
+  printf("sparsecc-bench 1 %d %d %016llx\n", threads, scc_this.num_steps, scc_hash(scc_this.description));
+  scc_print_cpu();
+}
+
+static void scc_print_end(double *const *steps, int profiled) {
   struct rusage usage;
   getrusage(RUSAGE_SELF, &usage);
-  printf("sparsecc-bench 1 %d %d %ld\n", threads, scc_this.num_steps, usage.ru_maxrss);
-  scc_print_cpu();
-  for (int i = 0; i < num_runs; ++i) printf("run %.0f\n", runs[i] * 1e9);
   for (int i = 0; i < scc_this.num_steps; ++i)
     printf("step %d %.0f\n", i, scc_sorted_at(steps[i], profiled, 0.5) * 1e9);
-  printf("done\n");
+  printf("memory %ld\ndone\n", usage.ru_maxrss);
 }
 
 static void scc_print_table(double *runs, int num_runs, double *const *steps, int profiled, int threads) {
@@ -98,6 +108,7 @@ static void scc_print_table(double *runs, int num_runs, double *const *steps, in
 
 int main(int argc, char **argv) {
   enum { WARM_UP = 3, PROFILED = 11 };
+  int lines = scc_option(argc, argv, "--lines", 0);
   int wanted = scc_option(argc, argv, "--threads", 0), num_runs = scc_option(argc, argv, "--runs", 30);
   scc_instance *instance = NULL;
   if (num_runs < 1) num_runs = 1;
@@ -110,18 +121,23 @@ int main(int argc, char **argv) {
   if (scc_create(&scc_this, &instance)) return fprintf(stderr, "%s\n", scc_last_error()), 1;
   int threads = scc_set_threads(&scc_this, instance, wanted);
   if (threads < 0) return fprintf(stderr, "%s\n", scc_last_error()), 1;
+  setvbuf(stdout, NULL, _IOLBF, 0); /* who reads them elsewhere must see that it goes on */
+  if (lines) scc_print_head(threads);
   for (int i = -WARM_UP; i < num_runs; ++i) {
     uint64_t start = scc_now_ns();
     if (scc_run(&scc_this, instance, (const void *const *)inputs, outputs, NULL))
       return fprintf(stderr, "%s\n", scc_last_error()), 1;
-    if (i >= 0) runs[i] = (double)(scc_now_ns() - start) * 1e-9;
+    double seconds = (double)(scc_now_ns() - start) * 1e-9;
+    if (i >= 0) runs[i] = seconds;
+    if (lines) printf("%s %.0f\n", i < 0 ? "warm" : "run", seconds * 1e9);
   }
   for (int i = 0; i < PROFILED; ++i) {
     if (scc_run(&scc_this, instance, (const void *const *)inputs, outputs, once)) return 1;
     for (int j = 0; j < scc_this.num_steps; ++j) steps[j][i] = once[j];
+    if (lines) printf("profiled %d\n", i);
   }
-  if (scc_option(argc, argv, "--lines", 0))
-    scc_print_lines(runs, num_runs, steps, PROFILED, threads);
+  if (lines)
+    scc_print_end(steps, PROFILED);
   else
     scc_print_table(runs, num_runs, steps, PROFILED, threads);
   return 0;

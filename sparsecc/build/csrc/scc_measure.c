@@ -16,9 +16,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* A candidate this many times as slow as the first one is not timed again. */
 #define SCC_HOPELESS 3
+/* Seconds for a check or a round, after which the program ends itself: whoever started it may be unable to. */
+#define SCC_PATIENCE_S 300
 
 static uint64_t scc_probe(void) {
   uint64_t start = scc_now_ns(), x = start | 1;
@@ -119,10 +122,12 @@ static void scc_measure(scc_instance *instance, int candidate, int rounds, float
   int code;
   printf("begin %d\n", candidate);
   fflush(stdout);
+  alarm(SCC_PATIENCE_S);
   memset(out, 0, SCC_FLOATS * sizeof(float));
   scc_time(instance, candidate, out, &code);
   printf("error %d %.3g\n", candidate, code ? (double)INFINITY : (double)scc_error_of(out, expected));
   for (int round = 0; round < rounds; ++round) {
+    alarm(SCC_PATIENCE_S);
     unsigned long long probe = scc_probe();
     double first = scc_median_time(instance, 0, out, flush), own = scc_median_time(instance, candidate, out, flush);
     printf("round %d %llu %.0f %.0f\n", candidate, probe, first, own);
@@ -133,6 +138,7 @@ static void scc_measure(scc_instance *instance, int candidate, int rounds, float
 }
 
 int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads must see that it goes on */
   int threads = scc_option(argc, argv, "--threads", 1), rounds = scc_option(argc, argv, "--rounds", 7);
   int first = scc_option(argc, argv, "--from", 0), end = scc_option(argc, argv, "--to", scc_this.num_steps);
   scc_instance *instance = NULL;

@@ -65,7 +65,9 @@ class CommandRunner:
                 problem = lost("crash", str(error))
             if first >= count:
                 return
-            if first == 0:  # the config that the cost model chose: without it there is nothing to compare with
+            # without the config that the cost model chose there is nothing to compare with; and a program that did not
+            # even begin will not begin with the next one
+            if first == 0 or not reader.begun:
                 raise RunnerError(f"runner {self.where}: nothing can be measured ({problem.kind}: {problem.message})")
             yield first, problem
             first += 1

@@ -23,12 +23,13 @@ class Reader:
     ----------
     started : int or None
         The candidate that has begun and not ended: the one to blame for a crash.
-    complete : bool
-        True after the last line.
+    complete, begun : bool
+        True after the last line, and after the first.
     """
 
     started: int | None = None
     complete: bool = False
+    begun: bool = False
     _cpu: str = ""
     _error: float = float("inf")
     _rounds: list[Round] = field(default_factory=list)
@@ -56,7 +57,7 @@ class Reader:
         if not self._cpu:
             if words[:2] != ["sparsecc-measure", "1"]:
                 raise ValueError("another program")
-            self._cpu = " ".join(words[3:]) or "unknown"
+            self._cpu, self.begun = " ".join(words[3:]) or "unknown", True
         elif kind == "begin":
             self.started, self._rounds, self._error = int(words[1]), [], float("inf")
         elif kind == "done":

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import socket
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,13 +17,14 @@ import numpy as np
 from sparsecc._tvm import export_kernels, rpc, tvm
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import RunnerError, UserError
+from sparsecc.rewrite.lowered import Lowered
 from sparsecc.runtime.files import scratch_folder
 from sparsecc.spaces.config import Config
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Failure, Outcome, Round, judge
 
-#: seconds that a device may take for a batch before the connection is cut
-_SESSION_S = 120
+#: seconds that a device may take for a batch before it cuts the connection: a slow board needs minutes
+_SESSION_S = 1800
 #: seconds within which a tracker answers
 _REACHED_S = 5.0
 #: timed calls of a round, after one that is not timed; the caches are flushed before each
@@ -29,8 +32,6 @@ _SAMPLES = 3
 #: TVM's function that pushes all arguments but the first out of the caches
 _FLUSH = "cache_flush_cpu_non_first_arg"
 _LIBRARY = "candidates.so"
-
-Place = tuple[Config, Outcome]
 
 
 class TrackerRunner:
@@ -76,13 +77,16 @@ class TrackerRunner:
             waiting: queue.Queue[int] = queue.Queue()
             for number in range(first, len(configs)):
                 waiting.put(number)
-            done: queue.Queue[tuple[int, Outcome] | Exception | None] = queue.Queue()
-            work = partial(self._work, task, library, lowered, waiting, done, threads, rounds)
-            workers = [threading.Thread(target=work, args=(number,), daemon=True) for number in range(count)]
-            for worker in workers:
-                worker.start()
-            for number, outcome in _results(done, workers=count):
-                yield configs[number], outcome
+            batch = _Batch(task, library, lowered, threads, rounds, waiting, queue.Queue())
+            for worker in range(count):
+                threading.Thread(target=self._work, args=(batch, worker), daemon=True).start()
+            try:
+                for number, outcome in _results(batch, workers=count, expected=len(configs) - first):
+                    yield configs[number], outcome
+            finally:  # workers whose device is busy elsewhere may come back late: nothing is left for them
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        waiting.get_nowait()
 
     def _devices(self) -> int:
         """Devices that have registered, busy ones too."""
@@ -101,67 +105,77 @@ class TrackerRunner:
             raise RunnerError(f"tracker {self._host}:{self._port}: no device has the key {self._key!r}; {found}")
         return count
 
-    def _work(
-        self,
-        task: Task,
-        library: Path,
-        lowered: Sequence[Any],
-        waiting: queue.Queue[int],
-        done: queue.Queue[tuple[int, Outcome] | Exception | None],
-        threads: int,
-        rounds: int,
-        worker: int,
-    ) -> None:
-        """One device: takes candidates until there are none; a new connection after one that was lost."""
-        name = f"{self._key} #{worker}"
-        device = None
+    def _work(self, batch: _Batch, worker: int) -> None:
+        """One device: takes candidates until there are none; a device that can't be set up takes none."""
         try:
-            while True:
-                number = waiting.get_nowait()
-                try:
-                    device = device or _Device(self._connect(), name, task, library, lowered, threads=threads)
-                    done.put((number, device.measure(number, rounds=rounds)))
-                except (RuntimeError, OSError) as error:  # TVM's errors of a device are RuntimeErrors
-                    done.put((number, Failure("lost", str(error).strip().splitlines()[-1])))
-                    device = None
-        except queue.Empty:
-            done.put(None)
+            while not batch.waiting.empty():
+                device = _Device(self._connect(), f"{self._key} #{worker}", batch)
+                self._measure(batch, device)
+            batch.done.put(None)
         except Exception as error:  # the thread's end must be known to whoever waits for it
-            done.put(error)
+            batch.done.put(error)
+
+    def _measure(self, batch: _Batch, device: _Device) -> None:
+        """Candidates one after another; a connection that is lost takes the one at hand with it."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                number = batch.waiting.get_nowait()
+                try:
+                    batch.done.put((number, device.measure(number, rounds=batch.rounds)))
+                except (RuntimeError, OSError) as error:  # TVM's errors of a device are RuntimeErrors
+                    batch.done.put((number, Failure("lost", _last_line(error))))
+                    return
 
     def _connect(self) -> Any:
         tracker = rpc().connect_tracker(self._host, self._port)
         return tracker.request(self._key, session_timeout=_SESSION_S)
 
 
-def _results(
-    done: queue.Queue[tuple[int, Outcome] | Exception | None], *, workers: int
-) -> Iterator[tuple[int, Outcome]]:
-    measured = lost = 0
-    while workers:
-        result = done.get()
-        if result is None:
-            workers -= 1
-        elif isinstance(result, Exception):
-            raise result
-        else:
-            lost += isinstance(result[1], Failure) and result[1].kind == "lost"
-            measured += 1
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Candidates of one task, shared out over devices: numbers that wait, results, and None for each worker's end."""
+
+    task: Task
+    library: Path
+    lowered: Sequence[Lowered]
+    threads: int
+    rounds: int
+    waiting: queue.Queue[int]
+    done: queue.Queue[tuple[int, Outcome] | Exception | None]
+
+
+def _results(batch: _Batch, *, workers: int, expected: int) -> Iterator[tuple[int, Outcome]]:
+    """Results as they come, until all are there; devices that can't be set up are left out while others can."""
+    problems: list[Exception] = []
+    found = 0
+    while found < expected:
+        if not workers:
+            raise RunnerError(
+                f"tracker: no device can be used: {_last_line(problems[-1]) if problems else 'all ended'}"
+            )
+        result = batch.done.get()
+        if isinstance(result, tuple):
+            found += 1
             yield result
-    if measured and lost == measured:
-        raise RunnerError("tracker: every connection was lost; look at the devices' own output")
+            continue
+        workers -= 1
+        if result is not None:
+            problems.append(result)
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
 class _Device:
     """A session with the candidates loaded and their arguments in its memory."""
 
-    def __init__(
-        self, session: Any, name: str, task: Task, library: Path, lowered: Sequence[Any], *, threads: int
-    ) -> None:
-        self._name, self._task, self._lowered = name, task, lowered
-        session.upload(str(library), _LIBRARY)
+    def __init__(self, session: Any, name: str, batch: _Batch) -> None:
+        task = batch.task
+        self._name, self._task, self._lowered = name, task, batch.lowered
+        session.upload(str(batch.library), _LIBRARY)
         self._module, self._cpu = session.load_module(_LIBRARY), session.cpu(0)
-        session.get_function("runtime.config_threadpool")(1, threads)
+        session.get_function("runtime.config_threadpool")(1, batch.threads)
         self._constants: dict[int, Any] = {}
         data = task.data
         self._tensors = {tensor: self._remote(values) for tensor, values in data.inputs.items()}
