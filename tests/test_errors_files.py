@@ -168,7 +168,7 @@ def test_devices_are_not_replaced(made: SimpleNamespace) -> None:
 
 
 def test_a_suffix_that_says_nothing(made: SimpleNamespace, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"found suffix '\.dll' in .*, expected \.so or \.a"):
+    with pytest.raises(UserError, match=r"found suffix '\.dll' in .*, expected \.so, \.a, or a folder"):
         made.lib.save(tmp_path / "m.dll")
     assert contents(tmp_path) == {}
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import sparsecc
 from sparsecc.errors import ModelError, NotSupportedError, OutputError, SparseccError, TargetError, UserError
+from sparsecc.target import TARGETS
 
 SHAPE = (1, 8, 6, 6)
 X = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
@@ -244,7 +245,7 @@ def test_bad_values_of_options_are_found_before_the_model_is_read(option: str, v
 
 @pytest.mark.parametrize("target", ["z80", "", "x86-64-v5", "NATIVE", None, 5, []], ids=repr)
 def test_unknown_target(target: Any) -> None:
-    parts = f"target: found {target!r}, expected one of x86-64-v3, x86-64-v4, native; nearest: ", "'"
+    parts = f"target: found {target!r}, expected one of {', '.join(TARGETS)}, native; nearest: ", "'"
     refused(TargetError, *parts, model=None, target=target)
 
 
@@ -252,7 +253,7 @@ def test_native_on_a_machine_that_is_no_target(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("sparsecc.target.model.cpu_flags", lambda: frozenset({"sse2", "avx"}))
     refused(TargetError, "this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target", model=None)
     monkeypatch.setattr("sparsecc.target.platform.machine", lambda: "riscv64")
-    refused(TargetError, "this machine is 'riscv64', expected x86_64; name a target", model=None)
+    refused(TargetError, "this machine is 'riscv64', expected x86_64, aarch64, armv7l; name a target", model=None)
 
 
 def test_unknown_layer_to_keep_dense() -> None:

@@ -82,9 +82,9 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """True for a folder that is there, and for a path that ends like one."""
+    """True for a path that ends like a folder, and for a folder that is there unless it is called like a library."""
     text = os.fspath(path)
-    return text.endswith((os.sep, "/")) or Path(text).is_dir()
+    return text.endswith((os.sep, "/")) or (Path(text).is_dir() and Path(text).suffix not in (".so", ".a"))
 
 
 def write_error(path: str | os.PathLike[str], error: OSError) -> OutputError:
