@@ -15,6 +15,7 @@ from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.table import Column, print_table
 from sparsecc.cli.tune_plot import check_plot, write_plot
 from sparsecc.cli.tune_view import TuneView
+from sparsecc.cli.units import in_ms
 from sparsecc.errors import InternalError, UserError, missing_package
 
 if TYPE_CHECKING:
@@ -144,5 +145,9 @@ def _print(console: Console, tuned: Tuned) -> None:
     say(console)
     if tuned.ms:
         gain = f"{tuned.default_ms / tuned.ms:.2f}x"
-        say(console, f"all of them: {tuned.default_ms:.2f} ms, tuned {tuned.ms:.2f} ms ({gain})", style="bold")
+        say(
+            console,
+            f"all of them: {in_ms(tuned.default_ms / 1e3)} ms, tuned {in_ms(tuned.ms / 1e3)} ms ({gain})",
+            style="bold",
+        )
     say(console, f"records: {tuned.log}")

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from sparsecc.cli.console import say
+from sparsecc.cli.units import in_ms
 
 if TYPE_CHECKING:
     from sparsecc.tuning.search import Event
@@ -90,11 +91,11 @@ class TuneView:
         return f"trial {self._trial}/{self._trials}  {state.task.names[0]}: best {best}  network {self._network()}"
 
     def _network(self) -> str:
-        default = sum(state.count * (state.default_us or 0.0) for state in self._states) / 1e3
-        best = sum(state.total_us for state in self._states) / 1e3
+        default = sum(state.count * (state.default_us or 0.0) for state in self._states) / 1e6
+        best = sum(state.total_us for state in self._states) / 1e6
         waiting = sum(state.default_us is None for state in self._states)
         missing = f" ({waiting} kernels not measured yet)" if waiting else ""
-        return f"{default:.2f} to {best:.2f} ms{missing}"
+        return f"{in_ms(default)} to {in_ms(best)} ms{missing}"
 
     def _panel(self, event: Event) -> RenderableType:
         state, seconds = event.state, time.monotonic() - self._begin
