@@ -8,6 +8,8 @@ from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target
 
+#: narrower vectors are not worth it
+_LEAST_LANES = 8
 #: registers for weights and what the compiler needs
 _SPARE = 4
 #: fewer pixels in a tile than this do not hide the latency of multiply-adds
@@ -22,7 +24,8 @@ _RESIDUAL = 7.0
 
 def lane_config(spec: ConvSpec, *, block_n: int, target: Target) -> LaneConfig | None:
     """Tiles for a layer; None where it can't run like this: another N, or no good tile."""
-    if block_n != target.lanes:
+    # four lanes waste next to nothing with pixels as the vector, and LLVM spills 28 accumulators of them
+    if block_n != target.lanes or target.lanes < _LEAST_LANES:
         return None
     most = target.registers - _SPARE
     if spec.ow <= most:

@@ -110,14 +110,22 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     continue
                 if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
                     continue
-                # between the many loads of several taps the compiler needs more
-                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or free >= _FREE_FOR_TAPS)
+                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or _unrolls(target, free))
                 for rows_outer in (True,) if work.joined or work.staged else (True, False):
                     config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
                     yield config
                     singles = _singles(work, config, target)
                     if singles:
                         yield replace(config, singles=singles)
+
+
+def _unrolls(target: Target, free: int) -> bool:
+    """Whether the loads of several taps leave the accumulators in their registers.
+
+    Between them the compiler needs some registers; on 32-bit ARM, where every weight of every tap takes another one, it
+    stored accumulators in all tiles that were tried.
+    """
+    return free >= _FREE_FOR_TAPS and not (target.lanes == 4 and target.registers == 16)
 
 
 def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
