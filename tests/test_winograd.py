@@ -37,6 +37,7 @@ from sparsecc.options import Options
 from sparsecc.report import Report
 from sparsecc.rewrite.winograd import input_key, output_key
 from sparsecc.target import TARGETS
+from sparsecc.target.x86 import X86
 
 Float32 = NDArray[np.float32]
 Padding = tuple[int, int, int, int]
@@ -186,7 +187,7 @@ def test_any_shape(data):
 # --- when it is chosen ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", X86)
 def test_dense_layers_of_a_resnet_are_computed_by_it(target):
     gains = [winograd_gain(conv(c, c, s, s), TARGETS[target]) for c, s in ((64, 56), (128, 28), (256, 14), (512, 7))]
     # at 7 x 7 pixels the weights of the larger tile cost more than its products save
