@@ -24,7 +24,8 @@ class Case:
 
     ``density`` is the kept share of blocks, ``uniform`` keeps equally many a row, ``aligned`` makes rows of
     neighbouring output channels. ``empty_row`` clears the first row of blocks, ``dead_oc`` one output channel inside
-    a row, ``dead_ic`` one input channel, ``dead_tap`` one tap of all kernels.
+    a row, ``dead_ic`` one input channel, ``dead_tap`` one tap of all kernels; ``taps`` keeps that share of the taps of
+    every row of blocks, anywhere.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Case:
     dead_oc: bool = False
     dead_ic: bool = False
     dead_tap: bool = False
+    taps: float = 1.0
     has_bias: bool = True
 
 
@@ -59,6 +61,19 @@ CASES = [
     Case("n8", ConvSpec(1, 16, 9, 9, 32), block_n=8, density=0.4),
     Case("n16", ConvSpec(1, 16, 9, 9, 32), block_n=16, density=0.4),
     Case("n32", ConvSpec(1, 16, 9, 9, 64), block_n=32, density=0.4),
+    Case("n3", ConvSpec(1, 32, 9, 9, 24), block_n=3, density=0.4),
+    Case("n6_3x3", ConvSpec(1, 32, 9, 9, 36, 3, 3, padding=(1, 1, 1, 1)), block_n=6, density=0.3),
+    Case("n13", ConvSpec(1, 32, 9, 9, 39), block_n=13, density=0.4),
+    Case("n24_rearranged", ConvSpec(1, 64, 9, 9, 96), block_n=24, density=0.4, aligned=False),
+    Case("n64", ConvSpec(1, 16, 9, 9, 192), block_n=64, density=0.4),
+    # zeros anywhere
+    Case("taps", ConvSpec(1, 16, 14, 14, 16, 3, 3, padding=(1, 1, 1, 1)), block_n=1, density=1.0, taps=0.2),
+    Case("taps_stride_2", ConvSpec(2, 8, 15, 13, 12, 3, 3, (2, 2), (1, 1, 1, 1)), block_n=1, density=1.0, taps=0.2),
+    Case("taps_dilated", ConvSpec(1, 8, 13, 13, 8, 3, 3, (1, 1), (2, 2, 2, 2), (2, 2)), block_n=1, taps=0.3),
+    Case("taps_groups", ConvSpec(1, 16, 8, 8, 16, 5, 5, padding=(2, 2, 2, 2), groups=2), block_n=1, taps=0.1),
+    Case("taps_n4", ConvSpec(1, 16, 7, 7, 32, 3, 3, padding=(1, 1, 1, 1)), block_n=4, density=1.0, taps=0.2),
+    Case("taps_n16", ConvSpec(1, 16, 14, 14, 32, 3, 3, padding=(1, 1, 1, 1)), block_n=16, density=1.0, taps=0.2),
+    Case("taps_rearranged", ConvSpec(1, 16, 9, 9, 32, 3, 3), block_n=4, density=1.0, taps=0.2, aligned=False),
     # kernels
     Case("1x1", ConvSpec(1, 32, 14, 14, 32)),
     Case("3x3", ConvSpec(1, 16, 14, 14, 16, 3, 3, padding=(1, 1, 1, 1))),
@@ -141,6 +156,8 @@ def build(case: Case) -> Arrays:
     spec = case.spec
     grouping = case_grouping(case, rng=rng)
     weight = _eighths(rng, spec.weight_shape, nonzero=True) * _mask(case, grouping, rng=rng)[:, :, None, None]
+    if case.taps < 1:
+        weight[grouping] *= rng.random((grouping.shape[0], 1, *weight.shape[1:])) < case.taps
     if case.dead_oc:
         weight[case.block_n - 1] = 0
     if case.dead_ic:

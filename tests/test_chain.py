@@ -60,6 +60,17 @@ def test_chain_is_right(index, window, monkeypatch):
     assert "window" not in kinds(artefact)
 
 
+@pytest.mark.parametrize("window", ["3x3", "3x3_stride_2"])
+def test_chain_of_single_taps(window, monkeypatch):
+    model = net(window, pruned=False, rearranged=False)
+    first = model[0]
+    first.weight.data *= torch.rand(first.weight.shape, generator=torch.Generator().manual_seed(1)) < 0.2
+    always(monkeypatch, True)
+    artefact = agree(model, (1, 10, 14, 14), min_speedup=1e-9, winograd=False)
+    assert "chain" in kinds(artefact)
+    assert artefact.report.plan.layers[0].structure.label == "1t"
+
+
 def test_chain_computes_what_two_kernels_compute(monkeypatch):
     model, given = net("3x3_stride_2", pruned=True, rearranged=True).eval(), random_inputs((2, 10, 15, 21))
     results = []

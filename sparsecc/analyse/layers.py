@@ -75,7 +75,7 @@ class LayerPlan:
         if self.decision == "dense" or self.structure is None:
             return self.spec.macs
         pixels = self.spec.n * self.spec.oh * self.spec.ow
-        return self.structure.nnzb * self.structure.block_n * self.spec.taps * pixels
+        return self.structure.nnzb * self.structure.block_n * self.structure.taps(self.spec.taps) * pixels
 
     @property
     def dense_bytes(self) -> int:
@@ -89,7 +89,7 @@ class LayerPlan:
             return 4 * self.spec.oc * self.spec.ic * Tiling(self.spec, self.tile).products
         if self.decision == "dense" or self.structure is None:
             return self.dense_bytes
-        stored = self.structure.nnzb * (self.structure.block_n * self.spec.taps + 1)
+        stored = self.structure.nnzb * (self.structure.block_n * self.structure.taps(self.spec.taps) + 1)
         return 4 * (stored + self.structure.rows + 1)
 
     def to_json(self) -> dict[str, Any]:

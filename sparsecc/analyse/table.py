@@ -11,7 +11,8 @@ _WIDTH = 120
 _HEAD = ("layer", "kind", "weight", "output", "N", "kept", "per row", "MACs", "speed", "decision")
 _LEFT = ("layer", "kind", "decision")
 _LEGEND = (
-    "N: output channels a block, r: rows rearranged, u: equal counts a row. kept: share of blocks.\n"
+    "N: output channels a block, r: rows rearranged, u: equal counts a row, t: one tap a block. "
+    "kept: share of blocks.\n"
     "per row: fewest/median/most kept blocks. speed: predicted, over dense; with Winograd, over the direct kernel."
 )
 
@@ -37,8 +38,7 @@ def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
     block_n = kept = per_row = "-"
     if found is not None and found.has_zero_blocks:
         low, median, high = found.counts
-        block_n = f"{found.block_n}{'' if found.aligned else 'r'}{'u' if found.uniform else ''}"
-        kept, per_row = f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+        block_n, kept, per_row = found.label, f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
     return (
         layer.name,
         layer.kind,

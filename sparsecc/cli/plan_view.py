@@ -29,7 +29,8 @@ _COLUMNS = (
     Column("decision", left=True),
 )
 _LEGEND = (
-    "N: output channels of a block (r: rows rearranged, u: equal counts in each row). kept: share of blocks. "
+    "N: output channels of a block (r: rows rearranged, u: equal counts in each row, t: one tap a block). "
+    "kept: share of blocks. "
     "per row: fewest/median/most kept blocks. MACs: multiply-adds when dense. speed-up: predicted, over dense; "
     "with Winograd's algorithm, over the direct kernel."
 )
@@ -61,8 +62,7 @@ def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[Cell, ...]:
     block_n = kept = per_row = "-"
     if found is not None and found.has_zero_blocks:
         low, median, high = found.counts
-        block_n = f"{found.block_n}{'' if found.aligned else 'r'}{'u' if found.uniform else ''}"
-        kept, per_row = f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+        block_n, kept, per_row = found.label, f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
     sparse = layer.decision == "sparse"
     decision = "sparse" if sparse else f"dense [{reasons.index(layer.reason) + 1}]"
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles, work_of
+from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles, sparse_work
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -31,7 +31,7 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, ta
     works = (
         [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
         if structure is None
-        else [work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)]
+        else [sparse_work(spec, structure)]
     )
     alone = min(least_cycles(spec, work, target) for work in works)
     joined, work, config = min(

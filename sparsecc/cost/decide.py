@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.direct import DirectWork, best_config, predict
@@ -14,8 +16,7 @@ def predicted_speedup(spec: ConvSpec, structure: Structure, target: Target) -> f
     """Dense time over sparse time, both as the cost model sees them."""
     if spec.is_linear:
         return _linear(spec, structure, target)
-    sparse = work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)
-    return dense_cycles(spec, target) / least_cycles(spec, sparse, target)
+    return dense_cycles(spec, target) / least_cycles(spec, sparse_work(spec, structure), target)
 
 
 def least_cycles(spec: ConvSpec, work: DirectWork, target: Target) -> float:
@@ -40,6 +41,12 @@ def dense_work(spec: ConvSpec, *, block_n: int) -> DirectWork:
     """The layer with every block kept."""
     rows = spec.groups * -(-spec.oc_per_group // block_n)
     return work_of(spec, rows=rows, block_n=block_n, nnzb=rows * spec.ic_per_group)
+
+
+def sparse_work(spec: ConvSpec, structure: Structure) -> DirectWork:
+    """The layer with the kept blocks of a structure."""
+    work = work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)
+    return replace(work, taps=1, kernel_width=1) if structure.by_tap else work
 
 
 def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork:

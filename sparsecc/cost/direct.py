@@ -134,12 +134,13 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
     registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE
     fits = left <= _MOST_SINGLES and registers <= target.registers
     wide = config.lanes == target.lanes and _LEAST_SINGLE <= config.reg_n <= target.lanes
+    wide = wide and target.lanes % config.reg_n == 0
     return left if fits and wide and not work.joined and work.flat >= config.lanes else 0
 
 
 def _register_rows(work: DirectWork, target: Target) -> list[int]:
     """Output channels that may be in registers at a time."""
-    return [n for n in (1, 2, 4, 8, 16) if work.block_n % n == 0 and n + 1 + _SPARE <= target.registers]
+    return [n for n in range(1, 17) if work.block_n % n == 0 and n + 1 + _SPARE <= target.registers]
 
 
 def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:

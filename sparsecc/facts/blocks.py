@@ -145,6 +145,27 @@ def to_blocks(weight: NDArray[np.float32], *, groups: int, grouping: NDArray[np.
     return _gather(weight, groups=groups, grouping=grouping, kept=kept)
 
 
+def by_taps(weight: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Every tap of an input channel as a channel of its own.
+
+    Parameters
+    ----------
+    weight : numpy.ndarray
+        float32 ``(oc, ic / groups, kh, kw)``.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32 ``(oc, ic / groups * kh * kw, 1, 1)``, for :func:`to_blocks`: its ``indices`` are
+        ``input channel * kh * kw + tap``.
+
+    Notes
+    -----
+    Source: Park et al. 2017 (arXiv 1608.01409), direct sparse convolution: an offset for each kept weight.
+    """
+    return weight.reshape(weight.shape[0], -1, 1, 1)
+
+
 def dense_blocks(weight: NDArray[np.float32], *, groups: int, block_n: int) -> BlockSparse:
     """Keep every block of ``weight``, zeros included, with aligned rows: a dense layer in the sparse format.
 

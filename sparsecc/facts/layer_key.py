@@ -42,6 +42,8 @@ class LayerKey:
         The second half of a chain.
     combine : str
         ``weighted``, ``sum`` or ``max`` where there is a window.
+    by_tap : bool
+        True when a block is one tap of a kernel; records may leave it out.
     """
 
     kind: Kind
@@ -54,6 +56,7 @@ class LayerKey:
     pitch: tuple[int, int]
     window: ConvSpec | None = None
     combine: str = ""
+    by_tap: bool = False
 
     def __str__(self) -> str:
         s = self.spec
@@ -89,7 +92,7 @@ class LayerKey:
             kind=kind, spec=_spec(data["spec"]), block_n=int(data["block_n"]), density=int(data["density"]),
             pattern=pattern, scattered=bool(data["scattered"]), epilogue=str(data["epilogue"]),
             pitch=(int(first), int(second)), window=None if data["window"] is None else _spec(data["window"]),
-            combine=str(data["combine"]),
+            combine=str(data["combine"]), by_tap=bool(data.get("by_tap", False)),
         )  # fmt: skip
 
 

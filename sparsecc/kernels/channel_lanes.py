@@ -110,9 +110,9 @@ def _accumulate(
     spec, source, (first, j) = shape.spec, shape.source, block
     channel = tile.image * (spec.ic * source.channel) + channel_offset(shape, buffers, tile.row, first, j)
     corner = channel + tile.top * source.pitch + tile.left
-    with T.grid(spec.kh, spec.kw) as (a, b):
-        place = corner + tap_offset(spec, source, a, b)
-        weights = ((first + j) * spec.taps + a * spec.kw + b) * config.lanes
+    with T.grid(*shape.kernel) as (a, b):
+        place = corner if shape.by_tap else corner + tap_offset(spec, source, a, b)
+        weights = ((first + j) * shape.taps + a * shape.kernel[1] + b) * config.lanes
         if config.prefetch:
             prefetch(buffers["data"], weights + config.prefetch)
         for pixel in range(tile.rows * config.cols):

@@ -25,8 +25,9 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     """Build the unscheduled kernel.
 
     ``data`` is packed as ``[row][block_n / reg_n][kept block][tap][reg_n]`` float32; ``offsets`` (nnzb,) int32 is the
-    kept block's input channel times floats per channel; ``indptr`` (rows + 1,) int32; ``bias`` and ``channels``
-    (rows * block_n,) in row order; ``mask`` (h * pitch,) is 1 at pixels and 0 in gaps.
+    kept block's input channel times floats per channel, and its tap's offset where blocks have one tap; ``indptr``
+    (rows + 1,) int32; ``bias`` and ``channels`` (rows * block_n,) in row order; ``mask`` (h * pitch,) is 1 at pixels
+    and 0 in gaps.
 
     Loops::
 
@@ -150,7 +151,7 @@ def _tile(
 ) -> None:
     accs = [T.alloc_buffer(_extents(config, vectors), "float32", scope="global") for vectors in runs]
     first, count = row_range(shape, buffers, at.row)
-    with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
+    with T.serial(0, count) as j, T.grid(*shape.kernel) as (a, b):
         if config.prefetch:
             prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
         for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
@@ -176,9 +177,9 @@ def _channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any
 
 def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
     """Where the weights of one kept block's tap lie, of all channels in registers."""
-    spec, (first, count, j, a, b) = shape.spec, reduction
+    first, count, j, a, b = reduction
     subs = shape.block_n // config.reg_n
-    return ((first * subs + at.sub * count + j) * spec.taps + a * spec.kw + b) * config.reg_n
+    return ((first * subs + at.sub * count + j) * shape.taps + a * shape.kernel[1] + b) * config.reg_n
 
 
 def prefetch(buffer: Any, where: Any) -> None:
@@ -203,8 +204,7 @@ def _update(
     first, count, j, a, b = reduction
     with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
         vj = T.axis.reduce(count, j)
-        va = T.axis.reduce(spec.kh, a)
-        vb = T.axis.reduce(spec.kw, b)
+        va, vb = (T.axis.reduce(extent, loop) for extent, loop in zip(shape.kernel, (a, b), strict=True))
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         channel, place = _channel_and_pixel(vectors, vn, vv, vl)
         channel_bias = bias[at.row * shape.block_n + at.sub * config.reg_n + channel]
@@ -214,7 +214,8 @@ def _update(
             T.buffer_store(acc, channel_bias, [vn, vv, vl])
         weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + channel]
         base = at.image * (spec.ic * source.channel) + channel_offset(shape, buffers, at.row, first, vj)
-        pixel = source_buffer[base + tap_offset(spec, source, va, vb) + at.start + place]
+        tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
+        pixel = source_buffer[base + tap + at.start + place]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
 
 

@@ -30,6 +30,8 @@ class DirectShape:
         Every block of every row is kept, in order: no ``indices`` either.
     scattered : bool
         Output channels of a row are looked up in a table, not computed.
+    by_tap : bool
+        A block is one tap: its place in the kernel is part of its offset.
     """
 
     spec: ConvSpec
@@ -41,6 +43,18 @@ class DirectShape:
     uniform: int | None
     dense: bool
     scattered: bool
+    by_tap: bool = False
+
+    @property
+    def kernel(self) -> tuple[int, int]:
+        """Rows and columns of taps in a block."""
+        return (1, 1) if self.by_tap else (self.spec.kh, self.spec.kw)
+
+    @property
+    def taps(self) -> int:
+        """Taps of a block."""
+        kh, kw = self.kernel
+        return kh * kw
 
     @property
     def flat(self) -> int:
@@ -115,7 +129,7 @@ def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
     channels = shape.rows * shape.block_n
     sizes: dict[str, tuple[int, str]] = {
         "input": (shape.source.size(shape.spec.n * shape.spec.ic), "float32"),
-        "data": (max(1, shape.nnzb * shape.block_n * shape.spec.taps), "float32"),
+        "data": (max(1, shape.nnzb * shape.block_n * shape.taps), "float32"),
         "offsets": (max(1, shape.nnzb), "int32"),
         "indptr": (shape.rows + 1, "int32"),
         "bias": (channels, "float32"),

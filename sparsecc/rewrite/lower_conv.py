@@ -15,7 +15,7 @@ from sparsecc.cost.decide import dense_block_sizes
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.blocks import BlockSparse, dense_blocks, reordered, to_blocks
+from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
@@ -24,6 +24,7 @@ from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.taps import fixed_tap_offset
 from sparsecc.rewrite.balance import balanced_order
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.lowered import Lowered
@@ -99,6 +100,11 @@ class DirectOptions:
         return self.operator.layer.spec
 
     @property
+    def by_tap(self) -> bool:
+        """True when a kept block is one tap of a larger kernel."""
+        return self.blocks is not None and self.blocks.taps < self.spec.taps
+
+    @property
     def scattered(self) -> bool:
         """True when output channels of a row of blocks are looked up."""
         blocks = self.blocks
@@ -110,12 +116,12 @@ class DirectOptions:
         """What records call the layer; ``pitch`` of what is written, where it is not that of ``store``."""
         blocks, spec = self.blocks, self.spec
         pattern: Pattern = "dense" if blocks is None else "uniform" if blocks.is_uniform else "ragged"
-        density = 100 if blocks is None else bucket(blocks.nnzb, blocks.rows * spec.ic_per_group)
+        density = 100 if blocks is None else bucket(blocks.nnzb, blocks.rows * (blocks.ic // blocks.groups))
         return LayerKey(
             kind=kind, spec=spec, block_n=0 if blocks is None else blocks.block_n, density=density, pattern=pattern,
             scattered=self.scattered, epilogue=str(self.operator.epilogue),
             pitch=(self.source.pitch, self.store.layout.pitch if pitch is None else pitch), window=window,
-            combine=combine,
+            combine=combine, by_tap=self.by_tap,
         )  # fmt: skip
 
     def default(self) -> ConvConfig:
@@ -158,12 +164,16 @@ def direct_options(
     layer, spec = operator.layer, operator.layer.spec
     blocks = None
     if plan.decision == "sparse" and plan.structure is not None:
-        blocks = to_blocks(layer.weight, groups=spec.groups, grouping=plan.structure.grouping)
+        weight = by_taps(layer.weight) if plan.structure.by_tap else layer.weight
+        blocks = to_blocks(weight, groups=spec.groups, grouping=plan.structure.grouping)
         order = balanced_order(blocks.counts)
         blocks = blocks if order is None else reordered(blocks, order)
 
+    by_tap = plan.structure is not None and plan.structure.by_tap
+
     def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
-        return replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
+        made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
+        return replace(made, taps=1, kernel_width=1) if by_tap and blocks is not None else made
 
     if blocks is not None:
         works = {blocks.block_n: work(blocks.rows, blocks.block_n, blocks.nnzb)}
@@ -193,12 +203,12 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(
         spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
-        uniform=uniform, dense=dense, scattered=scattered,
+        uniform=uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
     )  # fmt: skip
     together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(blocks, reg_n=together),
-        "offsets": at_least_one(_offsets(blocks, source, layer.name)),
+        "offsets": at_least_one(_offsets(options, blocks, layer.name)),
         "indptr": blocks.indptr.astype(np.int32),
         "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
@@ -251,8 +261,13 @@ def pack_data(blocks: BlockSparse, *, reg_n: int) -> NDArray[np.float32]:
     return packed.reshape(-1)
 
 
-def _offsets(blocks: BlockSparse, source: PlaneLayout, name: str) -> NDArray[np.int32]:
+def _offsets(options: DirectOptions, blocks: BlockSparse, name: str) -> NDArray[np.int32]:
+    spec, source = options.spec, options.source
     offsets = blocks.indices.astype(np.int64) * source.channel
+    if options.by_tap:
+        taps = np.array([fixed_tap_offset(spec, source, tap) for tap in range(spec.taps)], np.int64)
+        channel, tap = np.divmod(blocks.indices.astype(np.int64), spec.taps)
+        offsets = channel * source.channel + taps[tap]
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:
         raise NotSupportedError(f"layer {name}: its input has more than 2**31 floats, use a smaller batch")
     return offsets.astype(np.int32)
