@@ -61,6 +61,7 @@ CASES = [
     Case("n8", ConvSpec(1, 16, 9, 9, 32), block_n=8, density=0.4),
     Case("n16", ConvSpec(1, 16, 9, 9, 32), block_n=16, density=0.4),
     Case("n32", ConvSpec(1, 16, 9, 9, 64), block_n=32, density=0.4),
+    Case("n1_groups", ConvSpec(1, 16, 9, 9, 8, groups=2), block_n=1, density=0.4),
     Case("n3", ConvSpec(1, 32, 9, 9, 24), block_n=3, density=0.4),
     Case("n6_3x3", ConvSpec(1, 32, 9, 9, 36, 3, 3, padding=(1, 1, 1, 1)), block_n=6, density=0.3),
     Case("n13", ConvSpec(1, 32, 9, 9, 39), block_n=13, density=0.4),

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sparsecc.errors import InternalError
 from sparsecc.facts.blocks import BlockSparse, aligned_grouping, dense_blocks, kept_kernels, to_blocks
+from sparsecc.facts.indices import BYTES, DTYPES, index_format, steps_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -132,3 +133,34 @@ def test_resnet50_sized_layer_takes_no_time():
     start = time.perf_counter()
     to_blocks(weight, groups=1, grouping=aligned_grouping(512, groups=1, block_n=1))
     assert time.perf_counter() - start < 0.5
+
+
+@given(rows=st.integers(1, 9), columns=st.integers(1, 400), density=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
+def test_steps_add_up_to_the_columns(rows, columns, density, seed):
+    kept = np.random.default_rng(seed).random((rows, columns)) < density
+    indices = np.nonzero(kept)[1].astype(np.int32)
+    indptr = np.concatenate([[0], np.cumsum(kept.sum(axis=1))]).astype(np.int32)
+    steps = steps_of(indices, indptr)
+    assert (steps >= 0).all()
+    for row in range(rows):
+        owned = slice(indptr[row], indptr[row + 1])
+        np.testing.assert_array_equal(np.cumsum(steps[owned]), indices[owned])
+
+
+@pytest.mark.parametrize(
+    ("weights", "columns", "groups", "widest_step", "expected"),
+    [
+        (1, 4608, 1, 255, "step"),
+        (1, 4608, 1, 256, "column"),
+        (3, 64, 1, 63, "step"),
+        (1, 4608, 2, 12, "column"),
+        (1, 1 << 16, 1, 256, "column"),
+        (1, (1 << 16) + 1, 1, 256, "offset"),
+        (4, 64, 1, 1, "offset"),
+        (9, 64, 1, 1, "offset"),
+    ],
+)
+def test_index_format(weights, columns, groups, widest_step, expected):
+    found = index_format(weights=weights, columns=columns, groups=groups, widest_step=widest_step)
+    assert found == expected
+    assert np.dtype(DTYPES[found]).itemsize == BYTES[found]

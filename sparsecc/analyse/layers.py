@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sparsecc.analyse.decide import Decision
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.indices import BYTES, OFFSET
 from sparsecc.facts.winograd import Tiling
 
 
@@ -89,8 +90,13 @@ class LayerPlan:
             return 4 * self.spec.oc * self.spec.ic * Tiling(self.spec, self.tile).products
         if self.decision == "dense" or self.structure is None:
             return self.dense_bytes
-        stored = self.structure.nnzb * (self.structure.block_n * self.structure.taps(self.spec.taps) + 1)
-        return 4 * (stored + self.structure.rows + 1)
+        weights = self.structure.nnzb * self.structure.block_n * self.structure.taps(self.spec.taps)
+        return 4 * (weights + self.structure.rows + 1) + self.structure.nnzb * self.index_bytes
+
+    @property
+    def index_bytes(self) -> int:
+        """Bytes of a kept block's index."""
+        return BYTES[OFFSET if self.structure is None or self.kind != "conv" else self.structure.index]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_json` reads."""

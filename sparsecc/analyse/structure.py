@@ -2,36 +2,25 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.analyse.rearrange import find_classes, rearranged_rows
+from sparsecc.analyse.choices import (
+    MOST_N,
+    ONE_TAP,
+    TIE,
+    Choice,
+    Columns,
+    aligned_choices,
+    overhead,
+    rearranged_choices,
+)
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_blocks, kept_kernels
-
-#: Relative time of one multiply-add by how many output channels are in registers at a time. Every kept block costs the
-#: load of an index and of a vector of input pixels, shared by those multiply-adds: from 8 on they hide behind the rest.
-OVERHEAD = {1: 1.35, 2: 1.12, 3: 1.06, 4: 1.02, 5: 1.01, 6: 1.01, 7: 1.01}
-#: output channels of a block, and how many of them may be in registers at a time
-MOST_N, _MOST_REGISTERS = 64, 16
-#: rows of more channels gain nothing: half of them is found as well
-_WIDEST = 32
-#: blocks of one tap: an index for each tap, not for all taps of a kernel
-_ONE_TAP = 1.2
-
-#: costs closer than this are equal: then aligned rows win, then the larger N
-_TIE = 1.01
-
-
-def overhead(block_n: int) -> float:
-    """Relative time of one multiply-add in a row of N output channels: by what of N fits the registers."""
-    together = max(d for d in range(1, min(block_n, _MOST_REGISTERS) + 1) if block_n % d == 0)
-    return OVERHEAD.get(together, 1.0)
+from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
+from sparsecc.facts.indices import OFFSET, IndexFormat
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +60,8 @@ class Structure:
     by_tap : bool
         True when a block is one tap, not all taps of a kernel: zeros lie anywhere
         (:func:`~sparsecc.facts.blocks.by_taps`).
+    index : str
+        How the columns of kept blocks are stored (:func:`~sparsecc.facts.indices.index_format`).
     """
 
     block_n: int
@@ -89,6 +80,7 @@ class Structure:
     dense_cost: float
     grouping: NDArray[np.int32] = field(repr=False)
     by_tap: bool = False
+    index: IndexFormat = OFFSET
 
     @property
     def has_zero_blocks(self) -> bool:
@@ -128,25 +120,6 @@ class Structure:
         if not data["aligned"]:
             grouping = np.asarray(data.get("grouping", np.full_like(grouping, -1)), np.int32)
         return cls(**data | {"counts": (low, median, high), "grouping": grouping})
-
-
-@dataclass(frozen=True, eq=False)
-class _Choice:
-    """One way to form rows; ``kept`` is bool ``(rows, columns)``, ``taps`` those of a block."""
-
-    block_n: int
-    aligned: bool
-    grouping: NDArray[np.int32]
-    kept: NDArray[np.bool_]
-    nnzb: int
-    taps: int
-    by_tap: bool
-
-    @property
-    def cost(self) -> float:
-        """Multiply-adds, weighted."""
-        each = overhead(self.block_n) * (_ONE_TAP if self.by_tap else 1.0)
-        return self.nnzb * self.block_n * self.taps * each
 
 
 def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int = MOST_N) -> Structure:
@@ -190,75 +163,21 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
     oc, _, kh, kw = weight.shape
     if oc % groups:
         raise InternalError(f"weight of a layer: {oc} output channels do not divide into {groups} groups")
-    by_kernel = _Columns(kernels, groups=groups, taps=kh * kw, by_tap=False)
-    aligned = _aligned(by_kernel, max_n=max_n)
-    choices = [*aligned, *_rearranged(by_kernel, aligned, max_n=max_n)]
+    by_kernel = Columns(kernels, groups=groups, taps=kh * kw, by_tap=False)
+    aligned = aligned_choices(by_kernel, max_n=max_n)
+    choices = [*aligned, *rearranged_choices(by_kernel, aligned, max_n=max_n)]
     taps = kept_kernels(by_taps(weight)) if kh * kw > 1 else kernels
-    if kh * kw > 1 and _ONE_TAP * np.count_nonzero(taps) < kh * kw * np.count_nonzero(kernels):
-        one_tap = _Columns(taps, groups=groups, taps=1, by_tap=True)
-        aligned_taps = _aligned(one_tap, max_n=max_n)
-        choices += [*aligned_taps, *_rearranged(one_tap, aligned_taps, max_n=max_n)]
+    if kh * kw > 1 and ONE_TAP * np.count_nonzero(taps) < kh * kw * np.count_nonzero(kernels):
+        one_tap = Columns(taps, groups=groups, taps=1, by_tap=True)
+        aligned_taps = aligned_choices(one_tap, max_n=max_n)
+        choices += [*aligned_taps, *rearranged_choices(one_tap, aligned_taps, max_n=max_n)]
     lowest = min(choice.cost for choice in choices)
-    best = max((c for c in choices if c.cost <= lowest * _TIE), key=lambda c: (c.aligned, c.block_n))
+    best = max((c for c in choices if c.cost <= lowest * TIE), key=lambda c: (c.aligned, c.block_n))
     slots = min(c.grouping.size * overhead(c.block_n) for c in aligned)
-    return _describe(weight, best, relative_to=weight.size, dense_cost=slots / oc)
+    return _describe(weight, best, dense_cost=slots / oc)
 
 
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """What of a layer is kept: bool ``(oc, columns)``, where a column is an input channel or one of its taps."""
-
-    kept: NDArray[np.bool_]
-    groups: int
-    taps: int
-    by_tap: bool
-
-    def choice(self, grouping: NDArray[np.int32], *, aligned: bool) -> _Choice:
-        """Rows of blocks by a grouping."""
-        blocks = self.kept if grouping.shape[1] == 1 and aligned else kept_blocks(self.kept, grouping=grouping)
-        nnzb = int(np.count_nonzero(blocks))
-        return _Choice(grouping.shape[1], aligned, grouping, blocks, nnzb, self.taps, self.by_tap)
-
-
-def _aligned(columns: _Columns, *, max_n: int) -> list[_Choice]:
-    """Rows of consecutive channels."""
-    oc = columns.kept.shape[0]
-    changes = np.flatnonzero((columns.kept[1:] != columns.kept[:-1]).any(axis=1)) + 1
-    sizes = _sizes(changes, oc // columns.groups, max_n=max_n)
-    return [columns.choice(aligned_grouping(oc, groups=columns.groups, block_n=n), aligned=True) for n in sizes]
-
-
-def _sizes(steps: NDArray[np.int64], oc: int, *, max_n: int) -> list[int]:
-    """Every N worth a try: powers of two, and what divides all ``steps`` of a pattern over ``oc`` channels."""
-    largest = min(max_n, _WIDEST)
-    powers = [n for n in (1, 2, 4, 8, 16, 32) if n <= largest and n < 2 * oc]
-    common = math.gcd(oc, *steps.tolist()) if steps.size else 0
-    return sorted({*powers, *(n for n in range(1, largest + 1) if common and common % n == 0)})
-
-
-def _rearranged(columns: _Columns, aligned: list[_Choice], *, max_n: int) -> Iterator[_Choice]:
-    """Yield rearranged choices that may cost less than the best of aligned rows."""
-    kept, groups = columns.kept, columns.groups
-    limit = min(choice.cost for choice in aligned) / _TIE
-    each = columns.taps * (_ONE_TAP if columns.by_tap else 1.0)
-    slots = {1: int(np.count_nonzero(kept))}
-    if slots[1] * each >= limit:
-        return
-    oc_per_group = kept.shape[0] // groups
-    offsets = range(0, kept.shape[0], oc_per_group)
-    classes = [find_classes(kept[start : start + oc_per_group]) for start in offsets]
-    several = np.concatenate([c.sizes for c in classes if c.sizes.size > 1] or [np.zeros(0, np.int64)])
-    for n in _sizes(several, oc_per_group, max_n=max_n)[1:]:
-        # a row of n is several of a divisor of n: it stores no fewer slots
-        if max(count for m, count in slots.items() if n % m == 0) * each * overhead(n) >= limit:
-            continue
-        rows = [rearranged_rows(c, block_n=n) + start for c, start in zip(classes, offsets, strict=True)]
-        choice = columns.choice(np.concatenate(rows).astype(np.int32), aligned=False)
-        slots[n] = choice.nnzb * n
-        yield choice
-
-
-def _describe(weight: NDArray[np.float32], choice: _Choice, *, relative_to: int, dense_cost: float) -> Structure:
+def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float) -> Structure:
     magnitude = np.ascontiguousarray(weight).view(np.uint32) & np.uint32(0x7FFFFFFF)
     nonzero = int(np.count_nonzero(magnitude))
     stored = choice.nnzb * choice.block_n * choice.taps
@@ -277,8 +196,9 @@ def _describe(weight: NDArray[np.float32], choice: _Choice, *, relative_to: int,
         # the exponent's bits alone tell Inf and NaN (all ones) and denormals (all zeros)
         non_finite=int(np.count_nonzero(magnitude >= np.uint32(0x7F800000))),
         denormal=int(np.count_nonzero(magnitude < np.uint32(0x00800000))) - (weight.size - nonzero),
-        cost=choice.cost / relative_to,
+        cost=choice.cost / weight.size,
         dense_cost=dense_cost,
         grouping=choice.grouping,
         by_tap=choice.by_tap,
+        index=choice.index,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from sparsecc.analyse.decide import times
@@ -82,8 +83,21 @@ def _totals(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple
     return [
         f"{len(layers)} layers: {sparse} sparse, {len(layers) - sparse} dense",
         f"multiply-adds: {_short(macs[0])} dense, {_short(macs[1])} kept ({share:.1%})",
-        f"weights: {_short(nbytes[0])}B dense, {_short(nbytes[1])}B kept, with indices",
+        f"weights: {_short(nbytes[0])}B dense, {_short(nbytes[1])}B kept, {indices_text(layers)}",
     ]
+
+
+def indices_text(layers: Sequence[LayerPlan]) -> str:
+    """Say what of the kept bytes are indices, and in which formats."""
+    sparse = [layer for layer in layers if layer.decision == "sparse" and layer.structure is not None]
+    nbytes = sum(layer.index_bytes * layer.structure.nnzb for layer in sparse if layer.structure)
+    count = Counter(8 * layer.index_bytes for layer in sparse)
+    formats = ", ".join(f"{bits} bit in {_layers(count[bits])}" for bits in sorted(count))
+    return f"{_short(nbytes)}B of it indices ({formats})" if sparse else "no indices"
+
+
+def _layers(count: int) -> str:
+    return f"{count} layer{'' if count == 1 else 's'}"
 
 
 def _cut(text: str, *, widest: int) -> str:

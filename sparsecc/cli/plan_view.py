@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.table import indices_text
 from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, print_table
 from sparsecc.cli.units import in_bytes, shape_text, short
@@ -86,7 +87,8 @@ def _print_totals(console: Console, plan: Plan) -> None:
     say(console)
     say(console, f"{_layers(len(plan.layers))}: {sparse} sparse, {len(plan.layers) - sparse} dense", style="bold")
     say(console, f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
-    say(console, f"weights: {in_bytes(totals.dense_bytes)} dense, {in_bytes(totals.kept_bytes)} kept, with indices")
+    dense, kept = in_bytes(totals.dense_bytes), in_bytes(totals.kept_bytes)
+    say(console, f"weights: {dense} dense, {kept} kept, {indices_text(plan.layers)}")
 
 
 def _layers(count: int) -> str:

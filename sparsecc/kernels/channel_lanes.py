@@ -13,12 +13,13 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
-from sparsecc.kernels.direct import channel_in, channel_offset, prefetch, row_range
+from sparsecc.kernels.direct import channel_in, prefetch
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.transpose import transposed
+from sparsecc.kernels.walk import Walk
 
 
 @dataclass(frozen=True)
@@ -96,23 +97,25 @@ def _tile(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile:
     for pixel in range(tile.rows * config.cols):
         with T.vectorized(0, config.lanes) as lane:
             T.buffer_store(acc, buffers["bias"][tile.row * config.lanes + lane], [pixel, lane])
-    first, count = row_range(shape, buffers, tile.row)
-    with T.serial(0, count) as j:
-        _accumulate(shape, config, buffers, tile, acc, (first, j))
+    walk = Walk(shape, buffers, tile.row)
+    walk.start()
+    with T.serial(0, walk.count) as j:
+        walk.advance(j)
+        _accumulate(shape, config, buffers, tile, acc, walk, j)
     for r in range(tile.rows):
         _store_row(shape, config, buffers, tile, acc, r)
 
 
 def _accumulate(
-    shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, block: tuple[Any, Any]
+    shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, walk: Walk, j: Any
 ) -> None:
     """One kept block's products with all pixels of the tile."""
-    spec, source, (first, j) = shape.spec, shape.source, block
-    channel = tile.image * (spec.ic * source.channel) + channel_offset(shape, buffers, tile.row, first, j)
+    spec, source = shape.spec, shape.source
+    channel = tile.image * (spec.ic * source.channel) + walk.offset(j)
     corner = channel + tile.top * source.pitch + tile.left
     with T.grid(*shape.kernel) as (a, b):
         place = corner if shape.by_tap else corner + tap_offset(spec, source, a, b)
-        weights = ((first + j) * shape.taps + a * shape.kernel[1] + b) * config.lanes
+        weights = ((walk.first + j) * shape.taps + a * shape.kernel[1] + b) * config.lanes
         if config.prefetch:
             prefetch(buffers["data"], weights + config.prefetch)
         for pixel in range(tile.rows * config.cols):

@@ -19,15 +19,17 @@ from sparsecc.kernels.function import kernel
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
+from sparsecc.kernels.walk import Walk
 
 
 def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     """Build the unscheduled kernel.
 
     ``data`` is packed as ``[row][block_n / reg_n][kept block][tap][reg_n]`` float32; ``offsets`` (nnzb,) int32 is the
-    kept block's input channel times floats per channel, and its tap's offset where blocks have one tap; ``indptr``
-    (rows + 1,) int32; ``bias`` and ``channels`` (rows * block_n,) in row order; ``mask`` (h * pitch,) is 1 at pixels
-    and 0 in gaps.
+    kept block's input channel times floats per channel, and its tap's offset where blocks have one tap, or ``columns``
+    (nnzb,) uint16 or ``steps`` (nnzb,) uint8 in their place (:class:`~sparsecc.kernels.walk.Walk`) with ``table``
+    (columns,) int32, the offset of every tap; ``indptr`` (rows + 1,) int32; ``bias`` and ``channels``
+    (rows * block_n,) in row order; ``mask`` (h * pitch,) is 1 at pixels and 0 in gaps.
 
     Loops::
 
@@ -150,13 +152,15 @@ def _tile(
     suffix: str,
 ) -> None:
     accs = [T.alloc_buffer(_extents(config, vectors), "float32", scope="global") for vectors in runs]
-    first, count = row_range(shape, buffers, at.row)
-    with T.serial(0, count) as j, T.grid(*shape.kernel) as (a, b):
-        if config.prefetch:
-            prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
-        for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-            name = "update" + suffix.format(i)
-            _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
+    walk = Walk(shape, buffers, at.row)
+    walk.start()
+    with T.serial(0, walk.count) as j:
+        walk.advance(j)
+        with T.grid(*shape.kernel) as (a, b):
+            if config.prefetch:
+                prefetch(buffers["data"], _weights(shape, config, at, walk, (j, a, b)) + config.prefetch)
+            for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
+                _update(shape, config, buffers, acc, at, vectors, walk, (j, a, b), "update" + suffix.format(i))
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
         name = "store" + suffix.format(i)
         if sink.store.layout.deal == 1:
@@ -175,11 +179,11 @@ def _channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any
     return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
 
 
-def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
+def _weights(shape: DirectShape, config: DirectConfig, at: At, walk: Walk, reduction: tuple[Any, Any, Any]) -> Any:
     """Where the weights of one kept block's tap lie, of all channels in registers."""
-    first, count, j, a, b = reduction
+    j, a, b = reduction
     subs = shape.block_n // config.reg_n
-    return ((first * subs + at.sub * count + j) * shape.taps + a * shape.kernel[1] + b) * config.reg_n
+    return ((walk.first * subs + at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * config.reg_n
 
 
 def prefetch(buffer: Any, where: Any) -> None:
@@ -195,15 +199,16 @@ def _update(
     acc: Any,
     at: At,
     vectors: Vectors,
-    reduction: tuple[Any, Any, Any, Any, Any],
+    walk: Walk,
+    reduction: tuple[Any, Any, Any],
     name: str,
 ) -> None:
     """``acc += data * input`` for one kept block and tap; ``acc = bias`` before the first."""
     spec, source = shape.spec, shape.source
     data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
-    first, count, j, a, b = reduction
+    j, a, b = reduction
     with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
-        vj = T.axis.reduce(count, j)
+        vj = T.axis.reduce(walk.count, j)
         va, vb = (T.axis.reduce(extent, loop) for extent, loop in zip(shape.kernel, (a, b), strict=True))
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         channel, place = _channel_and_pixel(vectors, vn, vv, vl)
@@ -212,30 +217,11 @@ def _update(
         T.writes(acc[vn, vv, vl])
         with T.init():
             T.buffer_store(acc, channel_bias, [vn, vv, vl])
-        weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + channel]
-        base = at.image * (spec.ic * source.channel) + channel_offset(shape, buffers, at.row, first, vj)
+        weight = data[_weights(shape, config, at, walk, (vj, va, vb)) + channel]
+        base = at.image * (spec.ic * source.channel) + walk.offset(vj)
         tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
         pixel = source_buffer[base + tap + at.start + place]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
-
-
-def row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
-    """First kept block of a row and how many there are."""
-    if shape.uniform is not None:
-        return row * shape.uniform, shape.uniform
-    indptr = buffers["indptr"]
-    return indptr[row], indptr[row + 1] - indptr[row]
-
-
-def channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first: Any, j: Any) -> Any:
-    """Floats from the image's first channel to the channel of kept block ``j``."""
-    if not shape.dense:
-        return buffers["offsets"][first + j]
-    channel = shape.source.channel
-    if shape.spec.groups == 1:
-        return j * channel
-    group = row // (shape.rows // shape.spec.groups)
-    return group * (shape.spec.ic_per_group * channel) + j * channel
 
 
 def _store_dealt(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.indices import DTYPES, IndexFormat
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.store import StoreShape
 
@@ -32,6 +33,8 @@ class DirectShape:
         Output channels of a row are looked up in a table, not computed.
     by_tap : bool
         A block is one tap: its place in the kernel is part of its offset.
+    index : str
+        How the places of kept blocks are stored, see :func:`~sparsecc.facts.indices.index_format`.
     """
 
     spec: ConvSpec
@@ -44,6 +47,7 @@ class DirectShape:
     dense: bool
     scattered: bool
     by_tap: bool = False
+    index: IndexFormat = "offset"
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -55,6 +59,11 @@ class DirectShape:
         """Taps of a block."""
         kh, kw = self.kernel
         return kh * kw
+
+    @property
+    def columns(self) -> int:
+        """Places of blocks in a row: input channels of a conv group, or all their taps."""
+        return self.spec.ic_per_group * (self.spec.taps // self.taps)
 
     @property
     def flat(self) -> int:
@@ -111,7 +120,10 @@ def argument_names(shape: DirectShape) -> tuple[str, ...]:
         for name, present in (
             ("input", True),
             ("data", True),
-            ("offsets", not shape.dense),
+            ("offsets", not shape.dense and shape.index == "offset"),
+            ("columns", not shape.dense and shape.index == "column"),
+            ("steps", not shape.dense and shape.index == "step"),
+            ("table", shape.by_tap and shape.index != "offset"),
             ("indptr", shape.uniform is None),
             ("bias", True),
             ("channels", shape.scattered),
@@ -131,6 +143,9 @@ def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
         "input": (shape.source.size(shape.spec.n * shape.spec.ic), "float32"),
         "data": (max(1, shape.nnzb * shape.block_n * shape.taps), "float32"),
         "offsets": (max(1, shape.nnzb), "int32"),
+        "columns": (max(1, shape.nnzb), DTYPES["column"]),
+        "steps": (max(1, shape.nnzb), DTYPES["step"]),
+        "table": (shape.spec.groups * shape.columns, "int32"),
         "indptr": (shape.rows + 1, "int32"),
         "bias": (channels, "float32"),
         "channels": (channels, "int32"),

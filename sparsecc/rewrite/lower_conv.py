@@ -14,20 +14,20 @@ from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.decide import dense_block_sizes
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.errors import NotSupportedError
 from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.indices import OFFSET, IndexFormat
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.taps import fixed_tap_offset
 from sparsecc.rewrite.balance import balanced_order
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.pack import pack_data, pack_places
 from sparsecc.schedule.direct import schedule_direct
 from sparsecc.spaces.config import Config, ConvConfig
 from sparsecc.spaces.conv import conv_space
@@ -83,6 +83,8 @@ class DirectOptions:
     target : Target
     blocks : BlockSparse or None
         The kept blocks of a pruned layer; None for a dense one.
+    index : str
+        How the places of kept blocks are stored.
     works : mapping of int to DirectWork
         Output channels of a row of blocks -> what the cost model needs to know.
     """
@@ -92,6 +94,7 @@ class DirectOptions:
     source: PlaneLayout
     target: Target
     blocks: BlockSparse | None
+    index: IndexFormat
     works: Mapping[int, DirectWork]
 
     @property
@@ -162,12 +165,13 @@ def direct_options(
 ) -> DirectOptions:
     """What is open for a convolution, ``joined`` to a window kernel or alone."""
     layer, spec = operator.layer, operator.layer.spec
-    blocks = None
+    blocks, index = None, OFFSET
     if plan.decision == "sparse" and plan.structure is not None:
         weight = by_taps(layer.weight) if plan.structure.by_tap else layer.weight
         blocks = to_blocks(weight, groups=spec.groups, grouping=plan.structure.grouping)
         order = balanced_order(blocks.counts)
         blocks = blocks if order is None else reordered(blocks, order)
+        index = plan.structure.index
 
     by_tap = plan.structure is not None and plan.structure.by_tap
 
@@ -180,7 +184,7 @@ def direct_options(
     else:
         rows = {n: spec.groups * -(-spec.oc_per_group // n) for n in dense_block_sizes(spec)}
         works = {n: work(count, n, count * spec.ic_per_group) for n, count in rows.items()}
-    return DirectOptions(operator, store, source, target, blocks, works)
+    return DirectOptions(operator, store, source, target, blocks, index, works)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,11 +208,12 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     shape = DirectShape(
         spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
+        index=options.index,
     )  # fmt: skip
     together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(blocks, reg_n=together),
-        "offsets": at_least_one(_offsets(options, blocks, layer.name)),
+        **pack_places(blocks, spec, source, options.index, name=layer.name),
         "indptr": blocks.indptr.astype(np.int32),
         "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
@@ -247,32 +252,3 @@ def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape,
         kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n, nnzb=-(-nnzb // spec.groups),
         residual=store.residual is not None, staged=source.pitch != store.layout.pitch,
     )  # fmt: skip
-
-
-def pack_data(blocks: BlockSparse, *, reg_n: int) -> NDArray[np.float32]:
-    """Weights in the direct kernel's order: ``[row][block_n / reg_n][kept block][tap][reg_n]``, flat."""
-    subs, taps = blocks.block_n // reg_n, blocks.taps
-    counts = np.diff(blocks.indptr)
-    row = np.repeat(np.arange(blocks.rows), counts)
-    within = np.arange(blocks.nnzb) - blocks.indptr[row]
-    place = blocks.indptr[row][:, None] * subs + np.arange(subs) * counts[row][:, None] + within[:, None]
-    packed = np.zeros((max(1, blocks.nnzb * subs), taps, reg_n), np.float32)
-    packed[place] = blocks.data.reshape(blocks.nnzb, subs, reg_n, taps).transpose(0, 1, 3, 2)
-    return packed.reshape(-1)
-
-
-def _offsets(options: DirectOptions, blocks: BlockSparse, name: str) -> NDArray[np.int32]:
-    spec, source = options.spec, options.source
-    offsets = blocks.indices.astype(np.int64) * source.channel
-    if options.by_tap:
-        taps = np.array([fixed_tap_offset(spec, source, tap) for tap in range(spec.taps)], np.int64)
-        channel, tap = np.divmod(blocks.indices.astype(np.int64), spec.taps)
-        offsets = channel * source.channel + taps[tap]
-    if offsets.size and offsets.max() > np.iinfo(np.int32).max:
-        raise NotSupportedError(f"layer {name}: its input has more than 2**31 floats, use a smaller batch")
-    return offsets.astype(np.int32)
-
-
-def at_least_one(array: NDArray[Any]) -> NDArray[Any]:
-    """C has no empty arrays."""
-    return array if array.size else np.zeros(1, array.dtype)

@@ -17,8 +17,8 @@ from sparsecc.facts.layer_key import LayerKey, bucket
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
-from sparsecc.rewrite.lower_conv import at_least_one
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.pack import at_least_one
 from sparsecc.schedule.linear import schedule_linear
 from sparsecc.spaces.linear import MOST_ROWS, linear_space
 from sparsecc.target import Target

@@ -1,0 +1,72 @@
+"""The way along a row's kept blocks: where each one reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsecc._tvm import T
+from sparsecc.kernels.direct_shape import DirectShape
+
+
+class Walk:
+    """Offsets of the kept blocks of a row, one after another.
+
+    With ``offset`` indices a block's offset is loaded. With ``column`` indices it is computed from the number of its
+    input channel, or looked up where a block is one tap. With ``step`` indices that number is counted up::
+
+        column = 0
+        for kept block:
+            column += steps[block]
+            x = input[column * floats per channel]       # or input[table[column]]
+
+    Parameters
+    ----------
+    shape : DirectShape
+    buffers : dict
+        The kernel's parameters.
+    row : expression
+        Row of blocks.
+    """
+
+    def __init__(self, shape: DirectShape, buffers: dict[str, Any], row: Any) -> None:
+        self._shape, self._buffers, self._row = shape, buffers, row
+        self.first, self.count = _range(shape, buffers, row)
+
+    def start(self) -> None:
+        """Emit what comes before the loop over kept blocks."""
+        if self._steps:
+            self._column = T.alloc_buffer((1,), "int32", scope="global")
+            T.buffer_store(self._column, 0, [0])
+
+    def advance(self, j: Any) -> None:
+        """Emit what comes first for kept block ``j``."""
+        if self._steps:
+            step = T.cast(self._buffers["steps"][self.first + j], "int32")
+            T.buffer_store(self._column, self._column[0] + step, [0])
+
+    def offset(self, j: Any) -> Any:
+        """Floats from the image's first channel to the channel (or the tap) of kept block ``j``."""
+        shape, buffers = self._shape, self._buffers
+        if shape.dense:
+            return self._group_channel() * shape.source.channel + j * shape.source.channel
+        if shape.index == "offset":
+            return buffers["offsets"][self.first + j]
+        column = self._column[0] if self._steps else T.cast(buffers["columns"][self.first + j], "int32")
+        return buffers["table"][column] if shape.by_tap else column * shape.source.channel
+
+    @property
+    def _steps(self) -> bool:
+        return not self._shape.dense and self._shape.index == "step"
+
+    def _group_channel(self) -> Any:
+        """First input channel of the row's conv group; only dense rows lie in order of their groups."""
+        spec, rows = self._shape.spec, self._shape.rows
+        return 0 if spec.groups == 1 else self._row // (rows // spec.groups) * spec.ic_per_group
+
+
+def _range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
+    """First kept block of a row and how many there are."""
+    if shape.uniform is not None:
+        return row * shape.uniform, shape.uniform
+    indptr = buffers["indptr"]
+    return indptr[row], indptr[row + 1] - indptr[row]
