@@ -47,6 +47,8 @@ _NARROW = 0.75
 _LEAST_FREE = {True: 2, False: 1}
 #: ... and between the loads of several unrolled taps
 _FREE_FOR_TAPS = 3
+#: ... and for vectors of pixels on their way, where one channel uses them
+_IN_FLIGHT = 4
 #: ... and in a tile that also has single pixels
 _SPARE = 2
 #: single pixels in the last tile, and channels that make them worth a vector
@@ -105,7 +107,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
     for lanes in sorted(widths, reverse=True):
         for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
-                free = target.registers - (reg_n + 1) * vectors
+                free = target.registers - reg_n * vectors - _pixels(reg_n, vectors, target)
                 if free < _LEAST_FREE[target.folds_broadcast] or lanes * (vectors - 1) >= work.flat:
                     continue
                 if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
@@ -117,6 +119,13 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     singles = _singles(work, config, target)
                     if singles:
                         yield replace(config, singles=singles)
+
+
+def _pixels(reg_n: int, vectors: int, target: Target) -> int:
+    """Registers for pixels: with one channel each is used once, at once or by the multiply-add that loads it."""
+    if reg_n > 1:
+        return vectors
+    return 1 if target.folds_load else min(vectors, _IN_FLIGHT)
 
 
 def _unrolls(target: Target, free: int) -> bool:
@@ -163,7 +172,8 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Targe
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
     loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * 0.5
-    instructions = fmas + fmas / reg_n + reg_n * (not target.folds_broadcast)
+    separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
+    instructions = fmas + separate + reg_n * (not target.folds_broadcast)
     started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
     if target.in_order:
         tap = started + loads

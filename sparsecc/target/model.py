@@ -39,6 +39,8 @@ class Target:
         Cycles until a multiply-add's result may be used.
     folds_broadcast : bool
         True where a multiply-add can broadcast a float from memory itself (AVX-512).
+    folds_load : bool
+        True where a multiply-add can take a vector from memory itself (x86).
     l1_bytes, l2_bytes, l3_bytes : int
         Data caches that one core can use.
     l2_bandwidth, l3_bandwidth, memory_bandwidth : float
@@ -61,6 +63,7 @@ class Target:
     loads_per_cycle: float
     fma_latency: int = 4
     folds_broadcast: bool = False
+    folds_load: bool = False
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
     l3_bytes: int = 16 * 1024 * 1024

@@ -21,6 +21,7 @@ X86: dict[str, Target] = {
         registers=16,
         fma_per_cycle=2,
         loads_per_cycle=2,
+        folds_load=True,
     ),
     "x86-64-v4": Target(
         name="x86-64-v4",
@@ -33,5 +34,6 @@ X86: dict[str, Target] = {
         fma_per_cycle=1,
         loads_per_cycle=1,
         folds_broadcast=True,
+        folds_load=True,
     ),
 }
