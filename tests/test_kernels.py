@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -75,6 +76,29 @@ def test_every_config(name, target, monkeypatch):
     check(cases, compiled(cases, target, min_speedup=ALWAYS))
     assert chosen == sample
     assert len({(c.lanes, c.vectors, c.reg_n, c.rows_outer, c.singles) for c in sample}) == len(sample)
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("sparse", [True, False])
+@pytest.mark.parametrize("cases", BATCHES, ids=lambda cases: cases[0].name)
+def test_runs_of_input_channels(cases, sparse, target, monkeypatch):
+    """Sums wait in the output, wherever input channels can be cut into runs."""
+    best, cut = lower_conv.best_config, []
+
+    def in_runs(work, target):
+        config = best(work, target)
+        chunks = next((n for n in (4, 2) if work.ic % n == 0), 1)
+        if work.groups > 1 or work.staged or work.joined or chunks == 1:
+            return config
+        cut.append(chunks)
+        return replace(config, rows_outer=False, singles=0, chunks=chunks)
+
+    monkeypatch.setattr(lower_conv, "lane_config", lambda spec, **options: None)
+    monkeypatch.setattr(lower_conv, "best_config", in_runs)
+    monkeypatch.setattr(lower_conv, "dense_block_sizes", lambda spec: [min(4, spec.oc_per_group)])
+    options = {"min_speedup": ALWAYS} if sparse else {"keep_dense": ["*"]}
+    check(cases, compiled(cases, target, **options))
+    assert cut
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

@@ -46,7 +46,14 @@ def dense_work(spec: ConvSpec, *, block_n: int) -> DirectWork:
 def sparse_work(spec: ConvSpec, structure: Structure) -> DirectWork:
     """The layer with the kept blocks of a structure."""
     work = work_of(spec, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb)
-    return replace(work, taps=1, kernel_width=1) if structure.by_tap else work
+    _, left, _, right = spec.padding
+    return by_single_tap(work, spec, pitch=spec.ow + max(left, right)) if structure.by_tap else work
+
+
+def by_single_tap(work: DirectWork, spec: ConvSpec, *, pitch: int) -> DirectWork:
+    """The same where blocks have one tap; rows of the input are ``pitch`` floats apart."""
+    halo = (spec.kh - 1) * spec.dilation[0] * pitch + (spec.kw - 1) * spec.dilation[1]
+    return replace(work, taps=1, kernel_width=1, halo=halo)
 
 
 def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork:
@@ -55,8 +62,9 @@ def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork
     pitch = spec.ow + max(left, right)
     plane = pitch * (spec.oh + spec.kh - 1)
     return DirectWork(
-        images=spec.n * spec.groups, flat=(spec.oh - 1) * pitch + spec.ow, plane=plane, ic=spec.ic_per_group,
-        taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n, nnzb=-(-nnzb // spec.groups),
+        images=spec.n * spec.groups, groups=spec.groups, flat=(spec.oh - 1) * pitch + spec.ow, plane=plane,
+        ic=spec.ic_per_group, taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n,
+        nnzb=-(-nnzb // spec.groups),
     )  # fmt: skip
 
 

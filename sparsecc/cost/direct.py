@@ -37,8 +37,9 @@ EXPOSED = 0.14
 _L2_LINE, _L3_LINE = 6.0, 8.0
 #: how much slower than plain streaming planes are read row by row of blocks, and results are written
 _STREAMED, _WRITTEN = 1.4, 1.7
-#: share of the first cache's misses that shows when a tile's pixels are read again
-_AGAIN = 0.4
+#: share of the first cache's misses that shows when a tile's pixels are read again, by channels in registers: with one
+#: of them every multiply-add is a load
+_AGAIN, _AGAIN_MANY = {1: 1.0, 2: 0.7}, 0.4
 _LINE_BYTES = 64
 #: half vectors on a core whose full ones take two halves: measured 1.3 times as fast, not twice
 _NARROW = 0.75
@@ -51,6 +52,8 @@ _FREE_FOR_TAPS = 3
 _IN_FLIGHT = 4
 #: ... and in a tile that also has single pixels
 _SPARE = 2
+#: runs of input channels
+_CHUNKS = (2, 4, 8, 16, 32)
 #: single pixels in the last tile, and channels that make them worth a vector
 _MOST_SINGLES, _LEAST_SINGLE = 4, 4
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
@@ -63,8 +66,9 @@ class DirectWork:
 
     Attributes
     ----------
-    images, flat, plane : int
-        Images, floats of a plane that are computed, floats between planes of the input.
+    images, groups, flat, plane : int
+        Images (each conv group makes one of its own), conv groups, floats of a plane that are computed, floats between
+        planes of the input.
     ic, taps, kernel_width : int
         Input channels, taps of a block, taps of a kernel row.
     rows, block_n, nnzb : int
@@ -75,6 +79,8 @@ class DirectWork:
         True when a window kernel reads the planes one by one: row by row of blocks.
     staged : bool
         True when planes are copied to another pitch: row by row of blocks, too.
+    halo : int
+        Floats of a plane around a tile that its blocks read, where a block is one tap.
     """
 
     images: int
@@ -86,9 +92,11 @@ class DirectWork:
     rows: int
     block_n: int
     nnzb: int
+    groups: int = 1
     residual: bool = False
     joined: bool = False
     staged: bool = False
+    halo: int = 0
 
     @property
     def results(self) -> int:
@@ -119,6 +127,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     singles = _singles(work, config, target)
                     if singles:
                         yield replace(config, singles=singles)
+                    yield from (replace(config, chunks=chunks) for chunks in _chunks(work, config, target))
 
 
 def _pixels(reg_n: int, vectors: int, target: Target) -> int:
@@ -147,6 +156,16 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
     return left if fits and wide and not work.joined and work.flat >= config.lanes else 0
 
 
+def _chunks(work: DirectWork, config: DirectConfig, target: Target) -> Iterator[int]:
+    """Runs of input channels worth a try: where a tile of all channels is more than the first cache holds."""
+    if config.rows_outer or work.groups > 1:
+        return
+    for chunks in _CHUNKS:
+        if work.ic % chunks or _tile_bytes(work, config) * 2 < target.l1_bytes * chunks:
+            return
+        yield chunks
+
+
 def _register_rows(work: DirectWork, target: Target) -> list[int]:
     """Output channels that may be in registers at a time."""
     return [n for n in range(1, 17) if work.block_n % n == 0 and n + 1 + _SPARE <= target.registers]
@@ -160,13 +179,13 @@ def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
 
 def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
     tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
-    cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, target)
+    cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, config.chunks, target)
     if tiles.rest:
-        cycles += _tile(work, config.reg_n, tiles.rest, target)
+        cycles += _tile(work, config.reg_n, tiles.rest, config.chunks, target)
     return work.block_n // config.reg_n * cycles
 
 
-def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Target) -> float:
+def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], chunks: int, target: Target) -> float:
     """Cycles of one tile in all rows of blocks."""
     singles = sum(run.count for run in runs if run.by_channel)
     runs = tuple(run for run in runs if not run.by_channel)
@@ -185,7 +204,8 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], target: Targe
         epilogue += _CROWDED_CYCLES
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES
-    return work.nnzb * (work.taps * tap + BLOCK) + work.rows * epilogue
+    # sums that wait in the output are loaded and stored as results are
+    return work.nnzb * (work.taps * tap + BLOCK) + work.rows * chunks * epilogue
 
 
 def _start(fmas: int, lanes: int, target: Target) -> float:
@@ -218,11 +238,19 @@ def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> flo
         streamed = work.nnzb * subs * work.plane * 4
         reading = _STREAMED * streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights)
         return reading + _streamed_results(work, target)
-    tile_bytes = work.ic * (config.tile + work.taps // 2) * 4
+    tile_bytes = _tile_bytes(work, config) / config.chunks
     fetch = _lines(work.ic, config.tile, image, target) * (1 + (work.taps > 1))
-    again = _AGAIN * work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
+    share = _AGAIN.get(config.reg_n, _AGAIN_MANY)
+    again = share * work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
     results = _WRITTEN * _lines(work.results, config.tile, work.results * work.flat * 4, target)
+    sums = work.rows * work.block_n * config.tile * 4
+    results += 2 * (config.chunks - 1) * sums / target.bandwidth(sums + tile_bytes)
     return tiles * (fetch + results + again + weights / target.bandwidth(weights))
+
+
+def _tile_bytes(work: DirectWork, config: DirectConfig) -> float:
+    """What a tile reads of all input channels."""
+    return work.ic * (config.tile + work.taps // 2 + work.halo) * 4
 
 
 def _streamed_results(work: DirectWork, target: Target) -> float:

@@ -45,13 +45,17 @@ def index_format(*, weights: int, columns: int, groups: int, widest_step: int) -
     return "column" if columns <= 1 << 16 else "offset"
 
 
-def steps_of(indices: NDArray[np.int32], indptr: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Columns from each kept block to the next; a row's first one counts from column 0.
+def steps_of(
+    indices: NDArray[np.int32], indptr: NDArray[np.int32], first: NDArray[np.int32] | None = None
+) -> NDArray[np.int32]:
+    """Columns from each kept block to the next; a row's first one counts from ``first``, or from column 0.
 
     Parameters
     ----------
     indices, indptr : numpy.ndarray
         int32 ``(nnzb,)`` and ``(rows + 1,)``, see :class:`~sparsecc.facts.blocks.BlockSparse`.
+    first : numpy.ndarray, optional
+        int32 ``(rows,)``.
 
     Returns
     -------
@@ -59,6 +63,7 @@ def steps_of(indices: NDArray[np.int32], indptr: NDArray[np.int32]) -> NDArray[n
         int32 ``(nnzb,)``.
     """
     steps = np.diff(indices, prepend=np.int32(0)).astype(np.int32)
-    begins = indptr[:-1][np.diff(indptr) > 0]
-    steps[begins] = indices[begins]
+    occupied = np.diff(indptr) > 0
+    begins = indptr[:-1][occupied]
+    steps[begins] = indices[begins] - (0 if first is None else first[occupied])
     return steps

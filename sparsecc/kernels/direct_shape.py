@@ -26,7 +26,7 @@ class DirectShape:
     nnzb : int
         Kept blocks.
     uniform : int or None
-        Kept blocks of every row when they are equal; then there is no ``indptr``.
+        Kept blocks of every row (and run of channels) when they are equal; then there is no ``indptr``.
     dense : bool
         Every block of every row is kept, in order: no ``indices`` either.
     scattered : bool
@@ -35,6 +35,8 @@ class DirectShape:
         A block is one tap: its place in the kernel is part of its offset.
     index : str
         How the places of kept blocks are stored, see :func:`~sparsecc.facts.indices.index_format`.
+    chunks : int
+        Runs of input channels; the kept blocks of each row are packed run by run, see :class:`DirectConfig`.
     """
 
     spec: ConvSpec
@@ -48,6 +50,7 @@ class DirectShape:
     scattered: bool
     by_tap: bool = False
     index: IndexFormat = "offset"
+    chunks: int = 1
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -97,6 +100,9 @@ class DirectConfig:
         Floats of weights that are asked for ahead of their use; 0 for none.
     singles : int
         Pixels beyond the last whole vector that are computed one by one, each a vector of output channels.
+    chunks : int
+        Equal runs of input channels. A tile takes them one after another for all rows, so that what it reads of a run
+        stays in the first cache; until the last one sums wait in the output. One where ``rows_outer``.
     """
 
     lanes: int
@@ -106,6 +112,7 @@ class DirectConfig:
     unroll_taps: bool
     prefetch: int = 0
     singles: int = 0
+    chunks: int = 1
 
     @property
     def tile(self) -> int:
@@ -146,7 +153,7 @@ def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
         "columns": (max(1, shape.nnzb), DTYPES["column"]),
         "steps": (max(1, shape.nnzb), DTYPES["step"]),
         "table": (shape.spec.groups * shape.columns, "int32"),
-        "indptr": (shape.rows + 1, "int32"),
+        "indptr": (shape.chunks * shape.rows + 1, "int32"),
         "bias": (channels, "float32"),
         "channels": (channels, "int32"),
         "mask": (store.layout.h * store.layout.pitch, "float32"),

@@ -14,7 +14,7 @@ class Walk:
     With ``offset`` indices a block's offset is loaded. With ``column`` indices it is computed from the number of its
     input channel, or looked up where a block is one tap. With ``step`` indices that number is counted up::
 
-        column = 0
+        column = the first one of the run
         for kept block:
             column += steps[block]
             x = input[column * floats per channel]       # or input[table[column]]
@@ -24,19 +24,19 @@ class Walk:
     shape : DirectShape
     buffers : dict
         The kernel's parameters.
-    row : expression
-        Row of blocks.
+    row, chunk : expression
+        Row of blocks, and run of input channels.
     """
 
-    def __init__(self, shape: DirectShape, buffers: dict[str, Any], row: Any) -> None:
-        self._shape, self._buffers, self._row = shape, buffers, row
-        self.first, self.count = _range(shape, buffers, row)
+    def __init__(self, shape: DirectShape, buffers: dict[str, Any], row: Any, chunk: Any = 0) -> None:
+        self._shape, self._buffers, self._row, self._chunk = shape, buffers, row, chunk
+        self.first, self.count = _range(shape, buffers, chunk * shape.rows + row)
 
     def start(self) -> None:
         """Emit what comes before the loop over kept blocks."""
         if self._steps:
             self._column = T.alloc_buffer((1,), "int32", scope="global")
-            T.buffer_store(self._column, 0, [0])
+            T.buffer_store(self._column, self._chunk * (self._shape.columns // self._shape.chunks), [0])
 
     def advance(self, j: Any) -> None:
         """Emit what comes first for kept block ``j``."""
@@ -48,7 +48,8 @@ class Walk:
         """Floats from the image's first channel to the channel (or the tap) of kept block ``j``."""
         shape, buffers = self._shape, self._buffers
         if shape.dense:
-            return self._group_channel() * shape.source.channel + j * shape.source.channel
+            channel = self._group_channel() + self._chunk * (shape.spec.ic_per_group // shape.chunks)
+            return channel * shape.source.channel + j * shape.source.channel
         if shape.index == "offset":
             return buffers["offsets"][self.first + j]
         column = self._column[0] if self._steps else T.cast(buffers["columns"][self.first + j], "int32")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.decide import dense_block_sizes
+from sparsecc.cost.decide import by_single_tap, dense_block_sizes
 from sparsecc.cost.direct import DirectWork, best_config, predict
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
@@ -27,7 +27,7 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.rewrite.balance import balanced_order
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.lowered import Lowered
-from sparsecc.rewrite.pack import pack_data, pack_places
+from sparsecc.rewrite.pack import in_chunks, pack_data, pack_places
 from sparsecc.schedule.direct import schedule_direct
 from sparsecc.spaces.config import Config, ConvConfig
 from sparsecc.spaces.conv import conv_space
@@ -177,7 +177,7 @@ def direct_options(
 
     def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
         made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
-        return replace(made, taps=1, kernel_width=1) if by_tap and blocks is not None else made
+        return by_single_tap(made, spec, pitch=source.pitch) if by_tap and blocks is not None else made
 
     if blocks is not None:
         works = {blocks.block_n: work(blocks.rows, blocks.block_n, blocks.nnzb)}
@@ -202,19 +202,19 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     blocks = options.blocks
     if blocks is None:
         blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
-    counts = blocks.counts
-    uniform = int(counts[0]) if blocks.is_uniform and counts.size and counts[0] > 0 else None
+    chunks = config.kernel.chunks if isinstance(config.kernel, DirectConfig) else 1
+    rows = in_chunks(blocks, chunks)
     scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(
         spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
-        uniform=uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
-        index=options.index,
+        uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
+        index=options.index, chunks=chunks,
     )  # fmt: skip
     together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
     constants: dict[str, NDArray[Any]] = {
-        "data": pack_data(blocks, reg_n=together),
-        **pack_places(blocks, spec, source, options.index, name=layer.name),
-        "indptr": blocks.indptr.astype(np.int32),
+        "data": pack_data(rows, reg_n=together),
+        **pack_places(rows, spec, source, options.index, name=layer.name),
+        "indptr": rows.indptr,
         "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
     }
@@ -248,7 +248,8 @@ def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape,
     # rows of a group read its channels only: to the caches a group is an image of its own
     flat = (spec.oh - 1) * source.pitch + spec.ow
     return DirectWork(
-        images=spec.n * spec.groups, flat=flat, plane=source.channel, ic=spec.ic_per_group, taps=spec.taps,
-        kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n, nnzb=-(-nnzb // spec.groups),
+        images=spec.n * spec.groups, groups=spec.groups, flat=flat, plane=source.channel,
+        ic=spec.ic_per_group, taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n,
+        nnzb=-(-nnzb // spec.groups),
         residual=store.residual is not None, staged=source.pitch != store.layout.pitch,
     )  # fmt: skip

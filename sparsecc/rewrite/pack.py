@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,20 +16,56 @@ from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.taps import fixed_tap_offset
 
 
-def pack_data(blocks: BlockSparse, *, reg_n: int) -> NDArray[np.float32]:
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Kept blocks in the order of a kernel: run of input channels, row, column.
+
+    Attributes
+    ----------
+    data, indices, indptr : numpy.ndarray
+        As in :class:`~sparsecc.facts.blocks.BlockSparse`, but ``indptr`` has an entry for every row of every run.
+    first : numpy.ndarray
+        int32, the column that each of those rows begins with.
+    """
+
+    data: NDArray[np.float32]
+    indices: NDArray[np.int32]
+    indptr: NDArray[np.int32]
+    first: NDArray[np.int32]
+
+    @property
+    def uniform(self) -> int | None:
+        """Kept blocks of every row, where they are equal."""
+        counts = np.diff(self.indptr)
+        return int(counts[0]) if counts.size and counts[0] > 0 and bool((counts == counts[0]).all()) else None
+
+
+def in_chunks(blocks: BlockSparse, chunks: int) -> Rows:
+    """Put the kept blocks of equal runs of input channels one after another, for all rows each."""
+    width = blocks.ic // chunks
+    row = np.repeat(np.arange(blocks.rows), blocks.counts)
+    place = blocks.indices // width * blocks.rows + row
+    order = np.argsort(place, kind="stable")
+    counts = np.bincount(place, minlength=chunks * blocks.rows)
+    indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    first = np.repeat(np.arange(chunks) * width, blocks.rows).astype(np.int32)
+    return Rows(blocks.data[order], blocks.indices[order], indptr, first)
+
+
+def pack_data(rows: Rows, *, reg_n: int) -> NDArray[np.float32]:
     """Weights in the direct kernel's order: ``[row][block_n / reg_n][kept block][tap][reg_n]``, flat."""
-    subs, taps = blocks.block_n // reg_n, blocks.taps
-    counts = np.diff(blocks.indptr)
-    row = np.repeat(np.arange(blocks.rows), counts)
-    within = np.arange(blocks.nnzb) - blocks.indptr[row]
-    place = blocks.indptr[row][:, None] * subs + np.arange(subs) * counts[row][:, None] + within[:, None]
-    packed = np.zeros((max(1, blocks.nnzb * subs), taps, reg_n), np.float32)
-    packed[place] = blocks.data.reshape(blocks.nnzb, subs, reg_n, taps).transpose(0, 1, 3, 2)
+    nnzb, block_n, taps = rows.data.shape
+    subs, counts = block_n // reg_n, np.diff(rows.indptr)
+    row = np.repeat(np.arange(counts.size), counts)
+    within = np.arange(nnzb) - rows.indptr[row]
+    place = rows.indptr[row][:, None] * subs + np.arange(subs) * counts[row][:, None] + within[:, None]
+    packed = np.zeros((max(1, nnzb * subs), taps, reg_n), np.float32)
+    packed[place] = rows.data.reshape(nnzb, subs, reg_n, taps).transpose(0, 1, 3, 2)
     return packed.reshape(-1)
 
 
 def pack_places(
-    blocks: BlockSparse, spec: ConvSpec, source: PlaneLayout, index: IndexFormat, *, name: str
+    rows: Rows, spec: ConvSpec, source: PlaneLayout, index: IndexFormat, *, name: str
 ) -> dict[str, NDArray[Any]]:
     """Where kept blocks read in planes of ``source``, by parameter of the kernel.
 
@@ -37,22 +74,23 @@ def pack_places(
     NotSupportedError
         An offset needs more than 32 bits.
     """
+    each = spec.taps // rows.data.shape[2]
     if index == "offset":
-        return {"offsets": at_least_one(_offsets(blocks.indices, blocks, spec, source, name))}
-    places = {"table": _offsets(np.arange(blocks.ic, dtype=np.int32), blocks, spec, source, name)}
+        return {"offsets": at_least_one(_offsets(rows.indices, each, spec, source, name))}
+    places = {"table": _offsets(np.arange(spec.ic * each, dtype=np.int32), each, spec, source, name)}
     if index == "column":
-        return places | {"columns": at_least_one(blocks.indices.astype(DTYPES["column"]))}
-    steps = steps_of(blocks.indices, blocks.indptr)
+        return places | {"columns": at_least_one(rows.indices.astype(DTYPES["column"]))}
+    steps = steps_of(rows.indices, rows.indptr, rows.first)
     return places | {"steps": at_least_one(steps.astype(DTYPES["step"]))}
 
 
 def _offsets(
-    columns: NDArray[np.int32], blocks: BlockSparse, spec: ConvSpec, source: PlaneLayout, name: str
+    columns: NDArray[np.int32], each: int, spec: ConvSpec, source: PlaneLayout, name: str
 ) -> NDArray[np.int32]:
-    """Floats from the image's first channel to a column: a channel, or one tap of it."""
-    channel, tap = np.divmod(columns.astype(np.int64), spec.taps // blocks.taps)
+    """Floats from the image's first channel to a column; a channel has ``each`` of them: one, or one for each tap."""
+    channel, tap = np.divmod(columns.astype(np.int64), each)
     offsets = channel * source.channel
-    if blocks.taps < spec.taps:
+    if each > 1:
         offsets += np.array([fixed_tap_offset(spec, source, t) for t in range(spec.taps)], np.int64)[tap]
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:
         raise NotSupportedError(f"layer {name}: its input has more than 2**31 floats, use a smaller batch")

@@ -36,15 +36,17 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
 def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig) -> None:
     """Schedule the loops inside of tiles, whole ones and the rest."""
-    for update, store, run in tile_blocks(shape, config):
-        _schedule_tile(schedule, update, store, unroll_taps=config.unroll_taps, scatter=run.by_channel)
+    for update, stores, run in tile_blocks(shape, config):
+        _schedule_tile(schedule, update, stores, unroll_taps=config.unroll_taps, scatter=run.by_channel)
 
 
-def _schedule_tile(schedule: Schedule, update: str, store: str, *, unroll_taps: bool, scatter: bool) -> None:
-    for name in (update, store):
+def _schedule_tile(
+    schedule: Schedule, update: str, stores: tuple[str, ...], *, unroll_taps: bool, scatter: bool
+) -> None:
+    for name in (update, *stores):
         n, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
         # elements of a vector of channels go to planes far apart
-        (schedule.unroll if scatter and name == store else schedule.vectorize)(lane)
+        (schedule.unroll if scatter and name in stores else schedule.vectorize)(lane)
         schedule.unroll(v)
         schedule.unroll(n)
     j, a, b = schedule.get_loops(schedule.get_sblock(update))[-6:-3]
