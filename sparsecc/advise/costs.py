@@ -62,13 +62,13 @@ class Costs:
         target = self.target
         return self._once(("window", shape), lambda: window_cycles(shape, window_config(shape, target), target))
 
-    def chain(self, work: DirectWork, config: DirectConfig, shape: WindowShape) -> float:
-        """Cycles of a convolution joined with the window kernel after it."""
+    def chain(self, work: DirectWork, config: DirectConfig, shape: WindowShape) -> tuple[float, float]:
+        """Cycles of a convolution and of the window kernel that is joined with it."""
 
-        def find() -> float:
+        def find() -> tuple[float, float]:
             results = 4.0 * shape.spec.oc * shape.store.flat
             window = arithmetic_cycles(shape, window_config(shape, self.target), self.target)
-            return chain_cycles(work, config, results=results, target=self.target) + window
+            return chain_cycles(work, config, results=results, target=self.target), window
 
         return self._once(("chain", work, config, shape), find)
 

@@ -14,7 +14,7 @@ from sparsecc.advise.steps import StepCost, network_steps
 from sparsecc.dump import Dump
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.winograd import Tiling
+from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
@@ -51,13 +51,9 @@ class Network:
             self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
         return self._steps[impose]
 
-    def cycles(self, impose: Impose | None) -> float:
-        """Of all steps."""
-        return sum(step.cycles for step in self.steps(impose))
-
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:
     """Stands for the transformed weights: only their shape matters here."""
     oc, ic = weight.shape[:2]
-    side = Tiling.side_of(m)
+    side = m + TAPS - 1
     return np.broadcast_to(np.float32(0), (side * side * oc, ic, 1, 1))

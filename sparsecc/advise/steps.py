@@ -18,7 +18,7 @@ from sparsecc.errors import InternalError
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv, TirOp, View
 from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import PlacedNode, Repack
 from sparsecc.facts.program import Ref
 from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -49,9 +49,13 @@ class StepCost:
         ``conv``, ``chain``, ``window``, ``linear``, ``mean``, ``repack``, ``winograd`` or ``generic``.
     chosen : float or None
         Cycles by which the compiler chose the kernel's config, those of its report; None where it has no choice.
-    cycles : float
-        Of the whole step: the kernel, the call, gaps that are cleared before, weights that come from farther away than
-        the choice of a config assumes.
+    convolution : float
+        Cycles of the convolution's part of the kernel; 0 where there is none.
+    rest : float
+        All other cycles: other kernels, the call, gaps that are cleared before, weights that come from farther away
+        than the choice of a config assumes.
+    block_n : int
+        Output channels of a block of that convolution; 0 for a dense one.
     joined : tuple of str
         Keys of layers that it computes too.
     """
@@ -59,16 +63,19 @@ class StepCost:
     key: str
     kind: str
     chosen: float | None
-    cycles: float
+    convolution: float
+    rest: float
+    block_n: int = 0
     joined: tuple[str, ...] = ()
 
 
 class _Cost(NamedTuple):
-    """A kernel: its kind, the cycles it was chosen by, and those that it takes."""
+    """A kernel: its kind, cycles besides those of a convolution, of that, and those by which it was chosen."""
 
     kind: str
-    chosen: float | None
-    cycles: float
+    rest: float
+    convolution: float = 0.0
+    chosen: float | None = None
 
 
 def network_steps(made: Rewritten, plans: Mapping[str, LayerPlan], costs: Costs) -> list[StepCost]:
@@ -87,8 +94,10 @@ class _Steps:
         """Predict one step."""
         kernel = self._kernel(node)
         joined = (node.operator.window_key,) if isinstance(node.operator, Chain) else ()
-        beside = _CALL + self._clearing(node) + self._fetching(node)
-        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.cycles + beside, joined)
+        rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
+        found = _kept(self._plans[node.key]) if kernel.convolution else None
+        block_n = 0 if found is None else found.block_n
+        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined)
 
     def _kernel(self, node: PlacedNode) -> _Cost:
         operator, placed, target = node.operator, self._placed, self._target
@@ -97,33 +106,35 @@ class _Steps:
         if isinstance(operator, Chain):
             return self._chain(node, operator)
         if isinstance(operator, PoolLayer):
-            return _Cost("window", None, self._window(node, operator))
+            return _Cost("window", self._window(node, operator))
         if isinstance(operator, MeanLayer):
             shape = MeanShape(operator.n * operator.c, image(placed, node.inputs[0]))
-            return _Cost("mean", None, mean_cycles(shape, target))
+            return _Cost("mean", mean_cycles(shape, target))
         if isinstance(operator, WinogradInput):
-            return _Cost("winograd", None, input_cycles(operator.tiling, target))
+            return _Cost("winograd", input_cycles(operator.tiling, target))
         if isinstance(operator, WinogradOutput):
-            return _Cost("winograd", None, output_cycles(operator.tiling, target))
+            return _Cost("winograd", output_cycles(operator.tiling, target))
         if isinstance(operator, Repack):
-            return _Cost("repack", None, self._repack(node, operator))
+            return _Cost("repack", self._repack(node, operator))
         if isinstance(operator, TirOp):
-            return _Cost("generic", None, self._generic(node, operator))
-        raise InternalError(f"advise: no cost for {type(operator).__name__} {node.key}; please report it with the model")
+            return _Cost("generic", self._generic(node, operator))
+        raise InternalError(
+            f"advise: no cost for {type(operator).__name__} {node.key}; please report it with the model"
+        )
 
     def _convolution(self, node: PlacedNode, operator: FusedConv) -> _Cost:
         plan, spec = self._plans[node.key], operator.layer.spec
         if spec.is_linear:
             cycles = linear_cycles(spec, _kept(plan), self._target)
-            return _Cost("linear", cycles, cycles)
+            return _Cost("linear", cycles, chosen=cycles)
         if spec.is_depthwise:
-            return _Cost("window", None, self._window(node, operator))
+            return _Cost("window", self._window(node, operator))
         store, source = store_shape(node, self._placed, operator.epilogue), image(self._placed, node.inputs[0])
         works = direct_works(spec, _kept(plan), store, source)
         _, cycles = self._costs.direct(operator, works, store, source)
         if plan.tile is not None:
-            return _Cost("winograd", cycles, product_cycles(Tiling(plan.spec, plan.tile), self._target))
-        return _Cost("conv", cycles, cycles)
+            return _Cost("winograd", 0.0, product_cycles(Tiling(plan.spec, plan.tile), self._target), cycles)
+        return _Cost("conv", 0.0, cycles, cycles)
 
     def _chain(self, node: PlacedNode, chain: Chain) -> _Cost:
         between, windows = chain_shapes(node, chain, self._placed, self._target)
@@ -131,7 +142,8 @@ class _Steps:
         works = direct_works(chain.conv.layer.spec, _kept(self._plans[node.key]), between, source, joined=True)
         config, cycles = self._costs.direct(chain.conv, works, between, source)
         assert isinstance(config.kernel, DirectConfig), "a chain's convolution has pixels as the vector"
-        return _Cost("chain", cycles, self._costs.chain(works[config.block_n], config.kernel, windows))
+        convolution, window = self._costs.chain(works[config.block_n], config.kernel, windows)
+        return _Cost("chain", window, convolution, cycles)
 
     def _window(self, node: PlacedNode, operator: FusedConv | PoolLayer) -> float:
         epilogue = operator.epilogue if isinstance(operator, FusedConv) else Epilogue()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from sparsecc.advise.plans import Planner
 from sparsecc.advise.result import Bounds, Curve, Point
+from sparsecc.advise.scale import Scale
 from sparsecc.advise.structures import structure_of
-from sparsecc.analyse.structure import Structure
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose
@@ -28,7 +28,7 @@ class Sides:
 
 
 def layer_curve(
-    calls: Sequence[ConvLayer], *, n: int, sparsities: Sequence[float], planner: Planner, ghz: float
+    calls: Sequence[ConvLayer], *, n: int, sparsities: Sequence[float], planner: Planner, scale: Scale
 ) -> Curve:
     """Times of a layer at all sparsities, and its bounds.
 
@@ -41,33 +41,32 @@ def layer_curve(
     sparsities : sequence of float
         Ascending, from 0.
     planner : Planner
-    ghz : float
-        Cycles in a nanosecond.
+    scale : Scale
+        Cycles to microseconds.
     """
     dense = sum(planner.dense_cycles(layer.spec) for layer in calls)
+    dense_us = scale.us(convolution=dense)
 
     def sides(sparsity: float) -> Sides:
         found = [_sides(layer.spec, Impose(n, sparsity), planner) for layer in calls]
         return Sides(sum(f.compute for f in found), sum(f.memory for f in found))
 
+    def sparse_us(side: Sides) -> float:
+        return scale.us(convolution=side.compute + side.memory, block_n=n)
+
     def point(sparsity: float) -> Point:
         side = sides(sparsity)
-        sparse = side.compute + side.memory
-        pays = sparsity > 0 and dense >= planner.min_speedup * sparse
-        us = 1e3 * ghz
-        return Point(sparsity, (sparse if pays else dense) / us, side.compute / us, side.memory / us, is_sparse=pays)
-
-    def is_slower(sparsity: float) -> bool:
-        side = sides(sparsity)
-        return side.compute + side.memory >= dense
+        pays = sparsity > 0 and dense >= planner.min_speedup * (side.compute + side.memory)
+        compute, memory = (scale.us(convolution=cycles, block_n=n) for cycles in (side.compute, side.memory))
+        return Point(sparsity, compute + memory if pays else dense_us, compute, memory, is_sparse=pays)
 
     def computes(sparsity: float) -> bool:
         side = sides(sparsity)
         return side.compute > side.memory
 
-    lower, upper = _last(is_slower, sparsities), _last(computes, sparsities)
-    at_upper = sides(upper)
-    gains = dense >= planner.min_speedup * (at_upper.compute + at_upper.memory)
+    lower = _last(lambda sparsity: sparse_us(sides(sparsity)) >= dense_us, sparsities)
+    upper = _last(computes, sparsities)
+    gains = dense_us >= planner.min_speedup * sparse_us(sides(upper))
     bounds = Bounds(lower, upper, potential=lower < upper and gains)
     return Curve(n, tuple(point(sparsity) for sparsity in sparsities), bounds)
 

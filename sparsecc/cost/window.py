@@ -13,19 +13,15 @@ from sparsecc.target import Target
 
 #: cycles around a tile's arithmetic: addresses, bias, latency at its end
 _TILE_CYCLES = 12.0
-#: cycles to finish and store a vector
-_STORE = 2.0
+#: the same of a tile among others, whose latency hides behind theirs; and to finish and store a vector
+_BESIDE, _STORE = 4.0, 0.5
 #: share of the hidden one of compute and memory that shows
 _EXPOSED = 0.25
 
 
 def tile_cycles(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target) -> float:
-    """Cycles of a tile: one vector of pixels in each of ``rows`` rows.
-
-    A vector of pixels lies across two cache lines: loading one takes as long as two.
-    """
-    arithmetic, loading = rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows))
-    return max(arithmetic, loading / target.loads_per_cycle) + _TILE_CYCLES
+    """Cycles of a tile by itself, by which its rows are chosen: one vector of pixels in each of ``rows`` rows."""
+    return _started(spec, read, rows, target) + _TILE_CYCLES
 
 
 def window_cycles(shape: WindowShape, config: WindowConfig, target: Target) -> float:
@@ -51,5 +47,14 @@ def arithmetic_cycles(shape: WindowShape, config: WindowConfig, target: Target) 
     columns = cut(row_width(shape, config.lanes), lanes=widest(shape.store.layout.w, config.lanes), vectors=1)
     vectors = columns.count + sum(run.count for run in columns.rest)
     bands = -(-spec.oh // config.rows)
-    tile = tile_cycles(spec, read, config.rows, target) + _STORE * config.rows
+    tile = _started(spec, read, config.rows, target) + _BESIDE + _STORE * config.rows
     return planes * (packing + bands * vectors * tile)
+
+
+def _started(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target) -> float:
+    """Cycles to start a tile's multiply-adds and loads.
+
+    A vector of pixels lies across two cache lines: loading one takes as long as two.
+    """
+    arithmetic, loading = rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows))
+    return max(arithmetic, loading / target.loads_per_cycle)

@@ -12,7 +12,6 @@ from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
 
-
 #: weights of a layer to those of its products; see :func:`~sparsecc.facts.winograd.transformed_weight`
 Transform = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
@@ -55,9 +54,7 @@ def output_key(key: str) -> str:
     return f"{key}_winograd_out"
 
 
-def _split(
-    node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]], transform: Transform
-) -> list[Node]:
+def _split(node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]], transform: Transform) -> list[Node]:
     layer = operator.layer
     tiling = Tiling(layer.spec, m)
     spec = tiling.product_spec
