@@ -39,9 +39,9 @@ def legend_of(advice: Advice) -> str:
     share = _percent(advice.sparsities[_shown(advice)])
     return (
         f"us: the dense layer on one core. {share}: predicted speed-up over dense with so many blocks pruned, of the "
-        "layer as it would be built. useful: between the sparsity above which the sparse layer is faster and the one at "
-        "which its kept blocks take as long as the rest of its work, beyond which more pruning helps little; - where "
-        f"there is nothing to gain. bound by: what most of the sparse layer's time is at {share}."
+        "layer as it would be built. useful: between the sparsity above which the sparse layer is faster and the one "
+        "at which its kept blocks take as long as the rest of its work, beyond which more pruning helps little; "
+        f"- where there is nothing to gain. bound by: what most of the sparse layer's time is at {share}."
     )
 
 

@@ -48,7 +48,7 @@ def add_impose(parser: ArgumentParser) -> None:
         "--impose",
         type=_pattern,
         metavar="N:SPARSITY",
-        help="put a 1xN pattern on a copy of the model first, to see what pruning it would give: 4:0.75 keeps a quarter "
+        help="put a 1xN pattern on a copy of the model first, to see what pruning would give: 4:0.75 keeps a quarter "
         "of the 1x4 blocks; the first convolution, depthwise ones and the last linear layer stay dense",
     )
 

@@ -1,4 +1,4 @@
-"""Cost model of depthwise convolutions and poolings: what a tile of rows starts in a cycle, and planes that stream by."""
+"""Cost model of depthwise convolutions and poolings: what a tile starts in a cycle, and planes that stream by."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Impose:
         UserError
             It is something else.
         """
-        n, colon, sparsity = text.partition(":")
+        n, _, sparsity = text.partition(":")
         try:
             return cls(int(n), float(sparsity))
         except ValueError as error:
