@@ -17,8 +17,8 @@ from sparsecc.runtime import Library, load
 from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
-    from sparsecc.advise.advise import advise
-    from sparsecc.advise.result import Advice
+    from sparsecc.advice.advise import advise
+    from sparsecc.advice.result import Advice
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.report import Report
@@ -46,8 +46,8 @@ __all__ = [
 
 #: public names that need torch and TVM, or are rarely wanted: imported on first use
 _LAZY = {
-    "Advice": "sparsecc.advise.result",
-    "advise": "sparsecc.advise.advise",
+    "Advice": "sparsecc.advice.result",
+    "advise": "sparsecc.advice.advise",
     "Compiled": "sparsecc.compiled",
     "compile": "sparsecc.compiled",
     "inspect": "sparsecc.compiled",

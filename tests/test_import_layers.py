@@ -42,7 +42,7 @@ LAYERS: dict[str, set[str]] = {
         "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
         "records", "rewrite", "runtime", "spaces", "target", "version",
     },
-    "advise": {
+    "advice": {
         "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
         "records", "rewrite", "spaces", "target",
     },
@@ -54,7 +54,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "advise", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report",
+        "__init__", "advice", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report",
         "runtime", "target", "tuning",
     },
     "__main__": {"cli"},
@@ -71,7 +71,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 #: packages that are neither ours nor Python's -> files and folders that may import them
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": (
-        "advise/",
+        "advice/",
         "facts/",
         "analyse/",
         "runtime/",

@@ -21,7 +21,7 @@ from sparsecc.cli.tune_plot import check_plot
 from sparsecc.runtime.files import check_writable, new_file
 
 if TYPE_CHECKING:
-    from sparsecc.advise.result import Advice
+    from sparsecc.advice.result import Advice
 
 SUMMARY = "predict what pruning a model would gain, before any training"
 DESCRIPTION = """\
@@ -75,7 +75,7 @@ def execute(options: Namespace) -> int:
     with Stages(stderr(), quiet=options.json == _PRINT) as stages:
         stages("start")
         load_compiler(for_model=options.model)
-        from sparsecc.advise.advise import advise
+        from sparsecc.advice.advise import advise
 
         advice = advise(
             options.model,
@@ -106,7 +106,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def _print(console: Console, advice: Advice) -> None:
-    from sparsecc.advise.table import closing, layer_rows, legend_of, net_rows
+    from sparsecc.advice.table import closing, layer_rows, legend_of, net_rows
 
     heads, *rows = net_rows(advice)
     print_table(console, [Column(head, left=not i) for i, head in enumerate(heads)], rows)

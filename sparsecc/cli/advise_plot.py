@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sparsecc.cli.tune_plot import save_figure
 
 if TYPE_CHECKING:
-    from sparsecc.advise.result import Advice
+    from sparsecc.advice.result import Advice
 
 
 def write_advice_plot(path: Path, advice: Advice, *, title: str) -> None:

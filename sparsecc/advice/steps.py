@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from sparsecc._tvm import IRModule, Schedule
-from sparsecc.advise.costs import Costs
+from sparsecc.advice.costs import Costs
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import linear_cycles

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sparsecc.advise.costs import Costs
-from sparsecc.advise.structures import dense_structure, structure_of
+from sparsecc.advice.costs import Costs
+from sparsecc.advice.structures import dense_structure, structure_of
 from sparsecc.analyse.decide import decide, kind_of
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan

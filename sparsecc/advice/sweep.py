@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sparsecc.advise.plans import Planner
-from sparsecc.advise.result import Bounds, Curve, Point
-from sparsecc.advise.scale import Scale
-from sparsecc.advise.structures import structure_of
+from sparsecc.advice.plans import Planner
+from sparsecc.advice.result import Bounds, Curve, Point
+from sparsecc.advice.scale import Scale
+from sparsecc.advice.structures import structure_of
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose

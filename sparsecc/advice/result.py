@@ -181,7 +181,7 @@ class Advice:
         return cls(data["target"], data["ghz"], data["source"], tuple(data["sparsities"]), nets, layers)
 
     def __str__(self) -> str:
-        from sparsecc.advise.table import advice_table
+        from sparsecc.advice.table import advice_table
 
         return advice_table(self)
 

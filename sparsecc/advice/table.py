@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from sparsecc.advise.result import Advice, Bounds, Curve, LayerAdvice
+from sparsecc.advice.result import Advice, Bounds, Curve, LayerAdvice
 
 _WIDTH = 120
 #: the sparsity whose speed-up a layer's line shows, or the nearest one there is

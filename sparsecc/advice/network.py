@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.advise.costs import Costs
-from sparsecc.advise.plans import Planner
-from sparsecc.advise.steps import StepCost, network_steps
+from sparsecc.advice.costs import Costs
+from sparsecc.advice.plans import Planner
+from sparsecc.advice.steps import StepCost, network_steps
 from sparsecc.dump import Dump
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
@@ -37,11 +37,17 @@ class Network:
         convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
-        self.planner = Planner(
-            convs, frozenset(names), Costs(target), min_speedup=options.min_speedup, winograd=options.winograd
-        )
+        self.planner = self.planner_of(convs, names, target, options)
         self._fused: Fused = fuse(imported, Dump(None))
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
+
+    @staticmethod
+    def planner_of(layers: Sequence[ConvLayer], prunable: Collection[str], target: Target, options: Options) -> Planner:
+        """Who decides for some layers."""
+        return Planner(
+            tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
+            winograd=options.winograd,
+        )  # fmt: skip
 
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""

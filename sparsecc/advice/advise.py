@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from sparsecc.advise.network import Network
-from sparsecc.advise.result import Advice, LayerAdvice, NetAdvice
-from sparsecc.advise.scale import Scale, scale_of
-from sparsecc.advise.sweep import layer_curve
+from sparsecc.advice.network import Network
+from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
+from sparsecc.advice.scale import Scale, scale_of
+from sparsecc.advice.sweep import layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
