@@ -82,7 +82,8 @@ def advise(
     blocks, shares = _checked(n, sparsities)
     options = Options(min_speedup=min_speedup, winograd=winograd, schedules=schedules, cc=cc)
     resolved, figures = resolve_here(target, cc=cc)
-    scale = _scale(target, resolved, options, figures)
+    usual = Scale(resolved.ghz, source=f"usual for {resolved.name}")
+    scale = scale_here(resolved, options, figures) if target == "native" else usual
     tell = progress or (lambda stage: None)
     tell("import")
     imported = import_model(model, example_inputs)
@@ -105,13 +106,12 @@ def advise(
     return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers)
 
 
-def _scale(target: str | Target, resolved: Target, options: Options, figures: str) -> Scale:
-    if target != "native":
-        return Scale(resolved.ghz, source=f"usual for {resolved.name}")
-    ghz, clock = clock_here(resolved, cc=options.cc)
+def scale_here(target: Target, options: Options, figures: str) -> Scale:
+    """How long a predicted cycle takes on this machine; ``figures`` says where those of ``target`` are from."""
+    ghz, clock = clock_here(target, cc=options.cc)
     source = f"clock {clock}, figures {figures}"
-    records = find_schedules(options.schedules, resolved).records
-    return scale_of(records, resolved, ghz=ghz, cpu=processor(), source=source)
+    records = find_schedules(options.schedules, target).records
+    return scale_of(records, target, ghz=ghz, cpu=processor(), source=source)
 
 
 def _net(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) -> NetAdvice:
