@@ -27,10 +27,10 @@ def net_rows(advice: Advice) -> list[tuple[str, ...]]:
 
 
 def layer_rows(advice: Advice) -> list[tuple[str, ...]]:
-    """Heads and rows: a layer's dense time; for every N its speed-up at one sparsity, its bounds, what bounds it."""
+    """Heads and rows: a layer's dense time, what bounds the sparse one; for every N a speed-up, and its bounds."""
     shown = _shown(advice)
-    each = [(f"1x{net.n} {_percent(advice.sparsities[shown])}", "useful", "bound by") for net in advice.nets]
-    heads = ("layer", "weight", "output", "us", *(head for heads in each for head in heads))
+    each = [(f"1x{net.n} {_percent(advice.sparsities[shown])}", "useful") for net in advice.nets]
+    heads = ("layer", "weight", "output", "us", "bound by", *(head for heads in each for head in heads))
     return [heads, *(_row(layer, shown) for layer in advice.layers)]
 
 
@@ -38,10 +38,11 @@ def legend_of(advice: Advice) -> str:
     """What the columns of the layers' table mean."""
     share = _percent(advice.sparsities[_shown(advice)])
     return (
-        f"us: the dense layer on one core. {share}: predicted speed-up over dense with so many blocks pruned, of the "
-        "layer as it would be built. useful: between the sparsity above which the sparse layer is faster and the one "
-        "at which its kept blocks take as long as the rest of its work, beyond which more pruning helps little; "
-        f"- where there is nothing to gain. bound by: what most of the sparse layer's time is at {share}."
+        "us: the dense layer on one core. bound by: what most of the sparse layer's time is, with the first N at "
+        f"{share}: its kept blocks (compute), or the rest of its work (memory). {share}: predicted speed-up over dense "
+        "with so many blocks pruned, of the layer as it would be built. useful: from the sparsity above which the "
+        "sparse layer is faster to the one at which kept blocks take as long as the rest, beyond which more pruning helps "
+        "little; - where there is nothing to gain."
     )
 
 
@@ -52,13 +53,13 @@ def closing(advice: Advice) -> str:
 
 def _row(layer: LayerAdvice, shown: int) -> tuple[str, ...]:
     height, width = layer.pixels
+    bound = layer.curves[0].points[shown].bound
     cells = [cell for curve in layer.curves for cell in _cells(layer, curve, shown)]
-    return (layer.name, "x".join(map(str, layer.weight)), f"{height}x{width}", f"{layer.dense_us:.4g}", *cells)
+    return (layer.name, "x".join(map(str, layer.weight)), f"{height}x{width}", f"{layer.dense_us:.4g}", bound, *cells)
 
 
-def _cells(layer: LayerAdvice, curve: Curve, shown: int) -> tuple[str, str, str]:
-    point = curve.points[shown]
-    return f"{layer.dense_us / point.us:.2f}x", _useful(curve.bounds), point.bound
+def _cells(layer: LayerAdvice, curve: Curve, shown: int) -> tuple[str, str]:
+    return f"{layer.dense_us / curve.points[shown].us:.2f}x", _useful(curve.bounds)
 
 
 def _useful(bounds: Bounds) -> str:

@@ -86,15 +86,15 @@ def execute(options: Namespace) -> int:
             schedules=arguments.schedules_of(options),
             progress=stages,
         )
-    if options.json == _PRINT:
-        print_json(advice.to_json())
-    else:
-        _print(stdout(), advice)
-        if options.json is not None:
-            with new_file(options.json) as file:
-                file.write(json.dumps(advice.to_json(), indent=2).encode())
     if options.plot is not None:
         write_advice_plot(options.plot, advice, title=f"{options.model.name}, {advice.target}, one core, predicted")
+    if options.json == _PRINT:
+        print_json(advice.to_json())
+        return 0
+    if options.json is not None:
+        with new_file(options.json) as file:
+            file.write(json.dumps(advice.to_json(), indent=2).encode())
+    _print(stdout(), advice)
     return 0
 
 
@@ -124,7 +124,7 @@ def _print(console: Console, advice: Advice) -> None:
 
 def _drop(head: str) -> int:
     """Which columns go first where the terminal is narrow."""
-    return {"output": 1, "weight": 2, "bound by": 3}.get(head, 0)
+    return {"bound by": 1, "output": 2, "weight": 3}.get(head, 0)
 
 
 def _cell(text: str) -> Text:
