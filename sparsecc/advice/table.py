@@ -41,8 +41,8 @@ def legend_of(advice: Advice) -> str:
         "us: the dense layer on one core. bound by: what most of the sparse layer's time is, with the first N at "
         f"{share}: its kept blocks (compute), or the rest of its work (memory). {share}: predicted speed-up over dense "
         "with so many blocks pruned, of the layer as it would be built. useful: from the sparsity above which the "
-        "sparse layer is faster to the one at which kept blocks take as long as the rest, beyond which more pruning helps "
-        "little; - where there is nothing to gain."
+        "sparse layer is faster to the one at which kept blocks take as long as the rest, beyond which more pruning "
+        "helps little; - where there is nothing to gain."
     )
 
 
