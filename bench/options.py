@@ -12,10 +12,10 @@ from bench.grid import Grid
 from bench.results import Rules
 from bench.rivals import RIVALS
 
-_NETS = ("mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")
+GRID_NETS = ("mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")
 _CHOICE = tuple(name for name, rival in RIVALS.items() if not rival.ours)
 # two rounds of a few runs: shows that everything works, says nothing about speed
-_QUICK = {"rounds": 2, "warm_s": 0.02, "run_s": 0.05, "min_runs": 3, "patience": 1}
+QUICK = {"rounds": 2, "warm_s": 0.02, "run_s": 0.05, "min_runs": 3, "patience": 1}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -23,7 +23,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m bench", description="Pruned networks compiled by sparsecc against other engines, interleaved."
     )
-    p.add_argument("--nets", nargs="+", default=_NETS, choices=sorted(NETS), metavar="NET", help="from examples/nets")
+    p.add_argument(
+        "--nets", nargs="+", default=GRID_NETS, choices=sorted(NETS), metavar="NET", help="from examples/nets"
+    )
     p.add_argument("--n", nargs="+", type=int, default=[4, 16], help="output channels of a block (default: 4 16)")
     p.add_argument(
         "--sparsity",
@@ -54,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 def rules_of(options: argparse.Namespace) -> Rules:
     """Rules as the options say."""
-    chosen = dict(_QUICK) if options.quick else {}
+    chosen = dict(QUICK) if options.quick else {}
     return Rules(**chosen | ({"rounds": options.rounds} if options.rounds else {}))
 
 

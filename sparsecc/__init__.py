@@ -17,6 +17,8 @@ from sparsecc.runtime import Library, load
 from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
+    from sparsecc.advice.advise import advise
+    from sparsecc.advice.result import Advice
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.report import Report
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 __version__ = VERSION
 
 __all__ = [
+    "Advice",
     "Compiled",
     "Library",
     "Plan",
@@ -33,6 +36,7 @@ __all__ = [
     "SparseccError",
     "Target",
     "Tuned",
+    "advise",
     "compile",
     "errors",
     "inspect",
@@ -42,6 +46,8 @@ __all__ = [
 
 #: public names that need torch and TVM, or are rarely wanted: imported on first use
 _LAZY = {
+    "Advice": "sparsecc.advice.result",
+    "advise": "sparsecc.advice.advise",
     "Compiled": "sparsecc.compiled",
     "compile": "sparsecc.compiled",
     "inspect": "sparsecc.compiled",

@@ -12,6 +12,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.build import header_of, plan_arena
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
+from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
@@ -134,6 +135,7 @@ def compile(
     dump: str | os.PathLike[str] | None = None,
     cc: str | None = None,
     schedules: str | os.PathLike[str] | None = "shipped",
+    impose: tuple[int, float] | None = None,
     progress: Progress | None = None,
 ) -> Compiled:
     """Compile a network to a standalone library.
@@ -167,6 +169,10 @@ def compile(
         Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
         sparsecc for the target (default), or none, which leaves all to the cost model. The report says of every layer
         what its config was chosen by.
+    impose : tuple of int and float, optional
+        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed of a network before it is
+        trained with that pattern. The blocks with the least L1 norm of each layer are pruned; the first convolution,
+        depthwise ones and the last linear layer stay dense.
     progress : callable, optional
         Called with the name of every stage as it begins.
 
@@ -193,6 +199,7 @@ def compile(
         dump=None if dump is None else Path(dump),
         cc=cc,
         schedules=schedules,
+        impose=pattern_of(impose),
     )
     resolved, figures = resolve_here(target, cc=cc)
     records = find_schedules(options.schedules, resolved)
@@ -231,6 +238,7 @@ def inspect(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    impose: tuple[int, float] | None = None,
 ) -> Plan:
     """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
 
@@ -239,7 +247,17 @@ def inspect(
     from sparsecc.importer import import_model
 
     options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
-    return analyse(import_model(model, example_inputs), resolve_here(target)[0], options)
+    imported = import_model(model, example_inputs, impose=pattern_of(impose))
+    return analyse(imported, resolve_here(target)[0], options)
+
+
+def pattern_of(impose: tuple[int, float] | None) -> Impose | None:
+    """What ``impose=`` of :func:`compile` names."""
+    if impose is None:
+        return None
+    if not (isinstance(impose, tuple | list) and len(impose) == 2):
+        raise UserError(f"impose: found {impose!r}, expected (N, sparsity) such as (4, 0.75)")
+    return Impose(*impose)
 
 
 def _load(artefact: Artefact, options: Options) -> Library:

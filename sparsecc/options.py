@@ -11,6 +11,7 @@ from numbers import Real
 from pathlib import Path
 
 from sparsecc.errors import UserError
+from sparsecc.facts.impose import Impose
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Options:
     dump: Path | None = None
     cc: str | None = None
     schedules: str | os.PathLike[str] | None = "shipped"
+    impose: Impose | None = None
 
     def __post_init__(self) -> None:
         name, threads = self.name, self.threads

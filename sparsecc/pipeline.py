@@ -22,6 +22,7 @@ from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import Program
+from sparsecc.facts.winograd import transformed_weight
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import Schedules
@@ -35,7 +36,7 @@ from sparsecc.rewrite.layout import place, window_spec
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
-from sparsecc.rewrite.winograd import split_winograd, winograd_origins
+from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
 from sparsecc.target import Target
 
 Progress = Callable[[str], None]
@@ -111,7 +112,7 @@ def run(
     """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
     dump = Dump(options.dump)
     progress("import")
-    imported = import_model(model, example_inputs)
+    imported = import_model(model, example_inputs, impose=options.impose)
     dump.module("1_import", imported.module)
 
     progress("analyse")
@@ -161,29 +162,62 @@ class Rewritten:
     origins: Mapping[str, str]
 
 
+@dataclass(frozen=True, eq=False)
+class Fused:
+    """A network as a plain graph: what does not depend on the plan is done.
+
+    Attributes
+    ----------
+    graph : Graph
+    module : IRModule
+        PrimFuncs of generic operators.
+    origins : mapping of str to str
+        Key of a layer -> node of the exported program with the value that it stores.
+    """
+
+    graph: Graph
+    module: IRModule
+    origins: Mapping[str, str]
+
+
+#: whether a convolution (structure None for a dense one) and the window kernel after it become one kernel
+Pays = Callable[[ConvSpec, Structure | None, ConvSpec], bool]
+
+
 def rewrite(imported: Imported, plan: Plan, target: Target, dump: Dump) -> Rewritten:
     """Fuse, legalize, split, join, and choose layouts."""
+    fused = fuse(imported, dump)
+    rewritten = arrange(fused, plan, pays=lambda spec, found, window: chain_pays(spec, found, window, target))
+    dump.text("5_layout", _listing(rewritten.placed))
+    return rewritten
+
+
+def fuse(imported: Imported, dump: Dump) -> Fused:
+    """Fuse epilogues, lower what has no kernel of its own, and read the result as a graph."""
     fused = fuse_epilogues(imported.module, imported.layers, imported.origins)
     dump.module("3_fuse", fused.module)
     module = legalize(fused.module)
     dump.module("4_legalize", module)
+    return Fused(extract_graph(module, fused.layers, fused.epilogues), module, fused.origins)
+
+
+def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_weight) -> Rewritten:
+    """Split layers for Winograd's algorithm, join chains, choose layouts: all as the plan wants it."""
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
-    graph = split_winograd(extract_graph(module, fused.layers, fused.epilogues), tiles)
-    graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, target)
-    placed = place(graph)
-    dump.text("5_layout", _listing(placed))
-    return Rewritten(placed, module, origins)
+    graph = split_winograd(fused.graph, tiles, transform=transform)
+    graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, pays)
+    return Rewritten(place(graph), fused.module, origins)
 
 
-def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, target: Target) -> tuple[Graph, dict[str, str]]:
+def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, pays: Pays) -> tuple[Graph, dict[str, str]]:
     """Join convolutions with the window kernels after them; a chain's result is that of its window."""
     plans = {layer.key: layer for layer in plan.layers}
 
-    def pays(key: str, chain: Chain) -> bool:
+    def gains(key: str, chain: Chain) -> bool:
         structure = plans[key].structure if plans[key].decision == "sparse" else None
-        return chain_pays(chain.conv.layer.spec, structure, window_spec(chain), target)
+        return pays(chain.conv.layer.spec, structure, window_spec(chain))
 
-    joined = join_chains(graph, pays)
+    joined = join_chains(graph, gains)
     chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}
     kept = {key: node for key, node in origins.items() if key not in chains}
     return joined, kept | {key: origins[window] for key, window in chains.items() if window in origins}

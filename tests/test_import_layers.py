@@ -22,7 +22,7 @@ LAYERS: dict[str, set[str]] = {
     "report": {"analyse"},
     "runtime": {"errors"},
     "target": {"errors"},
-    "options": {"errors"},
+    "options": {"errors", "facts"},
     "dump": {"errors"},
     "_tvm": set(),
     "kernels": {"_tvm", "facts"},
@@ -42,6 +42,10 @@ LAYERS: dict[str, set[str]] = {
         "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
         "records", "rewrite", "runtime", "spaces", "target", "version",
     },
+    "advice": {
+        "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
+        "records", "rewrite", "spaces", "target",
+    },
     "verify": {"errors", "facts", "importer", "pipeline", "runtime"},
     "deploy": {"build", "errors", "pipeline", "runtime", "version"},
     "compiled": {
@@ -50,8 +54,8 @@ LAYERS: dict[str, set[str]] = {
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report", "runtime",
-        "target", "tuning",
+        "__init__", "advice", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report",
+        "runtime", "target", "tuning",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -66,10 +70,21 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 
 #: packages that are neither ours nor Python's -> files and folders that may import them
 OUTSIDE: dict[str, tuple[str, ...]] = {
-    "numpy": ("facts/", "analyse/", "runtime/", "importer/", "rewrite/", "build/", "tuning/", "cli/", "verify.py"),
+    "numpy": (
+        "advice/",
+        "facts/",
+        "analyse/",
+        "runtime/",
+        "importer/",
+        "rewrite/",
+        "build/",
+        "tuning/",
+        "cli/",
+        "verify.py",
+    ),
     "rich": ("cli/",),
     "torch": ("importer/", "tuning/expected.py", "verify.py"),
-    "matplotlib": ("cli/tune_plot.py",),
+    "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),
     "xgboost": ("tuning/ranker.py",),

@@ -1,4 +1,4 @@
-"""The command line: ``sparsecc compile``, ``inspect``, ``run``, ``bench``, ``tune``, ``schedules`` and ``targets``.
+"""The command line: ``sparsecc compile``, ``inspect``, ``run``, ``bench``, ``advise``, ``tune`` and more.
 
 One command a file, each with ``configure`` (its options) and ``execute`` (its work). PyTorch and TVM are imported only
 where a model is read, so that everything about a compiled library works without them.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+
+from sparsecc.errors import UserError
+from sparsecc.facts.impose import Impose
 
 
 def add_target(parser: ArgumentParser, *, default: str | None = "native") -> None:
@@ -37,6 +40,25 @@ def add_choices(parser: ArgumentParser) -> None:
         action="store_true",
         help="compute dense 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
     )
+
+
+def add_impose(parser: ArgumentParser) -> None:
+    """``--impose``."""
+    parser.add_argument(
+        "--impose",
+        type=_pattern,
+        metavar="N:SPARSITY",
+        help="put a 1xN pattern on a copy of the model first, to see what pruning would give: 4:0.75 keeps a quarter "
+        "of the 1x4 blocks; the first convolution, depthwise ones and the last linear layer stay dense",
+    )
+
+
+def _pattern(text: str) -> tuple[int, float]:
+    try:
+        found = Impose.parse(text)
+    except UserError as error:
+        raise ArgumentTypeError(str(error).removeprefix("impose: ")) from error
+    return found.block_n, found.sparsity
 
 
 def add_schedules(parser: ArgumentParser) -> None:

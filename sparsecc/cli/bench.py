@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sparsecc.cli import arguments
+from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
@@ -17,25 +18,29 @@ from sparsecc.cli.progress import Stages
 from sparsecc.cli.steps_view import joined, print_steps, steps_of
 from sparsecc.cli.timing import Times, random_inputs, time_runs
 from sparsecc.cli.units import in_bytes, in_ms, shape_text
+from sparsecc.errors import UserError
 from sparsecc.runtime import Library, load, read_description
 from sparsecc.runtime.checks import description_text
 
 SUMMARY = "measure how fast a library runs"
 DESCRIPTION = """\
-Run a library on random input and show the median time and its spread; with --layers also where the time goes.
+Run a library on random input and show the median time and its spread; with --layers also where the time goes. A model
+is compiled first, for this machine; --impose prunes a copy of it before, to see its speed without training it.
 """
 EPILOG = """\
 examples:
   sparsecc bench model.so
   sparsecc bench model.so --threads 1 --runs 200
   sparsecc bench model.so --layers --sort
+  sparsecc bench model.pt2 --impose 4:0.75
   sparsecc bench out/model.so --runner 'ssh pi@raspberrypi' --layers
 """
 
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("library", type=Path, metavar="MODEL.so", help="compiled library")
+    parser.add_argument("library", type=Path, metavar="MODEL.so|MODEL.pt2", help="compiled library, or exported model")
+    arguments.add_impose(parser)
     parser.add_argument("--runs", type=int, metavar="N", help="timed runs (default: about 3 seconds of them)")
     arguments.add_threads(parser, use="a run")
     parser.add_argument(
@@ -51,13 +56,23 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Measure and print."""
-    return _execute_elsewhere(options) if options.runner is not None else _execute_here(options)
+    is_model = options.library.suffix == ".pt2"
+    if options.impose is not None and not is_model:
+        raise UserError(f"{options.library}: --impose is for models (.pt2); a library is compiled already")
+    if options.runner is None:
+        return _execute_here(options, is_model=is_model)
+    if is_model:
+        raise UserError(
+            f"{options.library}: --runner is for libraries; compile the model to a folder first (sparsecc compile "
+            "MODEL.pt2 -o out/)"
+        )
+    return _execute_elsewhere(options)
 
 
-def _execute_here(options: Namespace) -> int:
+def _execute_here(options: Namespace, *, is_model: bool) -> int:
     with (
-        load(options.library, threads=options.threads) as library,
         Stages(stderr(), quiet=options.json) as stages,
+        _compiled(options, stages) if is_model else load(options.library, threads=options.threads) as library,
     ):
         inputs = random_inputs(library)
         stages("time runs")
@@ -66,12 +81,20 @@ def _execute_here(options: Namespace) -> int:
         if options.layers or options.sort:
             stages("time layers")
             steps = steps_of(library, inputs, runs=len(times.seconds), by_time=options.sort)
-        document = _document(library, times) | ({} if steps is None else {"layers": steps})
+        document = _document(options, library, times) | ({} if steps is None else {"layers": steps})
     if options.json:
         print_json(document)
     else:
-        _print(stdout(), document, library.path, [port.shape for port in library.inputs])
+        _print(stdout(), document, options.library, [port.shape for port in library.inputs])
     return 0
+
+
+def _compiled(options: Namespace, stages: Stages) -> Library:
+    stages("start")
+    compiler = load_compiler(for_model=options.library)
+    compiled = compiler.compile(options.library, threads=options.threads, impose=options.impose, progress=stages)
+    library: Library = compiled.library
+    return library
 
 
 def _execute_elsewhere(options: Namespace) -> int:
@@ -99,9 +122,11 @@ def _execute_elsewhere(options: Namespace) -> int:
     return 0
 
 
-def _document(library: Library, times: Times) -> dict[str, Any]:
+def _document(options: Namespace, library: Library, times: Times) -> dict[str, Any]:
+    pattern = None if options.impose is None else {"n": options.impose[0], "sparsity": options.impose[1]}
     return {
-        "library": str(library.path),
+        "library": str(options.library),
+        **({} if pattern is None else {"impose": pattern}),
         "target": library.target,
         "version": library.description["version"],
         "cpu": cpu_name(),
@@ -126,7 +151,9 @@ def _print(console: Console, document: dict[str, Any], path: Path, shapes: Seque
         say(console)
     inputs = ", ".join(map(shape_text, shapes))
     threads = f"{document['threads']} thread{'' if document['threads'] == 1 else 's'}"
-    say(console, f"{path.name} for {document['target']}, input {inputs}")
+    pattern = document.get("impose")
+    imposed = f", 1x{pattern['n']} pattern at {100 * pattern['sparsity']:g} %" if pattern else ""
+    say(console, f"{path.name} for {document['target']}{imposed}, input {inputs}")
     say(console, f"{document['cpu']}, {threads}, {document['runs']} runs after a warm-up")
     if "memory_bytes" in document:
         say(console, f"{in_bytes(document['memory_bytes'])} of memory at most, the program and its weights included")

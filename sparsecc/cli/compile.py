@@ -47,6 +47,7 @@ def configure(parser: ArgumentParser) -> None:
     )
     arguments.add_target(parser)
     arguments.add_choices(parser)
+    arguments.add_impose(parser)
     check = parser.add_mutually_exclusive_group()
     check.add_argument("--no-verify", action="store_true", help="do not compare the result with PyTorch")
     check.add_argument(
@@ -83,6 +84,7 @@ def execute(options: Namespace) -> int:
             dump=options.dump,
             cc=options.cc,
             schedules=arguments.schedules_of(options),
+            impose=options.impose,
             progress=stages,
         )
         stages("save")

@@ -26,6 +26,7 @@ EPILOG = """\
 examples:
   sparsecc inspect model.pt2
   sparsecc inspect model.pt2 --target x86-64-v3 --keep-dense 'head.*'
+  sparsecc inspect model.pt2 --impose 4:0.75
   sparsecc inspect model.so --json
 """
 _ELF, _ARCHIVE = b"\x7fELF", b"!<arch>"
@@ -36,6 +37,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="MODEL.pt2|MODEL.so", help="exported model, or compiled library")
     arguments.add_target(parser, default=None)
     arguments.add_choices(parser)
+    arguments.add_impose(parser)
     arguments.add_json(parser)
 
 
@@ -57,8 +59,10 @@ def _is_library(path: Path) -> bool:
 
 
 def _library(options: Namespace) -> int:
-    if options.target or options.keep_dense:
-        raise UserError(f"{options.file}: --target and --keep-dense are for models; a library is compiled already")
+    if options.target or options.keep_dense or options.impose:
+        raise UserError(
+            f"{options.file}: --target, --keep-dense and --impose are for models; a library is compiled already"
+        )
     description = read_description(options.file)
     if options.json:
         print_json(library_document(options.file, description))
@@ -80,6 +84,7 @@ def _model(options: Namespace) -> int:
             keep_dense=options.keep_dense,
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
+            impose=options.impose,
         )
     if options.json:
         plan_json = Report(plan, (), name, ()).to_json()["plan"]  # without the long lists of channels

@@ -7,11 +7,11 @@ from types import ModuleType
 from typing import NoReturn
 
 import sparsecc
-from sparsecc.cli import bench, compile, inspect, run, schedules, targets, tune
+from sparsecc.cli import advise, bench, compile, inspect, run, schedules, targets, tune
 from sparsecc.cli.arguments import add_traceback
 
 #: in the order of ``sparsecc --help``; the module's name is the command
-COMMANDS: tuple[ModuleType, ...] = (compile, inspect, run, bench, tune, schedules, targets)
+COMMANDS: tuple[ModuleType, ...] = (compile, inspect, run, bench, advise, tune, schedules, targets)
 
 _EPILOG = """\
 examples:

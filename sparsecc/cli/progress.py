@@ -16,6 +16,7 @@ LABELS = {
     "analyse": "find the block structure",
     "rewrite": "fuse layers, choose layouts",
     "schedule": "write and schedule kernels",
+    "predict": "predict times",
     "inspect": "import the model and look at it",
     "build": "generate machine code",
     "link": "link",

@@ -62,9 +62,11 @@ def execute(options: Namespace) -> int:
 
 
 def _measure() -> Figures:
-    from sparsecc.machine.calibrate import calibrate  # with the parts that make libraries: slow to import
+    from sparsecc.machine.calibrate import calibrate, keep_clock  # with the parts that make libraries: slow to import
 
-    return calibrate(resolve("native"))
+    target = resolve("native")
+    keep_clock(target)
+    return calibrate(target)
 
 
 def _row(target: Target, *, native: str | None) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sparsecc.errors import UserError
 from sparsecc.runtime.files import check_writable, new_file
@@ -49,5 +50,12 @@ def write_plot(path: Path, history: Sequence[tuple[int, float]], *, title: str) 
     axes.step([trial for trial, _ in history], [ms for _, ms in history], where="post")
     axes.set(xlabel="trials", ylabel="ms, all tuned kernels", title=title)
     axes.grid(alpha=0.3)
-    with new_file(path) as file:
+    save_figure(figure, path)
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format of its suffix; the same data gives the same bytes."""
+    from matplotlib import rc_context
+
+    with new_file(path) as file, rc_context({"svg.hashsalt": "sparsecc"}):
         figure.savefig(file, format=path.suffix.removeprefix("."), metadata=_WITHOUT_DATE.get(path.suffix))

@@ -6,7 +6,16 @@ from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles, sparse_work
-from sparsecc.cost.direct import DirectWork, best_config, predict
+from sparsecc.cost.direct import (
+    EXPOSED,
+    WRITTEN,
+    DirectWork,
+    best_config,
+    compute_cycles,
+    memory_cycles,
+    predict,
+    streamed_results,
+)
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target
@@ -67,6 +76,24 @@ def plane_parts(window: ConvSpec, *, bands: int, floats: int, image_bytes: int, 
             break
         parts *= 2
     return parts
+
+
+def chain_cycles(work: DirectWork, config: DirectConfig, *, results: float, target: Target) -> float:
+    """Predicted cycles of a chain's convolution alone, with the window kernel's output in the place of its own.
+
+    Parameters
+    ----------
+    work : DirectWork
+        Of the convolution; what it stores stays in the first cache.
+    config : DirectConfig
+    results : float
+        Bytes that the window kernel writes for an image.
+    target : Target
+    """
+    compute = compute_cycles(work, config, target)
+    written = WRITTEN * results / target.bandwidth(2 * results)
+    memory = memory_cycles(work, config, target) - streamed_results(work, target) + written
+    return work.images * (max(compute, memory) + EXPOSED * min(compute, memory))
 
 
 def _row_by_row(

@@ -14,9 +14,20 @@ from sparsecc.target import Target
 
 def predicted_speedup(spec: ConvSpec, structure: Structure, target: Target) -> float:
     """Dense time over sparse time, both as the cost model sees them."""
+    dense, sparse = layer_cycles(spec, None, target), layer_cycles(spec, structure, target)
+    return dense / (max(sparse, 1.0) if spec.is_linear else sparse)
+
+
+def layer_cycles(spec: ConvSpec, structure: Structure | None, target: Target) -> float:
+    """Predicted cycles of a layer with its best kernel and config; ``structure`` is None for a dense one.
+
+    A dense layer's are those of the direct kernel; :mod:`~sparsecc.cost.winograd` may have a faster one.
+    """
     if spec.is_linear:
-        return _linear(spec, structure, target)
-    return dense_cycles(spec, target) / least_cycles(spec, sparse_work(spec, structure), target)
+        return linear_cycles(spec, structure, target)
+    if structure is None:
+        return dense_cycles(spec, target)
+    return least_cycles(spec, sparse_work(spec, structure), target)
 
 
 def least_cycles(spec: ConvSpec, work: DirectWork, target: Target) -> float:
@@ -68,11 +79,12 @@ def work_of(spec: ConvSpec, *, rows: int, block_n: int, nnzb: int) -> DirectWork
     )  # fmt: skip
 
 
-def _linear(spec: ConvSpec, structure: Structure, target: Target) -> float:
+def linear_cycles(spec: ConvSpec, structure: Structure | None, target: Target) -> float:
+    """Predicted cycles of a linear layer, sparse or dense."""
+    if structure is not None:
+        return predict_linear(
+            m=spec.n, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb, indexed=True, target=target
+        )
     wide = min(4 * target.lanes, spec.oc)
     rows = -(-spec.oc // wide)
-    dense = predict_linear(m=spec.n, rows=rows, block_n=wide, nnzb=rows * spec.ic, indexed=False, target=target)
-    sparse = predict_linear(
-        m=spec.n, rows=structure.rows, block_n=structure.block_n, nnzb=structure.nnzb, indexed=True, target=target
-    )
-    return dense / max(sparse, 1.0)
+    return predict_linear(m=spec.n, rows=rows, block_n=wide, nnzb=rows * spec.ic, indexed=False, target=target)

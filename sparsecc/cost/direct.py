@@ -36,7 +36,7 @@ EXPOSED = 0.14
 #: cycles for a cache line that no prefetcher sees coming, several misses in flight
 _L2_LINE, _L3_LINE = 6.0, 8.0
 #: how much slower than plain streaming planes are read row by row of blocks, and results are written
-_STREAMED, _WRITTEN = 1.4, 1.7
+_STREAMED, WRITTEN = 1.4, 1.7
 #: share of the first cache's misses that shows when a tile's pixels are read again, by channels in registers: with one
 #: of them every multiply-add is a load
 _AGAIN, _AGAIN_MANY = {1: 1.0, 2: 0.7}, 0.4
@@ -173,11 +173,12 @@ def _register_rows(work: DirectWork, target: Target) -> list[int]:
 
 def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
     """Predicted cycles on one core."""
-    compute, memory = _compute(work, config, target), memory_cycles(work, config, target)
+    compute, memory = compute_cycles(work, config, target), memory_cycles(work, config, target)
     return work.images * (max(compute, memory) + EXPOSED * min(compute, memory))
 
 
-def _compute(work: DirectWork, config: DirectConfig, target: Target) -> float:
+def compute_cycles(work: DirectWork, config: DirectConfig, target: Target) -> float:
+    """Cycles of what a core starts, for one image."""
     tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
     cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, config.chunks, target)
     if tiles.rest:
@@ -237,12 +238,12 @@ def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> flo
         # every row streams its channels once per sub-row; the weights of a row are read once
         streamed = work.nnzb * subs * work.plane * 4
         reading = _STREAMED * streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights)
-        return reading + _streamed_results(work, target)
+        return reading + streamed_results(work, target)
     tile_bytes = _tile_bytes(work, config) / config.chunks
     fetch = _lines(work.ic, config.tile, image, target) * (1 + (work.taps > 1))
     share = _AGAIN.get(config.reg_n, _AGAIN_MANY)
     again = share * work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
-    results = _WRITTEN * _lines(work.results, config.tile, work.results * work.flat * 4, target)
+    results = WRITTEN * _lines(work.results, config.tile, work.results * work.flat * 4, target)
     sums = work.rows * work.block_n * config.tile * 4
     results += 2 * (config.chunks - 1) * sums / target.bandwidth(sums + tile_bytes)
     return tiles * (fetch + results + again + weights / target.bandwidth(weights))
@@ -253,10 +254,10 @@ def _tile_bytes(work: DirectWork, config: DirectConfig) -> float:
     return work.ic * (config.tile + work.taps // 2 + work.halo) * 4
 
 
-def _streamed_results(work: DirectWork, target: Target) -> float:
+def streamed_results(work: DirectWork, target: Target) -> float:
     """Cycles to write the output, and to read a residual, plane by plane."""
     nbytes = work.results * work.flat * 4
-    return _WRITTEN * nbytes / target.bandwidth(2 * nbytes)
+    return WRITTEN * nbytes / target.bandwidth(2 * nbytes)
 
 
 def _lines(planes: int, pixels: int, footprint: float, target: Target) -> float:

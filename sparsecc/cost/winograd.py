@@ -50,17 +50,31 @@ def winograd_gain(spec: ConvSpec, target: Target) -> tuple[int, float] | None:
 
 def winograd_cycles(tiling: Tiling, target: Target) -> float:
     """Predicted cycles of all three steps on one core."""
+    return input_cycles(tiling, target) + product_cycles(tiling, target) + output_cycles(tiling, target)
+
+
+def input_cycles(tiling: Tiling, target: Target) -> float:
+    """Predicted cycles of the first transform; a line that is written is read first."""
+    spec = tiling.spec
+    return spec.n * spec.ic * _input_cycles(tiling, target) + 2 * spec.ic * _plane_traffic(tiling, target)
+
+
+def output_cycles(tiling: Tiling, target: Target) -> float:
+    """Predicted cycles of the second transform."""
+    spec = tiling.spec
+    return spec.n * spec.oc * _output_cycles(tiling, target) + spec.oc * _plane_traffic(tiling, target)
+
+
+def _plane_traffic(tiling: Tiling, target: Target) -> float:
+    """Cycles to move one channel's transformed tiles, which different steps write and read."""
     spec = tiling.spec
     transformed = 4 * tiling.products * spec.n * tiling.tiles
     images = 4 * spec.n * (spec.ic * spec.ih * spec.iw + spec.oc * spec.oh * spec.ow)
-    footprint = transformed * (spec.ic + spec.oc) + images
-    # written and read by different steps; a line that is written is read first
-    traffic = transformed * (2 * spec.ic + spec.oc) / target.bandwidth(footprint)
-    vectors = spec.n * (spec.ic * _input_cycles(tiling, target) + spec.oc * _output_cycles(tiling, target))
-    return vectors + traffic + _product_cycles(tiling, target)
+    return transformed / target.bandwidth(transformed * (spec.ic + spec.oc) + images)
 
 
-def _product_cycles(tiling: Tiling, target: Target) -> float:
+def product_cycles(tiling: Tiling, target: Target) -> float:
+    """Predicted cycles of the products between both transforms."""
     spec = tiling.spec
     weights = 4.0 * tiling.products * spec.oc * spec.ic
     compute, memory = dense_cycles(tiling.product_spec, target), weights / target.bandwidth(target.l2_bytes + weights)

@@ -99,7 +99,7 @@ def suits(spec: ConvSpec) -> bool:
     return is_square and spec.groups == 1 and spec.ic > 1
 
 
-def transformed_weight(weight: NDArray[np.float32], *, m: int) -> NDArray[np.float32]:
+def transformed_weight(weight: NDArray[np.float32], m: int) -> NDArray[np.float32]:
     """Weights ``(oc, ic, 3, 3)`` as those of the products: ``(products * oc, ic, 1, 1)``, rounded once."""
     kernels = kernel_matrix(m)
     points: Float64 = np.einsum("ia,ocab,jb->ijoc", kernels, weight.astype(np.float64), kernels)

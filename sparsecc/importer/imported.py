@@ -14,6 +14,7 @@ from torch.export.graph_signature import OutputKind
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, relax
 from sparsecc.errors import NotSupportedError
+from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import Layer
 from sparsecc.facts.program import Port
 from sparsecc.importer import operators
@@ -22,6 +23,7 @@ from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, to_exported
+from sparsecc.importer.impose import impose_on
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.shapes import affine
@@ -60,7 +62,9 @@ class Imported:
     origins: Mapping[Any, str]
 
 
-def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> Imported:
+def import_model(
+    model: Model, example_inputs: Sequence[Any] | None = None, *, impose: Impose | None = None
+) -> Imported:
     """Translate a model.
 
     Parameters
@@ -68,6 +72,8 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
     model : torch.nn.Module, ExportedProgram or path of a .pt2 file
     example_inputs : sequence of tensor, optional
         Required for a module.
+    impose : Impose, optional
+        A pattern to put on the layers first; the caller's weights stay as they are.
 
     Raises
     ------
@@ -75,7 +81,7 @@ def import_model(model: Model, example_inputs: Sequence[Any] | None = None) -> I
         The message names the operator and the layer.
     """
     program, example, notes = to_exported(model, example_inputs)
-    program = _decompose_unknown(program)
+    program = _decompose_unknown(program if impose is None else impose_on(program, impose))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
     inputs = user_inputs(program)

@@ -15,9 +15,12 @@ from sparsecc.errors import OutputError, ToolchainError
 from sparsecc.machine.cpu import processor
 from sparsecc.machine.figures import Figures
 from sparsecc.machine.known import KNOWN
-from sparsecc.machine.measure import measure
+from sparsecc.machine.measure import measure, measure_clock
 from sparsecc.runtime.files import new_file
 from sparsecc.target import Target, resolve
+
+#: no core runs faster: what says so was not measured
+_MOST_GHZ = 10.0
 
 
 def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, str]:
@@ -57,20 +60,54 @@ def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | No
 def calibrate(target: Target, *, cc: str | None = None) -> Figures:
     """Measure this machine's figures and keep them; a folder that can't be written only means measuring again."""
     figures = measure(target, cc=cc)
-    path = cache_file(target, processor())
+    _keep(cache_file(target, processor()), asdict(figures))
+    return figures
+
+
+def clock_here(target: Target, *, cc: str | None = None) -> tuple[float, str]:
+    """Clock of this machine in GHz, and where it is from: measured once and kept, else the target's usual one."""
+    path = clock_file(processor())
+    try:
+        kept = json.loads(path.read_text())["ghz"]
+        if isinstance(kept, int | float) and 0 < kept < _MOST_GHZ:
+            return float(kept), "measured on this machine"
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    try:
+        return keep_clock(target, cc=cc), "measured on this machine"
+    except ToolchainError:
+        return target.ghz, f"usual for {target.name}"
+
+
+def keep_clock(target: Target, *, cc: str | None = None) -> float:
+    """Measure this machine's clock and keep it; a folder that can't be written only means measuring again."""
+    ghz = measure_clock(target, cc=cc)
+    _keep(clock_file(processor()), {"ghz": ghz})
+    return ghz
+
+
+def _keep(path: Path, data: dict[str, float]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with new_file(path) as file:
-            file.write(json.dumps(asdict(figures), indent=1).encode())
+            file.write(json.dumps(data, indent=1).encode())
     except (OSError, OutputError):
         pass
-    return figures
+
+
+def clock_file(cpu: str | None) -> Path:
+    """Where the clock is kept: beside the figures."""
+    return _folder() / f"clock-{cpu or 'unknown'}.json"
 
 
 def cache_file(target: Target, cpu: str | None) -> Path:
     """Where figures are kept: ``$XDG_CACHE_HOME/sparsecc``, else ``~/.cache/sparsecc``."""
+    return _folder() / f"figures-{cpu or 'unknown'}-{target.name}.json"
+
+
+def _folder() -> Path:
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(home) / "sparsecc" / f"figures-{cpu or 'unknown'}-{target.name}.json"
+    return Path(home) / "sparsecc"
 
 
 def _load(target: Target, cpu: str | None) -> Figures | None:

@@ -31,11 +31,7 @@ def measure(target: Target, *, cc: str | None = None) -> Figures:
     """
     caches = cache_bytes()
     sizes = [caches.get(level, usual) for level, usual in ((2, target.l2_bytes), (3, target.l3_bytes))]
-    with scratch_folder() as folder:
-        program = folder / "measure"
-        flags = (f"-DLANES={target.lanes}", f'-DFEATURES="{_FEATURES[target.lanes]}"', "-std=gnu11", "-O2")
-        find_compiler(cc, triple=target.triple).run((*flags, str(_SOURCE), "-o", str(program)), folder=folder)
-        found = _run(program, sizes)
+    found = _measure(target, sizes, cc=cc)
     return Figures(
         fma_per_cycle=_halves(found["fma_per_cycle"]),
         loads_per_cycle=_halves(found["loads_per_cycle"]),
@@ -46,6 +42,27 @@ def measure(target: Target, *, cc: str | None = None) -> Figures:
         l3_bandwidth=_two_digits(found["l3_bandwidth"]),
         memory_bandwidth=_two_digits(found["memory_bandwidth"]),
     )
+
+
+def measure_clock(target: Target, *, cc: str | None = None) -> float:
+    """Clock of the busy core this runs on, in GHz, two decimals.
+
+    Raises
+    ------
+    ToolchainError
+        As :func:`measure`.
+    """
+    return round(_measure(target, [], cc=cc)["ghz"], 2)
+
+
+def _measure(target: Target, sizes: list[int], *, cc: str | None) -> dict[str, float]:
+    if target.lanes not in _FEATURES:
+        raise ToolchainError(f"measuring this machine needs x86-64, found {target.name}")
+    with scratch_folder() as folder:
+        program = folder / "measure"
+        flags = (f"-DLANES={target.lanes}", f'-DFEATURES="{_FEATURES[target.lanes]}"', "-std=gnu11", "-O2")
+        find_compiler(cc, triple=target.triple).run((*flags, str(_SOURCE), "-o", str(program)), folder=folder)
+        return _run(program, sizes)
 
 
 def _run(program: Path, sizes: list[int]) -> dict[str, float]:

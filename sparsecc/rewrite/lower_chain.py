@@ -40,18 +40,10 @@ def lower_chain(
     target: Target,
     choose: Choose = by_cost_model,
 ) -> Lowered:
-    """Lower a chain; the planes between both kernels have the pitch of its input."""
-    source, window = image(placed, node.inputs[0]), window_spec(chain)
-    halo = (0, 0, 0, 0) if node.packs else window.padding
-    layout = dealt if window.stride == (2, 2) and not node.packs else padded
-    planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
-    gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
-    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
+    """Lower a chain; both kernels have what the cost model or a record likes best."""
+    between, windows = chain_shapes(node, chain, placed, target)
+    store, source = windows.store, image(placed, node.inputs[0])
     options = direct_options(chain.conv, plan, between, source, target, joined=True)
-
-    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
-    store = store_shape(node, placed, epilogue)
-    windows = window_shape(chain.window, store, planes, target, packs=node.packs)
     config = choose(_choice(options, windows, chain))
     assert isinstance(config, JoinedConfig), "a chain's choice gives its config"
     packed = pack_direct(options, ConvConfig(config.block_n, config.chain.conv))
@@ -64,7 +56,7 @@ def lower_chain(
         **{f"window_{name}": value for name, value in constants.items()},
         **packed.constants,
         "input": node.inputs[0],
-        "mask": mask_of(planes),
+        "mask": mask_of(between.layout),
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(shape))
@@ -72,6 +64,19 @@ def lower_chain(
     knobs = {**asdict(made.conv), "window": asdict(made.window), "parts": made.parts}
     function, cycles = schedule_chain(shape, made), options.predict(ConvConfig(config.block_n, made.conv))
     return Lowered("chain", ("chain", shape, made), function, arguments, knobs, cycles, joined)
+
+
+def chain_shapes(node: PlacedNode, chain: Chain, placed: Placed, target: Target) -> tuple[StoreShape, WindowShape]:
+    """Where the convolution stores, in planes with the pitch of its input, and the window kernel that reads them."""
+    source, window = image(placed, node.inputs[0]), window_spec(chain)
+    halo = (0, 0, 0, 0) if node.packs else window.padding
+    layout = dealt if window.stride == (2, 2) and not node.packs else padded
+    planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
+    gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
+    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
+    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
+    store = store_shape(node, placed, epilogue)
+    return between, window_shape(chain.window, store, planes, target, packs=node.packs)
 
 
 def _choice(options: DirectOptions, windows: WindowShape, chain: Chain) -> Choice:

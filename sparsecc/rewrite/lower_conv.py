@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,19 +172,49 @@ def direct_options(
         order = balanced_order(blocks.counts)
         blocks = blocks if order is None else reordered(blocks, order)
         index = plan.structure.index
+    by_tap = blocks is not None and blocks.taps < spec.taps
+    works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap)
+    return DirectOptions(operator, store, source, target, blocks, index, works)
 
-    by_tap = plan.structure is not None and plan.structure.by_tap
+
+class Kept(Protocol):
+    """What the cost model needs to know of a pruned weight: a ``BlockSparse`` has it, and so has a ``Structure``."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of blocks."""
+        ...
+
+    @property
+    def block_n(self) -> int:
+        """Output channels of a row."""
+        ...
+
+    @property
+    def nnzb(self) -> int:
+        """Kept blocks."""
+        ...
+
+
+def direct_works(
+    spec: ConvSpec,
+    kept: Kept | None,
+    store: StoreShape,
+    source: PlaneLayout,
+    *,
+    joined: bool = False,
+    by_tap: bool = False,
+) -> dict[int, DirectWork]:
+    """Output channels of a row of blocks -> the cost model's view; a dense layer (None) has a choice of rows."""
 
     def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
         made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
-        return by_single_tap(made, spec, pitch=source.pitch) if by_tap and blocks is not None else made
+        return by_single_tap(made, spec, pitch=source.pitch) if by_tap else made
 
-    if blocks is not None:
-        works = {blocks.block_n: work(blocks.rows, blocks.block_n, blocks.nnzb)}
-    else:
-        rows = {n: spec.groups * -(-spec.oc_per_group // n) for n in dense_block_sizes(spec)}
-        works = {n: work(count, n, count * spec.ic_per_group) for n, count in rows.items()}
-    return DirectOptions(operator, store, source, target, blocks, index, works)
+    if kept is not None:
+        return {kept.block_n: work(kept.rows, kept.block_n, kept.nnzb)}
+    rows = {n: spec.groups * -(-spec.oc_per_group // n) for n in dense_block_sizes(spec)}
+    return {n: work(count, n, count * spec.ic_per_group) for n, count in rows.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecc.cost.window import tile_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv
@@ -18,7 +19,6 @@ from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
-from sparsecc.kernels.window_rows import loads
 from sparsecc.kernels.window_shape import LOWEST, UNROLLED_TAPS, WindowConfig, WindowShape
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.layout import scratch_width
@@ -34,8 +34,6 @@ _VECTORS = 4
 _MOST_ROWS = 8
 #: registers that weights may take (others are read again for each use), and that loaded pixels need
 _WEIGHTS, _SPARE = 9, 3
-#: cycles around a tile's arithmetic: addresses, bias, latency at its end
-_TILE_CYCLES = 12.0
 
 
 def lower_depthwise(
@@ -73,9 +71,7 @@ def window_config(shape: WindowShape, target: Target) -> WindowConfig:
     most = max(1, min(spec.oh, target.registers - min(spec.taps, _WEIGHTS) - _SPARE))
 
     def cost(rows: int) -> float:
-        # a vector of pixels lies across two cache lines: loading one takes as long as two
-        each = max(rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows)) / target.loads_per_cycle)
-        return -(-spec.oh // rows) * (each + _TILE_CYCLES)
+        return -(-spec.oh // rows) * tile_cycles(spec, read, rows, target)
 
     rows = min(range(1, min(most, _MOST_ROWS) + 1), key=cost)
     return WindowConfig(target.lanes, 1, rows)

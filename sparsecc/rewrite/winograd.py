@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
 
+#: weights of a layer to those of its products; see :func:`~sparsecc.facts.winograd.transformed_weight`
+Transform = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
-def split_winograd(graph: Graph, tiles: Mapping[str, int]) -> Graph:
+
+def split_winograd(graph: Graph, tiles: Mapping[str, int], *, transform: Transform = transformed_weight) -> Graph:
     """Rewrite the layers in ``tiles`` (key -> side of an output tile).
 
     Before::
@@ -29,7 +33,7 @@ def split_winograd(graph: Graph, tiles: Mapping[str, int]) -> Graph:
     nodes: list[Node] = []
     for node in graph.nodes:
         if isinstance(node.operator, FusedConv) and node.key in tiles:
-            nodes += _split(node, node.operator, tiles[node.key], shapes)
+            nodes += _split(node, node.operator, tiles[node.key], shapes, transform)
         else:
             nodes.append(node)
     return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
@@ -50,13 +54,13 @@ def output_key(key: str) -> str:
     return f"{key}_winograd_out"
 
 
-def _split(node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]]) -> list[Node]:
+def _split(node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]], transform: Transform) -> list[Node]:
     layer = operator.layer
     tiling = Tiling(layer.spec, m)
     spec = tiling.product_spec
     seen, products = len(shapes), len(shapes) + 1
     shapes += [(1, spec.ic, 1, spec.iw), (1, spec.oc, 1, spec.ow)]
-    weight = transformed_weight(layer.weight, m=m)
+    weight = transform(layer.weight, m)
     product = ConvLayer(layer.key, layer.name, spec, weight, np.zeros(spec.oc, np.float32))
     source, *residual = node.inputs
     back = WinogradOutput(tiling, layer, operator.epilogue)

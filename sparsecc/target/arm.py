@@ -43,6 +43,7 @@ _AARCH64 = Target(
     l2_bandwidth=8.0,
     l3_bandwidth=8.0,
     memory_bandwidth=2.0,
+    ghz=1.5,
 )
 _ARMV7 = replace(
     _AARCH64,
@@ -57,6 +58,7 @@ _ARMV7 = replace(
     l2_bandwidth=4.0,
     l3_bandwidth=4.0,
     memory_bandwidth=1.5,
+    ghz=1.0,
 )
 #: four Cortex-A53: 1 and 0.5 a cycle, results after 8 cycles, for the next sum after 4 (insn_bench_aarch64 by
 #: H. Suzuki, raspberry-pi-3_cortex-a53); no cryptography on these boards, which LLVM would believe; 2.2 GB/s at
@@ -70,6 +72,7 @@ _A53 = replace(
     cores=4,
     memory_bytes=1 * _GIB,
     memory_bandwidth=2.2,
+    ghz=1.2,
     source="Raspberry Pi 3: BCM2837, 4 x Cortex-A53, 512 KiB of second cache",
 )
 #: four Cortex-A72: 1 and 1 a cycle, the next sum after 3 (Arm UAN 0016A, section 4.1; insn_bench_aarch64, A72);
@@ -84,6 +87,7 @@ _A72 = replace(
     cores=4,
     memory_bytes=1 * _GIB,
     memory_bandwidth=2.1,
+    ghz=1.8,
     source="Raspberry Pi 4: BCM2711, 4 x Cortex-A72, 1 MiB of second cache",
 )
 
@@ -99,6 +103,7 @@ ARM: dict[str, Target] = {
         cores=4,
         memory_bytes=1 * _GIB,
         memory_bandwidth=1.4,
+        ghz=0.9,
         source="Raspberry Pi 2 (revision 1.1): BCM2836, 4 x Cortex-A7, 512 KiB of second cache",
     ),
     "rpi3": _A53,
@@ -114,6 +119,7 @@ ARM: dict[str, Target] = {
     "rpi-zero2": replace(
         _A53,
         name="rpi-zero2",
+        ghz=1.0,
         memory_bytes=512 * _MIB,
         source="Raspberry Pi Zero 2 W: RP3A0, 4 x Cortex-A53, 512 KiB of second cache",
     ),
@@ -143,6 +149,7 @@ ARM: dict[str, Target] = {
         l2_bandwidth=16.0,
         l3_bandwidth=8.0,
         memory_bandwidth=6.2,
+        ghz=2.4,
         cores=4,
         memory_bytes=2 * _GIB,
         source="Raspberry Pi 5: BCM2712, 4 x Cortex-A76, 512 KiB of second cache each, 2 MiB of third",

@@ -47,6 +47,8 @@ class Target:
         Bytes that one core streams from there in a cycle.
     in_order : bool
         True for cores that start instructions in the order of the program: a load's cycle is none for a multiply-add.
+    ghz : float
+        Usual clock of a busy core: only to tell cycles in seconds.
     cores, memory_bytes : int
         Of the smallest board with this processor; 0 where that says nothing.
     source : str
@@ -71,6 +73,7 @@ class Target:
     l3_bandwidth: float = 24.0
     memory_bandwidth: float = 7.0
     in_order: bool = False
+    ghz: float = 3.5
     cores: int = 0
     memory_bytes: int = 0
     source: str = ""

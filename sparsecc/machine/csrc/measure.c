@@ -1,6 +1,7 @@
 /* The cost model's figures of one core, per cycle: multiply-adds and loads that start, bytes from each cache.
  *
- * Called with the bytes of the second and third cache. LANES and FEATURES come from the target. A cycle is a third of a
+ * Called with the bytes of the second and third cache, or without: then it only tells the clock in GHz. LANES and
+ * FEATURES come from the target. A cycle is a third of a
  * dependent integer multiplication, which takes three on every x86-64 since 2008. */
 #include <stdint.h>
 #include <stdio.h>
@@ -78,6 +79,11 @@ VECTOR static double byte_seconds(const float *data, size_t bytes) {
   }
 
 int main(int count, char **words) {
+  if (count == 1) {
+    LEAST(cycle, cycle_seconds())
+    printf("{\"ghz\": %g}\n", 1e-9 / cycle);
+    return 0;
+  }
   if (count != 3) return 2;
   size_t l2 = strtoull(words[1], NULL, 10), l3 = strtoull(words[2], NULL, 10), most = 4 * l3;
   float *data = aligned_alloc(2 << 20, (most + (2 << 20)) / (2 << 20) * (2 << 20));

@@ -1,0 +1,237 @@
+"""How right the advisor is: ``python -m bench.advice``.
+
+Every pattern of a network is compiled, and all of them run in turns, a round after the other; disturbed rounds are
+repeated. Then predicted times stand beside measured ones, and for every pattern the rank correlation over layers of
+what the advisor says they gain and what their profile says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from nets import build
+
+from bench.client import Client
+from bench.grid import Grid
+from bench.markdown import NONE, number, percent, table
+from bench.options import GRID_NETS, QUICK
+from bench.peak import peak_gflops, quick_peak
+from bench.prepare import prepare
+from bench.results import MAX_ERROR, Cell, Round, Rules
+from bench.rivals import RIVALS
+from bench.rounds import Guard, counts, play_rounds
+from bench.stats import Spread, spread
+from bench.summary import OURS
+from sparsecc.advice.advise import network_us, scale_here
+from sparsecc.advice.network import Network
+from sparsecc.advice.scale import Scale
+from sparsecc.advice.steps import StepCost
+from sparsecc.facts.impose import Impose
+from sparsecc.importer import import_model
+from sparsecc.machine.calibrate import resolve_here
+from sparsecc.options import Options
+from sparsecc.rewrite.winograd import input_key, output_key
+
+#: relative error of a network's time that is the aim, and least rank correlation over its layers
+AIM, RANKS = 0.2, 0.9
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A cell: milliseconds as predicted and measured, and rank correlations of its layers' gains.
+
+    ``calm`` rounds were not disturbed; with none the time is that of all, and worth little. ``saved`` is the rank
+    correlation of the microseconds which layers save, ``faster`` that of their speed-ups; None for a dense cell.
+    """
+
+    net: str
+    n: int
+    sparsity: float
+    predicted_ms: float
+    measured_ms: Spread
+    calm: int
+    saved: float | None
+    faster: float | None
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over measured."""
+        return self.predicted_ms / self.measured_ms.median
+
+
+def compare(net: str, cells: Sequence[Cell], rules: Rules) -> list[Compared]:
+    """Measure and predict all patterns of a network; the first cell is the dense one."""
+    size, width = cells[0].size, cells[0].width
+    target, figures = resolve_here("native")
+    options = Options()
+    scale = scale_here(target, options, figures)
+    model = build(net, seed=0, width=width).eval()
+    network = Network(import_model(model, (np.zeros((1, 3, size, size), np.float32),)), target, options)
+    rounds, profiles = _measured(cells, rules)
+    calm = [played for played in rounds if counts(played)]
+    found = []
+    for cell in cells:
+        impose, name = _pattern(cell), _name(cell)
+        measured = spread([played.ms[name] for played in calm or rounds])
+        saved = faster = None
+        if not cell.is_dense:
+            saved, faster = _ranks(network, impose, scale, profiles[_name(cells[0])], profiles[name])
+        found.append(
+            Compared(
+                net, cell.n, cell.sparsity, network_us(network, impose, scale) / 1e3, measured, len(calm), saved,
+                faster,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _measured(cells: Sequence[Cell], rules: Rules) -> tuple[Sequence[Round], dict[str, dict[str, float]]]:
+    """All rounds, and microseconds of every step of every cell."""
+    with ExitStack() as stack:
+        players: dict[str, Client] = {}
+        for cell in cells:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            prepare(cell, folder)
+            _tell(f"{cell.net}, {_name(cell)}: compile")
+            with Client(RIVALS[OURS], folder, threads=1) as converter:
+                converter.ask("convert")
+            player = players[_name(cell)] = stack.enter_context(Client(RIVALS[OURS], folder, threads=1))
+            player.ask("load", threads=1)
+            error = player.ask("check")["error"]
+            if error is None or error > MAX_ERROR:
+                raise RuntimeError(f"{cell.net}, {_name(cell)}: its error is {error}, expected at most {MAX_ERROR:g}")
+        guard = Guard(peak_gflops(1), probe=False, peak=quick_peak)
+        rounds = play_rounds(players, rules, guard, tell=_tell)
+        profiles = {
+            name: {layer["key"]: 1e3 * layer["ms"] for layer in player.ask("layers")["layers"]}
+            for name, player in players.items()
+        }
+    return rounds, profiles
+
+
+def _ranks(
+    network: Network, impose: Impose | None, scale: Scale, dense: Mapping[str, float], sparse: Mapping[str, float]
+) -> tuple[float, float]:
+    """Rank correlations over layers of predicted and measured gains: time saved, and speed-up."""
+    steps = network.steps(None), network.steps(impose)
+    keys = [layer.key for calls in network.layers.values() for layer in calls]
+    groups = together(keys, [step for each in steps for step in each])
+    predicted = [
+        {
+            step.key: scale.us(convolution=step.convolution, rest=step.rest, block_n=step.block_n)
+            for step in each
+        }
+        for each in steps
+    ]  # fmt: skip
+    before, after = ([time_of(group, times) for group in groups] for times in predicted)
+    was, now = ([time_of(group, times) for group in groups] for times in (dense, sparse))
+    saved = spearman(np.subtract(before, after), np.subtract(was, now))
+    return saved, spearman(np.divide(before, after), np.divide(was, now))
+
+
+def together(keys: Iterable[str], steps: Iterable[StepCost]) -> list[frozenset[str]]:
+    """Layers that can be told apart: those that a step of either network joins are one."""
+    groups = [frozenset({step.key, *step.joined}) for step in steps if step.joined]
+    found: list[frozenset[str]] = []
+    for key in keys:
+        group = frozenset({key})
+        while (more := group.union(*(g for g in groups if g & group))) != group:
+            group = more
+        if group not in found:
+            found.append(group)
+    return found
+
+
+def time_of(group: Iterable[str], times: Mapping[str, float]) -> float:
+    """Of all steps that compute some layers, those of Winograd's algorithm included."""
+    return sum(times.get(name, 0.0) for key in group for name in (key, input_key(key), output_key(key)))
+
+
+def spearman(a: Sequence[float], b: Sequence[float]) -> float:
+    """Rank correlation; equal values share their mean rank, and 0 where all are equal."""
+    x, y = (_rank(np.asarray(values, float)) for values in (a, b))
+    if x.std() == 0 or y.std() == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _rank(values: np.ndarray) -> np.ndarray:
+    _, inverse, count = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(count)
+    return np.asarray((last - (count - 1) / 2)[inverse], float)
+
+
+def _pattern(cell: Cell) -> Impose | None:
+    return None if cell.is_dense else Impose(cell.n, cell.sparsity)
+
+
+def _name(cell: Cell) -> str:
+    return "dense" if cell.is_dense else f"1x{cell.n} {100 * cell.sparsity:g} %"
+
+
+def _line(c: Compared) -> list[str]:
+    pattern = "dense" if not c.sparsity else f"1x{c.n} {100 * c.sparsity:g} %"
+    ranks = [NONE if rank is None else f"{rank:.2f}" for rank in (c.saved, c.faster)]
+    return [c.net, pattern, f"{c.predicted_ms:.2f}", number(c.measured_ms), f"{c.calm}", f"{c.ratio:.2f}", *ranks]
+
+
+def summary(found: Sequence[Compared]) -> str:
+    """The table, and how many cells reach the aims."""
+    heads = [
+        "net",
+        "pattern",
+        "predicted, ms",
+        "measured, ms",
+        "calm rounds",
+        "ratio",
+        "ranks of time saved",
+        "ranks of speed-up",
+    ]
+    near = sum(abs(c.ratio - 1) <= AIM for c in found)
+    ranked = [c.saved for c in found if c.saved is not None]
+    return "\n\n".join(
+        [
+            table(heads, map(_line, found)),
+            f"{near} of {len(found)} cells within {percent(AIM)}; rank correlation at least {RANKS} in "
+            f"{sum(rank >= RANKS for rank in ranked)} of {len(ranked)}",
+        ]
+    )
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write all figures."""
+    p = argparse.ArgumentParser(prog="python -m bench.advice", description="The advisor's predictions against runs.")
+    p.add_argument("--nets", nargs="+", default=GRID_NETS, metavar="NET", help="from examples/nets")
+    p.add_argument("--n", nargs="+", type=int, default=[4, 16], help="output channels of a block (default: 4 16)")
+    p.add_argument("--sparsity", nargs="+", type=float, default=[0.5, 0.75, 0.9], help="(default: 0.5 0.75 0.9)")
+    p.add_argument("--rounds", type=int, default=7, help="that count (default: 7)")
+    p.add_argument("--width", type=float, default=1.0, help="scales the channels, for tests (default: 1)")
+    p.add_argument("--size", type=int, default=224, help="pixels of a side, for tests (default: 224)")
+    p.add_argument("--quick", action="store_true", help="few and short rounds, to see that it works")
+    p.add_argument("--out", type=Path, default=Path("advice.json"), help="all figures (default: advice.json)")
+    options = p.parse_args(arguments)
+    rules = Rules(**QUICK) if options.quick else Rules(rounds=options.rounds)
+    found: list[Compared] = []
+    for net in options.nets:
+        shares = (0.0, *options.sparsity)  # gains are those over the dense network
+        grid = Grid((net,), tuple(options.n), shares, (1,), (), width=options.width, size=options.size)
+        found += compare(net, grid.cells(), rules)
+        options.out.write_text(json.dumps([asdict(c) for c in found], indent=1))
+    print(summary(found))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

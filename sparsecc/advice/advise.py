@@ -1,0 +1,153 @@
+"""``sparsecc.advise``: predicted times over sparsity, before any training."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+from sparsecc.advice.network import Network
+from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
+from sparsecc.advice.scale import Scale, scale_of
+from sparsecc.advice.sweep import layer_curve
+from sparsecc.errors import UserError
+from sparsecc.facts.impose import Impose
+from sparsecc.importer import import_model
+from sparsecc.machine.calibrate import clock_here, resolve_here
+from sparsecc.machine.cpu import processor
+from sparsecc.options import Options
+from sparsecc.records.lookup import find_schedules
+from sparsecc.target import Target
+
+Progress = Callable[[str], None]
+
+#: where times are predicted, shares of pruned blocks
+SPARSITIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95)
+#: largest N: the compiler splits longer blocks
+_MOST_N = 64
+#: a network this much faster than the dense one is faster
+_FASTER = 0.999
+
+
+def advise(
+    model: Any,
+    target: str | Target = "native",
+    n: Sequence[int] = (4, 8, 16),
+    *,
+    example_inputs: Sequence[Any] | None = None,
+    sparsities: Sequence[float] = SPARSITIES,
+    min_speedup: float = 1.05,
+    winograd: bool = True,
+    schedules: str | os.PathLike[str] | None = "shipped",
+    cc: str | None = None,
+    progress: Progress | None = None,
+) -> Advice:
+    """Predict how fast a network would be if it were pruned with 1xN blocks, on one core.
+
+    The weights are not looked at: a layer that is pruned counts as dense. Times are the compiler's own predictions, by
+    which it chooses kernels, configs, and between sparse and dense.
+
+    Parameters
+    ----------
+    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
+        As for :func:`sparsecc.compile`.
+    target : str or Target
+    n : sequence of int
+        Output channels of a block, each from 1 to 64.
+    example_inputs : sequence of tensor, optional
+        Needed for a module: they give the shapes.
+    sparsities : sequence of float
+        Shares of pruned blocks to predict times for, ascending, from 0 to below 1; the first is 0.
+    min_speedup, winograd
+        As for :func:`sparsecc.compile`.
+    schedules : path, ``"shipped"`` or None
+        Records of measurements; those of this processor tell how long a predicted cycle takes (``native`` only).
+    cc : str, optional
+        C compiler, for measuring a processor that is not known.
+    progress : callable, optional
+        Called with the name of every stage as it begins.
+
+    Returns
+    -------
+    Advice
+
+    Raises
+    ------
+    UserError
+        The model, the target or an option is not usable.
+    NotSupportedError
+        The model has an operator that sparsecc does not compile.
+    """
+    blocks, shares = _checked(n, sparsities)
+    options = Options(min_speedup=min_speedup, winograd=winograd, schedules=schedules, cc=cc)
+    resolved, figures = resolve_here(target, cc=cc)
+    usual = Scale(resolved.ghz, source=f"usual for {resolved.name}")
+    scale = scale_here(resolved, options, figures) if target == "native" else usual
+    tell = progress or (lambda stage: None)
+    tell("import")
+    imported = import_model(model, example_inputs)
+    tell("predict")
+    network = Network(imported, resolved, options)
+    layers = tuple(
+        LayerAdvice(
+            name,
+            weight=calls[0].spec.weight_shape,
+            pixels=(calls[0].spec.oh, calls[0].spec.ow),
+            dense_us=sum(scale.us(convolution=network.planner.dense_cycles(call.spec)) for call in calls),
+            curves=tuple(
+                layer_curve(calls, n=block_n, sparsities=shares, planner=network.planner, scale=scale)
+                for block_n in blocks
+            ),
+        )
+        for name, calls in network.layers.items()
+    )
+    nets = tuple(_net(network, block_n, shares, scale) for block_n in blocks)
+    return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers)
+
+
+def scale_here(target: Target, options: Options, figures: str) -> Scale:
+    """How long a predicted cycle takes on this machine; ``figures`` says where those of ``target`` are from."""
+    ghz, clock = clock_here(target, cc=options.cc)
+    source = f"clock {clock}, figures {figures}"
+    records = find_schedules(options.schedules, target).records
+    return scale_of(records, target, ghz=ghz, cpu=processor(), source=source)
+
+
+def _net(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) -> NetAdvice:
+    us = tuple(network_us(network, Impose(n, share) if share else None, scale) for share in sparsities)
+    return NetAdvice(n, us, break_even(sparsities, us))
+
+
+def network_us(network: Network, impose: Impose | None, scale: Scale) -> float:
+    """Microseconds of all steps."""
+    return sum(
+        scale.us(convolution=step.convolution, rest=step.rest, block_n=step.block_n) for step in network.steps(impose)
+    )
+
+
+def break_even(sparsities: Sequence[float], us: Sequence[float]) -> float:
+    """Sparsity from which a network stays faster than at the first one; 1 if it never is.
+
+    Layers stay dense until they gain, so times are flat and then fall: the line through the first two that are lower
+    is followed back to where it starts.
+    """
+    slow = max(i for i, time in enumerate(us) if time >= _FASTER * us[0])
+    if slow == len(us) - 1:
+        return 1.0
+    if slow == len(us) - 2 or us[slow + 2] >= us[slow + 1]:
+        return sparsities[slow]
+    slope = (us[slow + 2] - us[slow + 1]) / (sparsities[slow + 2] - sparsities[slow + 1])
+    start = sparsities[slow + 1] + (us[0] - us[slow + 1]) / slope
+    return min(max(start, sparsities[slow]), sparsities[slow + 1])
+
+
+def _checked(n: Sequence[int], sparsities: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    blocks = (n,) if isinstance(n, int) else tuple(n)
+    if not blocks or not all(isinstance(each, int) and 1 <= each <= _MOST_N for each in blocks):
+        raise UserError(f"n: found {n!r}, expected whole numbers from 1 to {_MOST_N}, such as (4, 8, 16)")
+    shares = tuple(float(share) for share in sparsities)
+    rising = all(low < high for low, high in pairwise(shares))
+    if not shares or shares[0] != 0 or shares[-1] >= 1 or not rising:
+        raise UserError(f"sparsities: found {sparsities!r}, expected shares that rise from 0 to below 1")
+    return tuple(dict.fromkeys(blocks)), shares

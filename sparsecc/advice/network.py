@@ -1,0 +1,65 @@
+"""A network whose speed is predicted for patterns that it does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.advice.costs import Costs
+from sparsecc.advice.plans import Planner
+from sparsecc.advice.steps import StepCost, network_steps
+from sparsecc.dump import Dump
+from sparsecc.facts.impose import Impose
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.winograd import TAPS
+from sparsecc.importer import Imported
+from sparsecc.importer.impose import prunable_layers
+from sparsecc.options import Options
+from sparsecc.pipeline import Fused, arrange, fuse
+from sparsecc.target import Target
+
+
+class Network:
+    """Predicts the steps of a network with any pattern; what does not depend on it is done once.
+
+    Attributes
+    ----------
+    planner : Planner
+        Decides for its layers.
+    layers : dict of str to tuple of ConvLayer
+        Name of a layer that can be pruned -> its calls, several for one that is used several times.
+    """
+
+    def __init__(self, imported: Imported, target: Target, options: Options) -> None:
+        convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
+        names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
+        self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
+        self.planner = self.planner_of(convs, names, target, options)
+        self._fused: Fused = fuse(imported, Dump(None))
+        self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
+
+    @staticmethod
+    def planner_of(layers: Sequence[ConvLayer], prunable: Collection[str], target: Target, options: Options) -> Planner:
+        """Who decides for some layers."""
+        return Planner(
+            tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
+            winograd=options.winograd,
+        )  # fmt: skip
+
+    def steps(self, impose: Impose | None) -> Sequence[StepCost]:
+        """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
+        if impose not in self._steps:
+            plan, costs = self.planner.plan(impose), self.planner.costs
+            made = arrange(self._fused, plan, pays=costs.pays, transform=_no_weights)
+            self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
+        return self._steps[impose]
+
+
+def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:
+    """Stands for the transformed weights: only their shape matters here."""
+    oc, ic = weight.shape[:2]
+    side = m + TAPS - 1
+    return np.broadcast_to(np.float32(0), (side * side * oc, ic, 1, 1))

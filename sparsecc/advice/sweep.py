@@ -1,0 +1,100 @@
+"""A layer over sparsity: its time, and the bounds between which pruning it is of use (Park et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sparsecc.advice.plans import Planner
+from sparsecc.advice.result import Bounds, Curve, Point
+from sparsecc.advice.scale import Scale
+from sparsecc.advice.structures import structure_of
+from sparsecc.cost.direct import WRITTEN
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.impose import Impose
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.target import Target
+
+#: bounds are found to this much
+_STEP = 1 / 256
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Cycles of a sparse layer: what its kept blocks take, and what no pruning removes."""
+
+    compute: float
+    memory: float
+
+
+def layer_curve(
+    calls: Sequence[ConvLayer], *, n: int, sparsities: Sequence[float], planner: Planner, scale: Scale
+) -> Curve:
+    """Times of a layer at all sparsities, and its bounds.
+
+    Parameters
+    ----------
+    calls : sequence of ConvLayer
+        Several for a layer that the network uses several times: their times are added.
+    n : int
+        Output channels of a block.
+    sparsities : sequence of float
+        Ascending, from 0.
+    planner : Planner
+    scale : Scale
+        Cycles to microseconds.
+    """
+    dense = sum(planner.dense_cycles(layer.spec) for layer in calls)
+    dense_us = scale.us(convolution=dense)
+
+    def sides(sparsity: float) -> Sides:
+        found = [_sides(layer.spec, Impose(n, sparsity), planner) for layer in calls]
+        return Sides(sum(f.compute for f in found), sum(f.memory for f in found))
+
+    def sparse_us(side: Sides) -> float:
+        return scale.us(convolution=side.compute + side.memory, block_n=n)
+
+    def point(sparsity: float) -> Point:
+        side = sides(sparsity)
+        pays = sparsity > 0 and dense >= planner.min_speedup * (side.compute + side.memory)
+        compute, memory = (scale.us(convolution=cycles, block_n=n) for cycles in (side.compute, side.memory))
+        return Point(sparsity, compute + memory if pays else dense_us, compute, memory, is_sparse=pays)
+
+    def computes(sparsity: float) -> bool:
+        side = sides(sparsity)
+        return side.compute > side.memory
+
+    lower = _last(lambda sparsity: sparse_us(sides(sparsity)) >= dense_us, sparsities)
+    upper = _last(computes, sparsities)
+    gains = dense_us >= planner.min_speedup * sparse_us(sides(upper))
+    bounds = Bounds(lower, upper, potential=lower < upper and gains)
+    return Curve(n, tuple(point(sparsity) for sparsity in sparsities), bounds)
+
+
+def _sides(spec: ConvSpec, impose: Impose, planner: Planner) -> Sides:
+    """Split the predicted time: what is left without any block, or the traffic of both images if that is more."""
+    cycles = planner.costs.layer(spec, structure_of(spec, impose))
+    empty = planner.costs.layer(spec, structure_of(spec, Impose(impose.block_n, 1.0)))
+    memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
+    return Sides(cycles - memory, memory)
+
+
+def image_cycles(spec: ConvSpec, target: Target) -> float:
+    """Cycles to read a layer's input and write its output once: the ``S_A / B`` of Park et al."""
+    read, written = 4 * spec.n * spec.ic * spec.ih * spec.iw, 4 * spec.n * spec.oc * spec.oh * spec.ow
+    return (read + WRITTEN * written) / target.bandwidth(read + written)
+
+
+def _last(holds: Callable[[float], bool], sparsities: Sequence[float]) -> float:
+    """The largest sparsity up to which something holds: 0 for none, 1 where it always does."""
+    grid = [*sparsities, 1.0]
+    last = max((i for i, sparsity in enumerate(grid) if holds(sparsity)), default=-1)
+    if last < 0:
+        return 0.0
+    if last == len(grid) - 1:
+        return 1.0
+    low, high = grid[last], grid[last + 1]
+    while high - low > _STEP:
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return high

@@ -1,0 +1,131 @@
+"""``sparsecc advise``: how fast a model would be if it were pruned."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.text import Text
+
+from sparsecc.cli import arguments
+from sparsecc.cli.advise_plot import write_advice_plot
+from sparsecc.cli.compiler import load_compiler
+from sparsecc.cli.console import print_json, say, stderr, stdout
+from sparsecc.cli.progress import Stages
+from sparsecc.cli.table import Column, print_table
+from sparsecc.cli.tune_plot import check_plot
+from sparsecc.runtime.files import check_writable, new_file
+
+if TYPE_CHECKING:
+    from sparsecc.advice.result import Advice
+
+SUMMARY = "predict what pruning a model would gain, before any training"
+DESCRIPTION = """\
+Predict, by the compiler's own cost model, how fast a model would be on one core if it were pruned with blocks of N
+output channels: the whole network at each sparsity, and for every layer its speed-up and the sparsities between which
+pruning it is of use. The model's weights are not looked at, and nothing is compiled.
+"""
+EPILOG = """\
+examples:
+  sparsecc advise model.pt2
+  sparsecc advise model.pt2 --target rpi4 --n 4,8
+  sparsecc advise model.pt2 --plot advice.svg --json advice.json
+"""
+_PRINT = "-"
+
+
+def configure(parser: ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
+    arguments.add_target(parser)
+    parser.add_argument(
+        "--n", type=_numbers, default=(4, 8, 16), metavar="N,N", help="output channels of a block (default: 4,8,16)"
+    )
+    parser.add_argument(
+        "--min-speedup",
+        type=float,
+        default=1.05,
+        metavar="X",
+        help="layers become sparse when that speed-up over dense is predicted (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--no-winograd", action="store_true", help="dense 3x3 convolutions without Winograd's algorithm"
+    )
+    arguments.add_schedules(parser)
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed-ups over sparsity: .svg, .png or .pdf")
+    parser.add_argument(
+        "--json",
+        nargs="?",
+        const=_PRINT,
+        metavar="FILE",
+        help="write one JSON document; without a file, print it and nothing else",
+    )
+
+
+def execute(options: Namespace) -> int:
+    """Predict and print."""
+    if options.plot is not None:
+        check_plot(options.plot)
+    if options.json not in (None, _PRINT):
+        check_writable(options.json)
+    with Stages(stderr(), quiet=options.json == _PRINT) as stages:
+        stages("start")
+        load_compiler(for_model=options.model)
+        from sparsecc.advice.advise import advise
+
+        advice = advise(
+            options.model,
+            options.target,
+            options.n,
+            min_speedup=options.min_speedup,
+            winograd=not options.no_winograd,
+            schedules=arguments.schedules_of(options),
+            progress=stages,
+        )
+    if options.plot is not None:
+        write_advice_plot(options.plot, advice, title=f"{options.model.name}, {advice.target}, one core, predicted")
+    if options.json == _PRINT:
+        print_json(advice.to_json())
+        return 0
+    if options.json is not None:
+        with new_file(options.json) as file:
+            file.write(json.dumps(advice.to_json(), indent=2).encode())
+    _print(stdout(), advice)
+    return 0
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(word) for word in text.split(","))
+    except ValueError as error:
+        raise ArgumentTypeError(f"found {text!r}, expected numbers such as 4,8,16") from error
+
+
+def _print(console: Console, advice: Advice) -> None:
+    from sparsecc.advice.table import closing, layer_rows, legend_of, net_rows
+
+    heads, *rows = net_rows(advice)
+    print_table(console, [Column(head, left=not i) for i, head in enumerate(heads)], rows)
+    if advice.layers:
+        say(console)
+        heads, *rows = layer_rows(advice)
+        columns = [Column(head, left=not i, drop=_drop(head)) for i, head in enumerate(heads)]
+        print_table(console, columns, [[_cell(cell) for cell in row] for row in rows])
+        say(console)
+        for line in textwrap.wrap(legend_of(advice), console.width):
+            say(console, line, style="dim")
+    say(console)
+    say(console, closing(advice))
+
+
+def _drop(head: str) -> int:
+    """Which columns go first where the terminal is narrow."""
+    return {"bound by": 1, "output": 2, "weight": 3}.get(head, 0)
+
+
+def _cell(text: str) -> Text:
+    return Text(text, style="dim" if text == "-" else "")

@@ -1,0 +1,59 @@
+"""Cost model of what mostly moves memory: copies between layouts, means, operators without a kernel, gaps to clear."""
+
+from __future__ import annotations
+
+from sparsecc.cost.direct import WRITTEN
+from sparsecc.kernels.mean import MeanShape
+from sparsecc.kernels.repack import RepackShape
+from sparsecc.target import Target
+
+#: cycles of a row's loop, of a vector that is copied, and of one whose pixels are dealt out to two
+_ROW, _VECTOR, _DEALT = 8.0, 2.0, 4.0
+#: cycles of a plane's loop, and of an addition that waits for the one before
+_PLANE, _ADD = 30.0, 4.0
+#: cycles of a vector of results of an operator without a kernel: address arithmetic, loads, a store
+_GENERIC = 6.0
+#: cycles to clear a run of floats: a call of ``memset``
+_CLEAR = 8.0
+
+
+def repack_cycles(shape: RepackShape, target: Target, *, cached: bool = False) -> float:
+    """Predicted cycles of a copy to another layout; ``cached`` where both sides are in the first cache."""
+    source, layout = shape.source, shape.target
+    vectors = -(-source.w // shape.lanes)
+    rows = source.h * (_ROW + vectors * (_DEALT if layout.is_split else _VECTOR))
+    copying = shape.planes * (_PLANE + rows)
+    if cached:
+        return copying
+    read, written = 4 * shape.planes * source.channel, 4 * shape.planes * layout.channel
+    return max(copying, (read + WRITTEN * written) / target.bandwidth(read + written))
+
+
+def mean_cycles(shape: MeanShape, target: Target) -> float:
+    """Predicted cycles of a mean over each plane: one chain of additions."""
+    source = shape.source
+    lanes = min(target.lanes, source.w)
+    chunks, rest = divmod(source.w, lanes)
+    adding = shape.planes * (_PLANE + (source.h * (chunks + rest) + lanes) * _ADD)
+    read = 4 * shape.planes * source.channel
+    return max(adding, read / target.bandwidth(read))
+
+
+def generic_cycles(*, iterations: int, read: int, written: int, target: Target) -> float:
+    """Predicted cycles of an operator without a kernel.
+
+    Parameters
+    ----------
+    iterations : int
+        Of the innermost loops, all together.
+    read, written : int
+        Bytes.
+    target : Target
+    """
+    computing = iterations / target.lanes * _GENERIC
+    return max(computing, (read + WRITTEN * written) / target.bandwidth(read + written))
+
+
+def clear_cycles(*, runs: int, nbytes: int, target: Target) -> float:
+    """Predicted cycles to clear the gaps around pixels: ``runs`` pieces of ``nbytes`` bytes in all."""
+    return runs * _CLEAR + nbytes / target.bandwidth(target.l2_bytes)

@@ -1,0 +1,105 @@
+"""Puts a 1xN pattern on the layers of an exported program."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import fx
+from torch.export import ExportedProgram
+
+from sparsecc.errors import ModelError
+from sparsecc.facts.impose import Impose, imposed
+from sparsecc.importer.arguments import arguments, operator_name
+from sparsecc.importer.constants import fold_constants
+from sparsecc.importer.names import layer_name
+
+#: operators that only turn a linear layer's weight round
+_TURNING = ("t", "transpose", "permute", "numpy_T")
+
+
+class Prunable(NamedTuple):
+    """A layer that patterns are put on: its name, the node of its weight, its groups."""
+
+    name: str
+    weight: fx.Node
+    groups: int
+
+
+def prunable_layers(program: ExportedProgram) -> list[Prunable]:
+    """Convolutions and linear layers but the first convolution, depthwise ones and the last linear layer.
+
+    Transposed convolutions are left out, too: their blocks are not those of a forward convolution.
+    """
+    constants = fold_constants(program)
+    convs: list[tuple[int, Prunable]] = []
+    linears: list[tuple[int, Prunable]] = []
+    for place, node in enumerate(program.graph.nodes):
+        name = operator_name(node)
+        if name == "conv2d":
+            weight, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])[1::5]
+            convs.append((place, Prunable(layer_name(node), weight, groups)))
+        elif name == "convolution" and not node.args[6]:
+            convs.append((place, Prunable(layer_name(node), node.args[1], node.args[8])))
+        elif name in ("linear", "addmm", "mm"):
+            factor = node.args[2 if name == "addmm" else 1]
+            if factor in constants:  # else a product of two activations
+                linears.append((place, Prunable(layer_name(node), _unturned(factor), 1)))
+    kept = [*((place, layer) for place, layer in convs[1:] if not _is_depthwise(layer)), *linears[:-1]]
+    return [layer for _, layer in sorted(kept, key=lambda found: found[0])]
+
+
+def impose_on(program: ExportedProgram, impose: Impose) -> ExportedProgram:
+    """A program with the pattern on all its prunable layers; the given one keeps its weights.
+
+    Raises
+    ------
+    ModelError
+        No layer can be pruned, or a weight is computed from others, as masks do: such a model is pruned already.
+    """
+    layers = prunable_layers(program)
+    if not layers:
+        raise ModelError(
+            f"impose {impose}: found no layer to prune, expected convolutions or linear layers beside the first "
+            "convolution, depthwise ones and the last linear layer"
+        )
+    signature, state = program.graph_signature, program.state_dict
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    done: dict[str, torch.Tensor] = {}
+    for layer in layers:
+        name = names.get(layer.weight.name)
+        if name is None:
+            raise ModelError(
+                f"layer {layer.name}: impose needs a plain weight, found one that the model computes; leave masks and "
+                "parametrizations away, or compile the model without impose if it is pruned already"
+            )
+        if name not in done:  # two layers may share a weight
+            pruned = torch.from_numpy(imposed(state[name].detach().numpy(), impose, groups=layer.groups))
+            is_parameter = isinstance(state[name], torch.nn.Parameter)
+            done[name] = torch.nn.Parameter(pruned, requires_grad=False) if is_parameter else pruned
+    return _with_weights(program, {**state, **done})
+
+
+def _with_weights(program: ExportedProgram, state: Mapping[str, Any]) -> ExportedProgram:
+    return ExportedProgram(
+        program.graph_module,
+        program.graph,
+        program.graph_signature,
+        dict(state),
+        program.range_constraints,
+        program.module_call_graph,
+        program.example_inputs,
+        program.constants,
+        verifiers=program.verifiers,
+    )
+
+
+def _unturned(node: Any) -> Any:
+    while operator_name(node) in _TURNING:
+        node = node.args[0]
+    return node
+
+
+def _is_depthwise(layer: Prunable) -> bool:
+    return layer.groups > 1 and int(layer.weight.meta["val"].shape[1]) == 1
