@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from sparsecc.target import Target
 
-#: cycles from one multiply-add of a chain to the next, index load and loop control hidden in it
-_BLOCK_CYCLES = 4.0
-
 
 def predict_linear(*, m: int, rows: int, block_n: int, nnzb: int, indexed: bool, target: Target) -> float:
     """Predicted cycles on one core for ``m`` input rows.
@@ -20,6 +17,7 @@ def predict_linear(*, m: int, rows: int, block_n: int, nnzb: int, indexed: bool,
     """
     lanes = min(target.lanes, block_n)
     vectors = -(-block_n // lanes)
-    per_block = max(_BLOCK_CYCLES, vectors * m / target.fma_per_cycle)
+    loads = vectors + m + indexed
+    per_block = max(loads / target.loads_per_cycle, vectors * m / target.fma_per_cycle)
     weights = nnzb * (block_n + indexed) * 4
     return max(nnzb * per_block, weights / target.bandwidth(weights)) + rows * 20.0

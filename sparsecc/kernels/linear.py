@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
-from sparsecc._tvm import PrimFunc, T
+from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.kernels import activation
 from sparsecc.kernels.function import kernel
@@ -45,10 +46,21 @@ class LinearShape:
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """Knobs: output features in a vector (divides ``block_n``), input rows in registers."""
+    """Knobs.
+
+    Attributes
+    ----------
+    lanes : int
+        Output features in a vector; divides ``block_n``.
+    reg_m : int
+        Input rows in registers.
+    chains : int
+        Partial sums of every result, each of every so many kept blocks: multiply-adds need not wait for one another.
+    """
 
     lanes: int
     reg_m: int
+    chains: int = 1
 
 
 def argument_names(shape: LinearShape) -> tuple[str, ...]:
@@ -78,8 +90,9 @@ def linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
     Loops::
 
         for row of blocks, tile of input rows:
-            for kept block: acc[reg_m, block_n] += data * input
-            output = epilogue(acc)
+            for kept blocks, chains of them at a time: acc[chains, reg_m, block_n] += data * input
+            for kept blocks that are left: acc[0] += data * input
+            output = epilogue(sum of acc over chains)
     """
     return kernel(
         [(name, _buffer(name, shape)) for name in argument_names(shape)], lambda buffers: _body(shape, config, buffers)
@@ -107,27 +120,51 @@ def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> 
         row, tile = T.axis.remap("SS", list(loops))
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        acc = T.alloc_buffer((config.reg_m, vectors, config.lanes), "float32", scope="global")
+        acc = T.alloc_buffer((config.chains, config.reg_m, vectors, config.lanes), "float32", scope="global")
         top = T.min(tile * config.reg_m, shape.m - config.reg_m)
         first, count = _row_range(shape, buffers, row)
-        with T.serial(0, count) as j, T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("update"):
-            vj = T.axis.reduce(count, j)
-            vm, vv, vl = T.axis.remap("SSS", [m, v, lane])
-            T.reads()
-            T.writes(acc[vm, vv, vl])
-            with T.init():
-                T.buffer_store(acc, buffers["bias"][row * shape.block_n + vv * config.lanes + vl], [vm, vv, vl])
-            feature = vj if shape.dense else buffers["indices"][first + vj]
-            weight = buffers["data"][(first + vj) * shape.block_n + vv * config.lanes + vl]
-            value = buffers["input"][(top + vm) * shape.ic + feature]
-            T.buffer_store(acc, acc[vm, vv, vl] + weight * value, [vm, vv, vl])
+        _accumulate(shape, config, buffers, acc, (row, top, first, count))
         with T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("store"):
             vm, vv, vl = T.axis.remap("SSS", [m, v, lane])
             channel = _channel(shape, buffers, row, vv * config.lanes + vl)
             where = (top + vm) * shape.oc + channel
             T.reads()
             T.writes(output[where])
-            T.buffer_store(output, _finish(shape, buffers, acc[vm, vv, vl], where), [where])
+            total = acc[0, vm, vv, vl]
+            for chain in range(1, config.chains):
+                total = total + acc[chain, vm, vv, vl]
+            T.buffer_store(output, _finish(shape, buffers, total, where), [where])
+
+
+def _accumulate(
+    shape: LinearShape, config: LinearConfig, buffers: dict[str, Any], acc: Any, at: tuple[Any, Any, Any, Any]
+) -> None:
+    """Products of a row's kept blocks; ``at`` is the row, its first input row, its first kept block and their count."""
+    row, top, first, count = at
+    vectors, chains = shape.block_n // config.lanes, config.chains
+
+    def term(block: Any, m: Any, v: Any, lane: Any) -> Any:
+        feature = block - first if shape.dense else buffers["indices"][block]
+        weight = buffers["data"][block * shape.block_n + v * config.lanes + lane]
+        return weight * buffers["input"][(top + m) * shape.ic + feature]
+
+    whole = T.floordiv(count, chains)
+    with T.serial(0, whole) as j, T.grid(chains, config.reg_m, vectors, config.lanes) as loops, T.sblock("update"):
+        vj = T.axis.reduce(whole, j)
+        vc, vm, vv, vl = T.axis.remap("SSSS", list(loops))
+        T.reads()
+        T.writes(acc[vc, vm, vv, vl])
+        with T.init():
+            bias = buffers["bias"][row * shape.block_n + vv * config.lanes + vl]
+            T.buffer_store(acc, tirx.Select(vc == 0, bias, activation.f32(0)), [vc, vm, vv, vl])
+        T.buffer_store(acc, acc[vc, vm, vv, vl] + term(first + vj * chains + vc, vm, vv, vl), [vc, vm, vv, vl])
+    if chains == 1:
+        return
+    with T.serial(0, count - whole * chains) as j:  # made as scheduled: the primitives want one block to write acc
+        for m, v in product(range(config.reg_m), range(vectors)):
+            with T.vectorized(0, config.lanes) as lane:
+                value = acc[0, m, v, lane] + term(first + whole * chains + j, m, v, lane)
+                T.buffer_store(acc, value, [0, m, v, lane])
 
 
 def _row_range(shape: LinearShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:

@@ -122,4 +122,8 @@ def _config(shape: LinearShape, target: Target) -> LinearConfig:
     lanes = next(w for w in range(min(target.lanes, shape.block_n), 0, -1) if shape.block_n % w == 0)
     vectors = shape.block_n // lanes
     fitting = (target.registers - 4) // (vectors + 1)
-    return LinearConfig(lanes, max(1, min(shape.m, fitting, MOST_ROWS)))
+    rows = max(1, min(shape.m, fitting, MOST_ROWS))
+    busy = target.fma_latency * target.fma_per_cycle  # multiply-adds that don't wait for one another
+    most = max(1, (target.registers - 4) // (rows * vectors))
+    chains = max(n for n in (1, 2, 4, 8) if n == 1 or (n <= most and n * rows * vectors < 2 * busy))
+    return LinearConfig(lanes, rows, chains)

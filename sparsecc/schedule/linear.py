@@ -12,27 +12,31 @@ def schedule_linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
     Before::
 
         for row, tile:
-            for block, m, v, lane: acc += data * input
+            for block, chain, m, v, lane: acc += data * input
+            for block: unrolled m, v: vector lane: acc += data * input
             for m, v, lane: output = epilogue(acc)
 
     After::
 
         parallel row:
             for tile:
-                unrolled m, v: vector lane: acc = bias
+                unrolled chain, m, v: vector lane: acc = bias
+                for block: unrolled chain, m, v: vector lane: acc += data * input
                 for block: unrolled m, v: vector lane: acc += data * input
                 unrolled m, v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(linear(shape, config))
     row, _tile = schedule.get_loops(schedule.get_sblock("tile"))
     schedule.parallel(row)
-    update, store = schedule.get_sblock("update"), schedule.get_sblock("store")
-    for block in (update, store):
-        m, v, lane = schedule.get_loops(block)[-3:]
+    for name in ("update", "store"):
+        m, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
         # a vector store to looked-up addresses would be taken apart again
-        if block is update or not shape.scattered:
+        if name != "store" or not shape.scattered:
             schedule.vectorize(lane)
         schedule.unroll(v)
         schedule.unroll(m)
-    schedule.decompose_reduction(update, schedule.get_loops(update)[-4])
+    update = schedule.get_sblock("update")
+    block, chain = schedule.get_loops(update)[-5:-3]
+    schedule.unroll(chain)
+    schedule.decompose_reduction(update, block)
     return schedule.mod["main"]

@@ -19,4 +19,6 @@ def linear_space(shape: LinearShape, target: Target) -> Iterator[LinearConfig]:
         vectors = shape.block_n // lanes
         for rows in range(1, min(shape.m, MOST_ROWS) + 1):
             if rows == 1 or (vectors + 1) * rows <= target.registers - _SPARE:
-                yield LinearConfig(lanes, rows)
+                for chains in (1, 2, 4, 8):
+                    if chains == 1 or chains * rows * vectors <= target.registers - _SPARE:
+                        yield LinearConfig(lanes, rows, chains)
