@@ -24,6 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "target": {"errors"},
     "options": {"errors"},
     "dump": {"errors"},
+    "prune": {"errors"},
     "_tvm": set(),
     "kernels": {"_tvm", "facts"},
     "schedule": {"_tvm", "facts", "kernels"},
@@ -68,7 +69,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": ("facts/", "analyse/", "runtime/", "importer/", "rewrite/", "build/", "tuning/", "cli/", "verify.py"),
     "rich": ("cli/",),
-    "torch": ("importer/", "tuning/expected.py", "verify.py"),
+    "torch": ("importer/", "prune/", "tuning/expected.py", "verify.py"),
     "matplotlib": ("cli/tune_plot.py",),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),
