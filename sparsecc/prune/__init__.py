@@ -11,7 +11,7 @@ It needs torch and nothing of the compiler. ``sparsecc.compile`` takes models wi
 from sparsecc.prune.darb import Bmwm, Darb, block_max_mask
 from sparsecc.prune.grouping import Grouping, group_channels
 from sparsecc.prune.guided import Bounds, Guided
-from sparsecc.prune.mask import Mask
+from sparsecc.prune.mask import Mask, finalize
 from sparsecc.prune.onebyn import OneByN
 from sparsecc.prune.pruner import Pruner
 from sparsecc.prune.report import LayerReport, PruneReport, report
@@ -30,6 +30,7 @@ __all__ = [
     "Pruner",
     "Subp",
     "block_max_mask",
+    "finalize",
     "group_channels",
     "report",
 ]

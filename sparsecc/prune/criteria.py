@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-#: cosines that are held at once
-_AT_ONCE = 1 << 26
+#: cosines that are held at once: few enough for a cache
+_AT_ONCE = 1 << 20
 
 
 def score(blocks: Tensor, *, criterion: str, alpha: float) -> Tensor:
@@ -44,7 +44,7 @@ def redundancy(blocks: Tensor) -> Tensor:
     ic = blocks.shape[1]
     unit = functional.normalize(blocks, dim=2)
     chunk = max(1, _AT_ONCE // (ic * ic))
-    parts = [(part @ part.transpose(1, 2)).abs().sum(dim=2) for part in unit.split(chunk)]
+    parts = [(part @ part.transpose(1, 2)).abs_().sum(dim=2) for part in unit.split(chunk)]
     return torch.cat(parts) - unit.square().sum(dim=2)
 
 

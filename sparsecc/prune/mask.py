@@ -118,6 +118,32 @@ def set_mask(layer: Layer, kept: Tensor) -> None:
     found.mask.copy_(layer.as_mask(kept))
 
 
-def detach(layer: Layer) -> None:
-    """Remove the mask; the pruned weights become zeros of the plain parameter."""
-    parametrize.remove_parametrizations(layer.module, "weight", leave_parametrized=True)
+def detach(module: nn.Module) -> None:
+    """Remove the mask of a module; the pruned weights become zeros of the plain parameter."""
+    # A deep copy shares the class that PyTorch made for the parametrized module, and removing a parametrization
+    # changes that class: the copy would lose its weight. So the module gets a class of its own first.
+    shared = type(module)
+    own = {name: value for name, value in vars(shared).items() if name not in ("__dict__", "__weakref__")}
+    module.__class__ = type(shared.__name__, shared.__bases__, own)
+    parametrize.remove_parametrizations(module, "weight", leave_parametrized=True)
+
+
+def finalize(model: nn.Module) -> nn.Module:
+    """Remove all masks of a model, whoever applied them, and write zeros into its plain weights.
+
+    For copies of a pruned model, and for models whose pruner is gone; a pruner has its own ``finalize``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Changed in place; its parameters stay the same objects.
+
+    Returns
+    -------
+    torch.nn.Module
+        The same model.
+    """
+    for module in list(model.modules()):
+        if mask_of(module) is not None:
+            detach(module)
+    return model

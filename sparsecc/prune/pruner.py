@@ -152,7 +152,7 @@ class Pruner(ABC):
         """
         model = self._applied("finalize")
         for layer in self._layers.values():
-            detach(layer)
+            detach(layer.module)
         self._unwatch()
         self._model, self._layers = None, {}
         return model
