@@ -47,8 +47,11 @@ def test_every_method_on_generated_images(capsys):
     assert all(int(line[4]) == 3 for line in lines[1:6])
 
 
-def run_imagenet(folder, *words):
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+
+
+def run_imagenet(folder, *words, launcher=TWO):
+    command = [sys.executable, *launcher]
     options = ["--net", "mobilenet_v1", "--size", "32", "--batch", "4", "--workers", "0", "--out", str(folder / "out")]
     path = os.pathsep.join([str(EXAMPLES), *sys.path])
     return subprocess.run(
@@ -73,6 +76,7 @@ def images(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_imagenet_with_two_processes_and_a_restart(images):
     words = ["--method", "subp", "--sparsity", "0.5"]
     first = run_imagenet(images, *words, "--epochs", "1")
@@ -90,6 +94,6 @@ def test_imagenet_with_two_processes_and_a_restart(images):
 
 def test_a_folder_without_images_is_named(tmp_path):
     require("PIL")
-    done = run_imagenet(tmp_path)
+    done = run_imagenet(tmp_path, launcher=())
     assert done.returncode != 0
     assert f"{tmp_path}/train: no images found, expected <class>/<image>" in done.stderr
