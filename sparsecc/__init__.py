@@ -17,6 +17,7 @@ from sparsecc.runtime import Library, load
 from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
+    from sparsecc import prune
     from sparsecc.advice.advise import advise
     from sparsecc.advice.result import Advice
     from sparsecc.analyse.plan import Plan
@@ -41,6 +42,7 @@ __all__ = [
     "errors",
     "inspect",
     "load",
+    "prune",
     "tune",
 ]
 
@@ -58,13 +60,18 @@ _LAZY = {
     "tune": "sparsecc.tuning.tune",
 }
 
+#: parts of the package that are used by their own name, imported in the same way
+_LAZY_PARTS = frozenset({"prune"})
+
 
 def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
+    if name not in _LAZY and name not in _LAZY_PARTS:
         raise AttributeError(f"module 'sparsecc' has no attribute {name!r}")
     from importlib import import_module
 
     try:
+        if name in _LAZY_PARTS:
+            return import_module(f"sparsecc.{name}")
         return getattr(import_module(_LAZY[name]), name)
     except ModuleNotFoundError as error:
         raise errors.missing_package(error) from error
