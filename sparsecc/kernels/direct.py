@@ -15,9 +15,9 @@ from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
+from sparsecc.kernels.direct_sum import At, channel_and_pixel, extents, sum_ahead, sum_plainly
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.store import StoreShape, finish
-from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 
 
@@ -49,22 +49,15 @@ def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
 
 
 def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str, str, Vectors]]:
-    """Names of the blocks that accumulate and that store, and the run of pixels that they are for."""
+    """Names of the blocks that accumulate and that store, and the run of pixels that they are for.
+
+    A tile with loads ahead of their use has no block that accumulates: its code is in order as it is.
+    """
     tiles = tiles_of(shape, config)
     if tiles.count:
-        yield "update", "store", tiles.whole[0]
+        yield "" if config.ahead else "update", "store", tiles.whole[0]
     for i, run in enumerate(tiles.rest):
         yield f"update_rest_{i}", f"store_rest_{i}", run
-
-
-@dataclass(frozen=True)
-class At:
-    """The iteration that a tile belongs to: image, row of blocks, part of the row's channels, first pixel."""
-
-    image: Any
-    row: Any
-    sub: Any
-    start: Any = 0
 
 
 @dataclass(frozen=True)
@@ -148,93 +141,17 @@ def _tile(
     sink: Sink,
     suffix: str,
 ) -> None:
-    accs = [T.alloc_buffer(_extents(config, vectors), "float32", scope="global") for vectors in runs]
-    first, count = row_range(shape, buffers, at.row)
-    with T.serial(0, count) as j, T.grid(shape.spec.kh, shape.spec.kw) as (a, b):
-        if config.prefetch:
-            prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
-        for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-            name = "update" + suffix.format(i)
-            _update(shape, config, buffers, acc, at, vectors, (first, count, j, a, b), name)
+    accs = [T.alloc_buffer(extents(config, vectors), "float32", scope="global") for vectors in runs]
+    if config.ahead and not suffix:
+        sum_ahead(shape, config, buffers, at, accs[0])
+    else:
+        sum_plainly(shape, config, buffers, accs, at, runs, suffix)
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
         name = "store" + suffix.format(i)
         if sink.store.layout.deal == 1:
             _store(config, buffers, acc, at, vectors, sink, name)
         else:
             _store_dealt(config, buffers, acc, at, vectors, sink, name)
-
-
-def _extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
-    """Loops over a tile's run: the last one is the vector."""
-    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
-
-
-def _channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
-    """Channel in registers and pixel of a tile that those loops stand for."""
-    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
-
-
-def _weights(shape: DirectShape, config: DirectConfig, at: At, reduction: tuple[Any, Any, Any, Any, Any]) -> Any:
-    """Where the weights of one kept block's tap lie, of all channels in registers."""
-    spec, (first, count, j, a, b) = shape.spec, reduction
-    subs = shape.block_n // config.reg_n
-    return ((first * subs + at.sub * count + j) * spec.taps + a * spec.kw + b) * config.reg_n
-
-
-def prefetch(buffer: Any, where: Any) -> None:
-    """Ask for a cache line to read; there need not be one."""
-    read, keep, data = 0, 3, 1
-    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
-
-
-def _update(
-    shape: DirectShape,
-    config: DirectConfig,
-    buffers: dict[str, Any],
-    acc: Any,
-    at: At,
-    vectors: Vectors,
-    reduction: tuple[Any, Any, Any, Any, Any],
-    name: str,
-) -> None:
-    """``acc += data * input`` for one kept block and tap; ``acc = bias`` before the first."""
-    spec, source = shape.spec, shape.source
-    data, source_buffer, bias = buffers["data"], buffers["input"], buffers["bias"]
-    first, count, j, a, b = reduction
-    with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
-        vj = T.axis.reduce(count, j)
-        va = T.axis.reduce(spec.kh, a)
-        vb = T.axis.reduce(spec.kw, b)
-        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
-        channel_bias = bias[at.row * shape.block_n + at.sub * config.reg_n + channel]
-        T.reads(channel_bias)
-        T.writes(acc[vn, vv, vl])
-        with T.init():
-            T.buffer_store(acc, channel_bias, [vn, vv, vl])
-        weight = data[_weights(shape, config, at, (first, count, vj, va, vb)) + channel]
-        base = at.image * (spec.ic * source.channel) + channel_offset(shape, buffers, at.row, first, vj)
-        pixel = source_buffer[base + tap_offset(spec, source, va, vb) + at.start + place]
-        T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
-
-
-def row_range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
-    """First kept block of a row and how many there are."""
-    if shape.uniform is not None:
-        return row * shape.uniform, shape.uniform
-    indptr = buffers["indptr"]
-    return indptr[row], indptr[row + 1] - indptr[row]
-
-
-def channel_offset(shape: DirectShape, buffers: dict[str, Any], row: Any, first: Any, j: Any) -> Any:
-    """Floats from the image's first channel to the channel of kept block ``j``."""
-    if not shape.dense:
-        return buffers["offsets"][first + j]
-    channel = shape.source.channel
-    if shape.spec.groups == 1:
-        return j * channel
-    group = row // (shape.rows // shape.spec.groups)
-    return group * (shape.spec.ic_per_group * channel) + j * channel
 
 
 def _store_dealt(
@@ -259,9 +176,9 @@ def _store(
     config: DirectConfig, buffers: dict[str, Any], acc: Any, at: At, vectors: Vectors, sink: Sink, name: str
 ) -> None:
     store = sink.store
-    with T.grid(*_extents(config, vectors)) as (n, v, lane), T.sblock(name):
+    with T.grid(*extents(config, vectors)) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
+        channel, place = channel_and_pixel(vectors, vn, vv, vl)
         plane, pixel = sink.plane(at, channel), at.start + place
         where = plane * store.layout.channel + store.layout.lead + pixel
         mask = buffers["mask"][pixel] if store.masked else None

@@ -74,6 +74,11 @@ class DirectConfig:
         Floats of weights that are asked for ahead of their use; 0 for none.
     singles : int
         Pixels beyond the last whole vector that are computed one by one, each a vector of output channels.
+    ahead : bool
+        True: whole tiles load for each tap what the next one multiplies, for cores that start instructions in order;
+        all taps are unrolled there.
+    tap_loop : bool
+        True: no tap is unrolled, one loop walks kept blocks and taps, for cores with few registers.
     """
 
     lanes: int
@@ -83,6 +88,8 @@ class DirectConfig:
     unroll_taps: bool
     prefetch: int = 0
     singles: int = 0
+    ahead: bool = False
+    tap_loop: bool = False
 
     @property
     def tile(self) -> int:
