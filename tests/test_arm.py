@@ -21,8 +21,11 @@ CASES = [
     *((name, pattern, 64) for name in ("mobilenet_v2", "resnet18") for pattern in PATTERNS),
     *(("mobilenet_v2", pattern, 224) for pattern in PATTERNS),
 ]
-#: every preset has one of them in the quick tests, and they have all patterns
-QUICK = [(target, CASES[i % 10]) for i, target in enumerate(CORES)]
+#: one small network for every preset, with all patterns among them; three are quick, the others slow
+QUICK = [
+    pytest.param(target, CASES[i % 10], id=target, marks=() if target in ("rpi2", "rpi3", "rpi5") else pytest.mark.slow)
+    for i, target in enumerate(CORES)
+]
 
 
 @functools.lru_cache(maxsize=1)
@@ -47,7 +50,7 @@ def compiled_for(target: str, exported: torch.export.ExportedProgram, pattern: s
     return compiled
 
 
-@pytest.mark.parametrize(("target", "drawn"), QUICK, ids=[target for target, _ in QUICK])
+@pytest.mark.parametrize(("target", "drawn"), QUICK)
 def test_small_network(target, drawn, tmp_path):
     """The same bits from the static and the shared library, and for any number of threads."""
     exported, x, expected = case(*drawn, 0.25)

@@ -159,7 +159,7 @@ def test_what_is_needed(folder, file):
 
 @pytest.mark.parametrize("file", ["model.so", "model_bench"])
 def test_segments_suit_large_pages(folder, file):
-    """Raspberry Pi 5 has pages of 16 KiB, other systems of 64 KiB: segments that are loaded begin on one of their own."""
+    """Raspberry Pi 5 has pages of 16 KiB, other systems of 64 KiB: no two segments share one."""
     bits = {"rpi4": 64}.get(read_description(folder / "model.so")["target"], 0)
     segments = [line.split() for line in readelf(folder / file, "-l").splitlines() if line.split()[:1] == ["LOAD"]]
     assert segments

@@ -17,7 +17,13 @@ from sparsecc.errors import TargetError
 from sparsecc.runtime import read_description
 from sparsecc.target import TARGETS, Target, resolve
 
-BOARD = {"name": "my-board", "like": "rpi4", "l2_bytes": 1 << 19, "memory_bytes": 1 << 28, "llvm": {"mcpu": "cortex-a57"}}
+BOARD = {
+    "name": "my-board",
+    "like": "rpi4",
+    "l2_bytes": 1 << 19,
+    "memory_bytes": 1 << 28,
+    "llvm": {"mcpu": "cortex-a57"},
+}
 
 
 def written(folder: Path, data: object) -> Path:
@@ -62,7 +68,7 @@ def test_mistakes_in_a_file(data, message, tmp_path):
 
 
 def test_no_file(tmp_path):
-    with pytest.raises(TargetError, match="can't read .*none.json: No such file"):
+    with pytest.raises(TargetError, match=r"can't read .*none\.json: No such file"):
         resolve(str(tmp_path / "none.json"))
 
 

@@ -66,7 +66,9 @@ def sum_plainly(
             prefetch(buffers["data"], _weights(shape, config, at, (first, count, j, a, b)) + config.prefetch)
         for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
             name = "update" + suffix.format(i)
-            _update(shape, config, buffers, acc, at, vectors, (first, count, tuple(zip(loops, steps, strict=True))), name)
+            _update(
+                shape, config, buffers, acc, at, vectors, (first, count, tuple(zip(loops, steps, strict=True))), name
+            )
 
 
 def _block_and_tap(shape: DirectShape, steps: tuple[Any, ...]) -> tuple[Any, Any, Any]:

@@ -14,8 +14,8 @@ from sparsecc.target.model import Target
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
-#: LLVM takes fused multiply-adds to be slow on Cortex-A7, and a chain of them to be a hazard: it made a product and a sum
-#: of all but the last. They do twice the work of a product or a sum (wlog.flatlib.jp, VFP benchmark 2014-02-14)
+#: LLVM takes fused multiply-adds to be slow on Cortex-A7, and a chain of them to be a hazard: it made a product and a
+#: sum of all but the last. They do twice the work of a product or a sum (wlog.flatlib.jp, VFP benchmark 2014-02-14)
 _FUSED = ("-slowfpvfmx", "-vmlx-hazards")
 
 
