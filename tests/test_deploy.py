@@ -250,6 +250,14 @@ def test_a_network_too_large_for_a_board():
         sparsecc.compile(net, "rpi-zero2", example_inputs=(torch.zeros(1, 64, 1024, 1200),))
 
 
+def test_memory_is_reported():
+    """Weights and buffers, in the report as text and as data."""
+    report = sparsecc.compile(tiny_net(), "rpi-zero2", example_inputs=example()).report
+    assert 1e4 < report.memory_bytes < 1e6
+    assert f"memory of an instance: {report.memory_bytes / 1e6:.1f} MB" in str(report)
+    assert type(report).from_json(report.to_json()).memory_bytes == report.memory_bytes
+
+
 def test_boards_are_listed(capsys):
     assert main(["targets"]) == 0
     shown = capsys.readouterr().out
