@@ -11,7 +11,7 @@ from sparsecc._tvm import IRModule, compile_object
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
-from sparsecc.build import build_library
+from sparsecc.build import build_library, plan_arena
 from sparsecc.cost.chain import chain_pays
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
@@ -137,7 +137,8 @@ def run(
     kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("7_kernels", assembly, suffix=".s")
     notes = (*imported.notes, *records.problems)
-    report = make_report(plan, lowered, target.name, notes, figures, chosen_by)
+    memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
+    report = replace(make_report(plan, lowered, target.name, notes, figures, chosen_by), memory_bytes=memory)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)

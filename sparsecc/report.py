@@ -29,6 +29,8 @@ class Report:
         Largest difference from PyTorch relative to the largest output; None when not verified.
     figures : str
         Where the cost model's figures are from; empty for those of the target.
+    memory_bytes : int
+        Weights and one instance's buffers; inputs and outputs are the caller's.
     """
 
     plan: Plan
@@ -37,9 +39,12 @@ class Report:
     notes: tuple[str, ...]
     error: float | None = None
     figures: str = ""
+    memory_bytes: int = 0
 
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
+        if self.memory_bytes:
+            lines.append(f"memory of an instance: {self.memory_bytes / 1e6:.1f} MB for weights and buffers")
         if self.error is not None:
             lines.append(f"largest difference from PyTorch: {self.error:.1e} of the largest output")
         if self.figures:
@@ -64,13 +69,17 @@ class Report:
             "notes": list(self.notes),
             "error": self.error,
             "figures": self.figures,
+            "memory_bytes": self.memory_bytes,
         }
 
     @classmethod
     def from_json(cls, data: JSON) -> Report:
         """Rebuild what :meth:`to_json` returned."""
         plan, steps, notes = Plan.from_json(data["plan"]), tuple(data["steps"]), tuple(data["notes"])
-        return cls(plan, steps, data["target"], notes, data["error"], data.get("figures", ""))
+        return cls(
+            plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
+            data.get("memory_bytes", 0),
+        )  # fmt: skip
 
 
 def make_report(

@@ -57,6 +57,7 @@ static const scc_model scc_this = {{
 #include "scc_float.c"
 #include "scc_scratch.c"
 #include "scc_weights.c"
+#include "scc_cores.c"
 #include "scc_pool.c"
 #include "scc_instance.c"
 #include "scc_api.c"

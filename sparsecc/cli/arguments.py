@@ -14,7 +14,8 @@ def add_target(parser: ArgumentParser, *, default: str | None = "native") -> Non
         "--target",
         default=default,
         metavar="NAME",
-        help="processor to compile for; 'sparsecc targets' lists them (default: native, this machine's best)",
+        help="processor to compile for: 'sparsecc targets' lists them; or a file with one of your own (my_board.json), "
+        "docs/raspberry-pi.md says how (default: native, this machine's best)",
     )
 
 

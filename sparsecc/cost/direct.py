@@ -54,6 +54,10 @@ _IN_FLIGHT = 4
 _SPARE = 2
 #: runs of input channels
 _CHUNKS = (2, 4, 8, 16, 32)
+#: registers that 32-bit ARM may seem to lack for accumulators, pixels and weights: the last pixels take a weight's
+_SMALL_OVERLAP = 2
+#: registers that loads ahead of their use need
+_LEAST_AHEAD = 32
 #: single pixels in the last tile, and channels that make them worth a vector
 _MOST_SINGLES, _LEAST_SINGLE = 4, 4
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
@@ -120,9 +124,13 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     continue
                 if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
                     continue
+                if _is_small(target) and (reg_n + 1) * (vectors + 1) > target.registers + _SMALL_OVERLAP:
+                    continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or _unrolls(target, free))
                 for rows_outer in (True,) if work.joined or work.staged else (True, False):
-                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll)
+                    ahead = unroll and lanes == target.lanes and loads_ahead(target)
+                    looped = work.taps > 1 and _is_small(target)
+                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead, tap_loop=looped)
                     yield config
                     singles = _singles(work, config, target)
                     if singles:
@@ -137,13 +145,22 @@ def _pixels(reg_n: int, vectors: int, target: Target) -> int:
     return 1 if target.folds_load else min(vectors, _IN_FLIGHT)
 
 
+def loads_ahead(target: Target) -> bool:
+    """Whether loads are worth an order of their own: where the core has none, and registers for weights twice."""
+    return target.in_order and target.registers >= _LEAST_AHEAD
+
+
 def _unrolls(target: Target, free: int) -> bool:
     """Whether the loads of several taps leave the accumulators in their registers.
 
-    Between them the compiler needs some registers; on 32-bit ARM, where every weight of every tap takes another one, it
-    stored accumulators in all tiles that were tried.
+    Between them the compiler needs some registers; on 32-bit ARM it stored accumulators in all tiles that were tried.
     """
-    return free >= _FREE_FOR_TAPS and not (target.lanes == 4 and target.registers == 16)
+    return free >= _FREE_FOR_TAPS and not _is_small(target)
+
+
+def _is_small(target: Target) -> bool:
+    """32-bit ARM: every weight takes a register, and LLVM loads those of a tap, all at once, before the pixels."""
+    return target.lanes == 4 and target.registers == 16
 
 
 def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
@@ -151,6 +168,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
     left = work.flat % config.lanes
     registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE
     fits = left <= _MOST_SINGLES and registers <= target.registers
+    fits = fits and not _is_small(target)
     wide = config.lanes == target.lanes and _LEAST_SINGLE <= config.reg_n <= target.lanes
     wide = wide and target.lanes % config.reg_n == 0
     return left if fits and wide and not work.joined and work.flat >= config.lanes else 0
@@ -158,7 +176,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
 
 def _chunks(work: DirectWork, config: DirectConfig, target: Target) -> Iterator[int]:
     """Runs of input channels worth a try: where a tile of all channels is more than the first cache holds."""
-    if config.rows_outer or work.groups > 1:
+    if config.rows_outer or config.ahead or work.groups > 1:
         return
     for chunks in _CHUNKS:
         if work.ic % chunks or _tile_bytes(work, config) * 2 < target.l1_bytes * chunks:
@@ -191,7 +209,8 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], chunks: int, 
     singles = sum(run.count for run in runs if run.by_channel)
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
-    loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * 0.5
+    weight = 1 / target.loads_per_cycle if _is_small(target) else 0.5
+    loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * weight
     separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
     instructions = fmas + separate + reg_n * (not target.folds_broadcast)
     started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
@@ -201,7 +220,7 @@ def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], chunks: int, 
         tap = max(started, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH)
     epilogue = _ACCUMULATOR * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + RESTART
     epilogue += reg_n * singles
-    if target.folds_broadcast and fmas > _CROWDED * target.registers:
+    if target.folds_broadcast and not target.in_order and fmas > _CROWDED * target.registers:
         epilogue += _CROWDED_CYCLES
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES

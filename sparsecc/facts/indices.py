@@ -42,6 +42,11 @@ def index_format(*, weights: int, columns: int, groups: int, widest_step: int) -
         return "offset"
     if groups == 1 and widest_step < 1 << 8:
         return "step"
+    return without_steps(columns=columns)
+
+
+def without_steps(*, columns: int) -> IndexFormat:
+    """The format of a kernel that does not walk the kept blocks one by one."""
     return "column" if columns <= 1 << 16 else "offset"
 
 

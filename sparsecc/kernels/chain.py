@@ -14,8 +14,8 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.kernels import direct, direct_shape, shares, window
-from sparsecc.kernels.direct import At, Sink
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
+from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.tiles import Tiles

@@ -13,8 +13,9 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
-from sparsecc.kernels.direct import channel_in, prefetch
+from sparsecc.kernels.direct import channel_in
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
+from sparsecc.kernels.direct_sum import prefetch
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.taps import tap_offset

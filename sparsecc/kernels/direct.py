@@ -7,17 +7,18 @@ and dense convolutions are the same loop with other offsets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
-from sparsecc._tvm import PrimFunc, T, tirx
+from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
+from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sum_ahead, sum_plainly
+from sparsecc.kernels.direct_tile import At, Sink, Tile
 from sparsecc.kernels.function import kernel
-from sparsecc.kernels.store import StoreShape, finish
-from sparsecc.kernels.taps import tap_offset
+from sparsecc.kernels.store import finish
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 from sparsecc.kernels.walk import Walk
 
@@ -52,54 +53,16 @@ def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
 
 
 def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str, tuple[str, ...], Vectors]]:
-    """Names of the block that accumulates and of those that store, and the run of pixels that they are for."""
+    """Names of the block that accumulates and of those that store, and the run of pixels that they are for.
+
+    A tile with loads ahead of their use has no block that accumulates: its code is in order as it is.
+    """
     tiles = tiles_of(shape, config)
     stores = ("store",) if config.chunks == 1 else ("store", "keep")
     if tiles.count:
-        yield "update", stores, tiles.whole[0]
+        yield "" if config.ahead else "update", stores, tiles.whole[0]
     for i, run in enumerate(tiles.rest):
         yield f"update_rest_{i}", tuple(f"{store}_rest_{i}" for store in stores), run
-
-
-@dataclass(frozen=True)
-class At:
-    """The iteration that a tile belongs to: image, row of blocks, part of its channels, run of inputs, first pixel."""
-
-    image: Any
-    row: Any
-    sub: Any
-    chunk: Any = 0
-    start: Any = 0
-
-
-@dataclass(frozen=True)
-class Sink:
-    """Where results go: a buffer, how its planes lie, and the number of the plane of each channel ``n`` at a tile."""
-
-    buffer: Any
-    store: StoreShape
-    plane: Callable[[At, Any], Any]
-
-    def place(self, at: At, channel: Any, pixel: Any) -> Any:
-        """Float of a pixel of a channel in registers."""
-        return self.plane(at, channel) * self.store.layout.channel + self.store.layout.lead + pixel
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """What the code of a tile is made from."""
-
-    shape: DirectShape
-    config: DirectConfig
-    buffers: dict[str, Any]
-    at: At
-    sink: Sink
-    walk: Walk
-
-    @property
-    def slot(self) -> Any:
-        """Place of the first channel in registers among those of all rows."""
-        return self.at.row * self.shape.block_n + self.at.sub * self.config.reg_n
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
@@ -150,7 +113,7 @@ def emit_tile(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any],
 
     def emit(start: Any, runs: tuple[Vectors, ...], suffix: str) -> None:
         walk = Walk(shape, buffers, at.row, at.chunk)
-        _emit(_Tile(shape, config, buffers, replace(at, start=start), sink, walk), runs, suffix)
+        _emit(Tile(shape, config, buffers, replace(at, start=start), sink, walk), runs, suffix)
 
     def whole() -> None:
         emit(tile * tiles.pixels, tiles.whole, "")
@@ -170,18 +133,14 @@ def emit_tile(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any],
                 rest()
 
 
-def _emit(tile: _Tile, runs: tuple[Vectors, ...], suffix: str) -> None:
+def _emit(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> None:
     """Accumulate all kept blocks of a row, then store."""
-    shape, config, walk = tile.shape, tile.config, tile.walk
-    accs = [T.alloc_buffer(_extents(config, vectors), "float32", scope="global") for vectors in runs]
-    walk.start()
-    with T.serial(0, walk.count) as j:
-        walk.advance(j)
-        with T.grid(*shape.kernel) as (a, b):
-            if config.prefetch:
-                prefetch(tile.buffers["data"], _weights(tile, (j, a, b)) + config.prefetch)
-            for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-                _update(tile, acc, vectors, (j, a, b), "update" + suffix.format(i))
+    config = tile.config
+    accs = [T.alloc_buffer(extents(config, vectors), "float32", scope="global") for vectors in runs]
+    if config.ahead and not suffix:
+        sum_ahead(tile, accs[0])
+    else:
+        sum_plainly(tile, accs, runs, suffix)
     if config.chunks == 1:
         _store_all(tile, accs, runs, suffix)
         return
@@ -193,60 +152,13 @@ def _emit(tile: _Tile, runs: tuple[Vectors, ...], suffix: str) -> None:
                 _keep(tile, acc, vectors, "keep" + suffix.format(i))
 
 
-def _store_all(tile: _Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
+def _store_all(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
     store = _store if tile.sink.store.layout.deal == 1 else _store_dealt
     for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
         store(tile, acc, vectors, "store" + suffix.format(i))
 
 
-def _extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
-    """Loops over a tile's run: the last one is the vector."""
-    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
-
-
-def _channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
-    """Channel in registers and pixel of a tile that those loops stand for."""
-    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
-
-
-def _weights(tile: _Tile, reduction: tuple[Any, Any, Any]) -> Any:
-    """Where the weights of one kept block's tap lie, of all channels in registers."""
-    shape, reg_n, (j, a, b) = tile.shape, tile.config.reg_n, reduction
-    subs, walk = shape.block_n // reg_n, tile.walk
-    return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
-
-
-def prefetch(buffer: Any, where: Any) -> None:
-    """Ask for a cache line to read; there need not be one."""
-    read, keep, data = 0, 3, 1
-    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
-
-
-def _update(tile: _Tile, acc: Any, vectors: Vectors, reduction: tuple[Any, Any, Any], name: str) -> None:
-    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias`` or the sums so far."""
-    shape, at, walk, (j, a, b) = tile.shape, tile.at, tile.walk, reduction
-    spec, source = shape.spec, shape.source
-    with T.grid(*_extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
-        vj = T.axis.reduce(walk.count, j)
-        va, vb = (T.axis.reduce(extent, loop) for extent, loop in zip(shape.kernel, (a, b), strict=True))
-        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
-        first = tile.buffers["bias"][tile.slot + channel]
-        T.reads(first)
-        T.writes(acc[vn, vv, vl])
-        if tile.config.chunks > 1:
-            so_far = tile.sink.buffer[tile.sink.place(at, channel, at.start + place)]
-            first = tirx.Select(at.chunk == 0, first, so_far)
-        with T.init():
-            T.buffer_store(acc, first, [vn, vv, vl])
-        weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel]
-        base = at.image * (spec.ic * source.channel) + walk.offset(vj)
-        tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
-        pixel = tile.buffers["input"][base + tap + at.start + place]
-        T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
-
-
-def _store_dealt(tile: _Tile, acc: Any, vectors: Vectors, name: str) -> None:
+def _store_dealt(tile: Tile, acc: Any, vectors: Vectors, name: str) -> None:
     """Finish a tile in registers, then deal every channel's pixels out to the halves of its plane."""
     config, at, sink, store = tile.config, tile.at, tile.sink, tile.sink.store
     done = T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
@@ -262,11 +174,11 @@ def _store_dealt(tile: _Tile, acc: Any, vectors: Vectors, name: str) -> None:
         deal_run(done, n, vectors, sink.buffer, base=base, half=store.layout.plane, start=at.start)
 
 
-def _store(tile: _Tile, acc: Any, vectors: Vectors, name: str) -> None:
+def _store(tile: Tile, acc: Any, vectors: Vectors, name: str) -> None:
     at, sink, store = tile.at, tile.sink, tile.sink.store
-    with T.grid(*_extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
+    with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
+        channel, place = channel_and_pixel(vectors, vn, vv, vl)
         pixel = at.start + place
         mask = tile.buffers["mask"][pixel] if store.masked else None
         residual = None
@@ -280,11 +192,11 @@ def _store(tile: _Tile, acc: Any, vectors: Vectors, name: str) -> None:
         T.buffer_store(sink.buffer, done, [sink.place(at, channel, pixel)])
 
 
-def _keep(tile: _Tile, acc: Any, vectors: Vectors, name: str) -> None:
+def _keep(tile: Tile, acc: Any, vectors: Vectors, name: str) -> None:
     """Leave the sums so far where the results will be."""
-    with T.grid(*_extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
+    with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
-        channel, place = _channel_and_pixel(vectors, vn, vv, vl)
+        channel, place = channel_and_pixel(vectors, vn, vv, vl)
         T.reads(acc[vn, vv, vl])
         T.writes()
         T.buffer_store(tile.sink.buffer, acc[vn, vv, vl], [tile.sink.place(tile.at, channel, tile.at.start + place)])

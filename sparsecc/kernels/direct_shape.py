@@ -102,7 +102,12 @@ class DirectConfig:
         Pixels beyond the last whole vector that are computed one by one, each a vector of output channels.
     chunks : int
         Equal runs of input channels. A tile takes them one after another for all rows, so that what it reads of a run
-        stays in the first cache; until the last one sums wait in the output. One where ``rows_outer``.
+        stays in the first cache; until the last one sums wait in the output. One where ``rows_outer`` or ``ahead``.
+    ahead : bool
+        True: whole tiles load for each tap what the next one multiplies, for cores that start instructions in order;
+        all taps are unrolled there.
+    tap_loop : bool
+        True: no tap is unrolled, one loop walks kept blocks and taps, for cores with few registers.
     """
 
     lanes: int
@@ -113,6 +118,13 @@ class DirectConfig:
     prefetch: int = 0
     singles: int = 0
     chunks: int = 1
+    ahead: bool = False
+    tap_loop: bool = False
+
+    @property
+    def in_steps(self) -> bool:
+        """True when kept blocks are walked one by one, in a loop of their own: then places may be steps."""
+        return not (self.ahead or self.tap_loop)
 
     @property
     def tile(self) -> int:

@@ -12,8 +12,9 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layout import LINE, PlaneLayout
-from sparsecc.kernels.direct import At, Sink, emit_tile, output_channel, tiles_of
+from sparsecc.kernels.direct import emit_tile, output_channel, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
+from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.store import StoreShape

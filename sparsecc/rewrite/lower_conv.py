@@ -17,7 +17,7 @@ from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.indices import OFFSET, IndexFormat
+from sparsecc.facts.indices import OFFSET, IndexFormat, without_steps
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
@@ -233,17 +233,19 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     if blocks is None:
         blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
     chunks = config.kernel.chunks if isinstance(config.kernel, DirectConfig) else 1
-    rows = in_chunks(blocks, chunks)
+    rows, index = in_chunks(blocks, chunks), options.index
+    if index == "step" and isinstance(config.kernel, DirectConfig) and not config.kernel.in_steps:
+        index = without_steps(columns=blocks.ic)
     scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(
         spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
-        index=options.index, chunks=chunks,
+        index=index, chunks=chunks,
     )  # fmt: skip
     together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(rows, reg_n=together),
-        **pack_places(rows, spec, source, options.index, name=layer.name),
+        **pack_places(rows, spec, source, index, name=layer.name),
         "indptr": rows.indptr,
         "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),

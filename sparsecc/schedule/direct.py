@@ -37,21 +37,26 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig) -> None:
     """Schedule the loops inside of tiles, whole ones and the rest."""
     for update, stores, run in tile_blocks(shape, config):
-        _schedule_tile(schedule, update, stores, unroll_taps=config.unroll_taps, scatter=run.by_channel)
+        for name in filter(None, (update, *stores)):
+            _schedule_vectors(schedule, name, scatter=run.by_channel and name in stores)
+        if update:
+            _schedule_sum(schedule, update, config)
 
 
-def _schedule_tile(
-    schedule: Schedule, update: str, stores: tuple[str, ...], *, unroll_taps: bool, scatter: bool
-) -> None:
-    for name in (update, *stores):
-        n, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
-        # elements of a vector of channels go to planes far apart
-        (schedule.unroll if scatter and name in stores else schedule.vectorize)(lane)
-        schedule.unroll(v)
-        schedule.unroll(n)
-    j, a, b = schedule.get_loops(schedule.get_sblock(update))[-6:-3]
-    schedule.unroll(b)
-    if unroll_taps:
-        schedule.unroll(a)
+def _schedule_vectors(schedule: Schedule, name: str, *, scatter: bool) -> None:
+    n, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
+    # elements of a vector of channels go to planes far apart
+    (schedule.unroll if scatter else schedule.vectorize)(lane)
+    schedule.unroll(v)
+    schedule.unroll(n)
+
+
+def _schedule_sum(schedule: Schedule, update: str, config: DirectConfig) -> None:
+    loops = schedule.get_loops(schedule.get_sblock(update))[:-3]
+    first = loops[-1] if config.tap_loop else loops[-3]
+    if not config.tap_loop:
+        schedule.unroll(loops[-1])
+        if config.unroll_taps:
+            schedule.unroll(loops[-2])
     # the accumulators' start moves out of the loop over blocks
-    schedule.decompose_reduction(schedule.get_sblock(update), j)
+    schedule.decompose_reduction(schedule.get_sblock(update), first)

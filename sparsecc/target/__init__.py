@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import platform
 from dataclasses import replace
+from pathlib import Path
 
 from sparsecc.errors import TargetError
 from sparsecc.target.arm import ARM
+from sparsecc.target.given import SUFFIX, read_target
 from sparsecc.target.model import Target
 from sparsecc.target.x86 import X86
 
@@ -18,13 +21,17 @@ TARGETS: dict[str, Target] = {**X86, **ARM}
 _MACHINES = ("x86_64", "aarch64", "armv7l")
 
 
-def resolve(target: str | Target) -> Target:
+def resolve(target: str | os.PathLike[str] | Target) -> Target:
     """Turn a name into a :class:`Target`; ``"native"`` is the best one this machine can run.
+
+    What ends with ``.json`` is a file with a target of the user's own: see
+    :func:`~sparsecc.target.given.read_target`.
 
     Raises
     ------
     TargetError
-        For an unknown name (the nearest ones are offered), or when this machine is none of ours.
+        For an unknown name (the nearest ones are offered), a file that is no target, or when this machine is none of
+        ours.
     """
     if isinstance(target, Target):
         return target
@@ -32,9 +39,12 @@ def resolve(target: str | Target) -> Target:
         return _native()
     if isinstance(target, str) and target in TARGETS:
         return TARGETS[target]
+    if isinstance(target, str | os.PathLike) and str(target).endswith(SUFFIX):
+        return read_target(Path(target), TARGETS)
     near = difflib.get_close_matches(str(target), [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
     raise TargetError(
-        f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}; nearest: {near[0]!r}"
+        f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}, or a file of facts (.json); "
+        f"nearest: {near[0]!r}"
     )
 
 

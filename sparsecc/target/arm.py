@@ -14,9 +14,9 @@ from sparsecc.target.model import Target
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
 _TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
-#: LLVM takes fused multiply-adds to be slow on Cortex-A7; they do twice the work of a product or a sum
-#: (wlog.flatlib.jp, VFP benchmark 2014-02-14)
-_FUSED = "-slowfpvfmx"
+#: LLVM takes fused multiply-adds to be slow on Cortex-A7, and a chain of them to be a hazard: it made a product and a
+#: sum of all but the last. They do twice the work of a product or a sum (wlog.flatlib.jp, VFP benchmark 2014-02-14)
+_FUSED = ("-slowfpvfmx", "-vmlx-hazards")
 
 
 def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
@@ -49,9 +49,10 @@ _ARMV7 = replace(
     _AARCH64,
     name="armv7",
     triple=_TRIPLE_32,
-    llvm=_llvm_32("cortex-a7", _FUSED),
+    llvm=_llvm_32("cortex-a7", *_FUSED),
     cpu_features=("neon", "vfp4"),
     registers=16,
+    folds_broadcast=False,  # vfma takes whole registers only
     in_order=True,
     fma_per_cycle=0.5,
     loads_per_cycle=0.5,
@@ -114,6 +115,7 @@ ARM: dict[str, Target] = {
         llvm=_llvm_32("cortex-a53"),
         cpu_features=("neon", "vfp4"),
         registers=16,
+        folds_broadcast=False,
         source=f"{_A53.source}; 32-bit system",
     ),
     "rpi-zero2": replace(
@@ -131,6 +133,7 @@ ARM: dict[str, Target] = {
         llvm=_llvm_32("cortex-a72"),
         cpu_features=("neon", "vfp4"),
         registers=16,
+        folds_broadcast=False,
         source=f"{_A72.source}; 32-bit system",
     ),
     # four Cortex-A76: two 128-bit loads a cycle (TRM 100798 A6.1), multiply-adds as its sibling Neoverse N1: 2 a cycle,

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sparsecc.errors import TargetError
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
 _PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4"}}
+#: what a name may be: it becomes part of files' names
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+#: widths of vectors, and registers, that there are kernels for
+_LANES, _LEAST_REGISTERS = (4, 8, 16), 16
+_EXPECTED = {
+    "str": "a text",
+    "bool": "true or false",
+    "int": "a whole number above zero",
+    "float": "a number above zero",
+    "tuple[str, ...]": "a list of texts",
+    "Mapping[str, object]": "what TVM is told of LLVM's target, with 'mtriple'",
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,32 @@ class Target:
     cores: int = 0
     memory_bytes: int = 0
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise TargetError(f"target: name: found {self.name!r}, expected letters, digits, '.', '-' and '_'")
+        for field in fields(self):
+            self._check(field.name, str(field.type), getattr(self, field.name))
+        if self.lanes not in _LANES:
+            raise TargetError(f"target {self.name}: lanes: found {self.lanes}, expected 4, 8 or 16")
+        if self.registers < _LEAST_REGISTERS:
+            raise TargetError(
+                f"target {self.name}: registers: found {self.registers}, expected {_LEAST_REGISTERS} or more"
+            )
+
+    def _check(self, name: str, kind: str, value: object) -> None:
+        """A value of the right type; numbers above zero, but for those that may say nothing."""
+        least = 0 if name in ("cores", "memory_bytes") else None
+        good = {
+            "str": isinstance(value, str),
+            "bool": isinstance(value, bool),
+            "int": isinstance(value, int) and not isinstance(value, bool) and (value > 0 or value == least),
+            "float": isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"),
+            "tuple[str, ...]": isinstance(value, tuple) and all(isinstance(part, str) for part in value),
+            "Mapping[str, object]": isinstance(value, Mapping) and "mtriple" in value,
+        }[kind]
+        if not good:
+            raise TargetError(f"target {self.name}: {name}: found {value!r}, expected {_EXPECTED[kind]}")
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""

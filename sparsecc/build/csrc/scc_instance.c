@@ -40,7 +40,7 @@ static int scc_create(const scc_model *model, scc_instance **out) {
   if (self) {
     memset(self, 0, sizeof *self);
     self->arena = scc_new_arena(model->arena_bytes);
-    if (self->arena && !scc_pool_resize(&self->pool, scc_cores())) {
+    if (self->arena && !scc_pool_resize(&self->pool, 0)) {
       self->weights = scc_weights_use(model->weights, model->weight_bytes);
       *out = self;
       return SCC_OK;
@@ -104,7 +104,10 @@ static int scc_set_threads(const scc_model *model, scc_instance *self, int threa
              model->name, threads);
     return -1;
   }
-  if (threads == 0) threads = scc_cores();
+  if (threads == 0) {
+    scc_core cores[SCC_MAX_THREADS];
+    threads = scc_best_threads(cores, scc_list_cores(cores));
+  }
   if (threads > SCC_MAX_THREADS) threads = SCC_MAX_THREADS;
   uint32_t process = (uint32_t)getpid();
   scc_lock(&self->lock, process);

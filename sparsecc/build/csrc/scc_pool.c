@@ -3,10 +3,7 @@
  * A pool belongs to one instance and only the thread that runs the instance gives it work. That thread is worker 0;
  * the others start at the first run. Which part of the work a worker does depends on its index and the number of
  * workers only, never on timing. */
-#include <sched.h>
 #include <signal.h>
-
-#define SCC_MAX_THREADS 256
 
 /* TVM's interface of a parallel region: task(index, group, data), 0 for success. */
 typedef struct {
@@ -26,6 +23,7 @@ typedef struct {
 typedef struct scc_pool {
   int wanted, running;  /* threads, the caller's included */
   int cores;            /* cores the process may use */
+  int bind;             /* threads of the pool stay on one core each; the caller's thread is its own business */
   _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
   int busy;             /* inside a parallel region: a nested one runs serially */
   uint32_t process;     /* the process whose threads these are */
@@ -36,12 +34,6 @@ typedef struct scc_pool {
   _Atomic int failed;   /* a task's code other than 0 */
   scc_event unfinished; /* workers still at it */
 } scc_pool;
-
-static int scc_cores(void) {
-  cpu_set_t set;
-  long n = sched_getaffinity(0, sizeof set, &set) ? sysconf(_SC_NPROCESSORS_ONLN) : CPU_COUNT(&set);
-  return n < 1 ? 1 : n > SCC_MAX_THREADS ? SCC_MAX_THREADS : (int)n;
-}
 
 /* The worker that this thread is, or NULL outside a run. */
 static scc_worker *scc_self(void) { return scc_keys_made ? pthread_getspecific(scc_self_key) : NULL; }
@@ -57,6 +49,11 @@ static void *scc_worker_main(void *argument) {
   scc_pool *pool = self->pool;
   pthread_setspecific(scc_self_key, self);
   scc_float_set(SCC_FLOAT_RUN);
+  if (pool->bind) {
+    scc_core cores[SCC_MAX_THREADS];
+    int count = scc_list_cores(cores);
+    scc_bind(cores[self->index % count].cpu);
+  }
   for (uint32_t seen = 0;; ++seen) {
     scc_await(&self->ticket, seen, &pool->spin);
     if (!pool->task) return NULL;
@@ -96,8 +93,11 @@ static void scc_pool_free(scc_pool *pool) {
   free(pool->workers);
 }
 
-/* Gives the pool `threads` threads; they start at the next run. */
+/* Gives the pool `threads` threads, 0 for as many as are best; they start at the next run. */
 static int scc_pool_resize(scc_pool *pool, int threads) {
+  scc_core cores[SCC_MAX_THREADS];
+  int count = scc_list_cores(cores);
+  if (!threads) threads = scc_best_threads(cores, count);
   size_t bytes = (size_t)threads * sizeof(scc_worker);
   scc_worker *workers = scc_aligned(SCC_ALIGNMENT, bytes);
   if (!workers) return SCC_NO_MEMORY;
@@ -111,7 +111,8 @@ static int scc_pool_resize(scc_pool *pool, int threads) {
   pool->workers = workers;
   pool->wanted = threads;
   pool->running = 1;
-  pool->cores = scc_cores();
+  pool->cores = count;
+  pool->bind = scc_wants_binding();
   pool->process = (uint32_t)getpid();
   return SCC_OK;
 }

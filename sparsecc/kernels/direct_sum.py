@@ -1,0 +1,116 @@
+"""What a tile of the direct kernel adds up: kept blocks times taps, into its accumulators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsecc._tvm import T, tirx
+from sparsecc.kernels.ahead import Steps, accumulate
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.direct_tile import Tile
+from sparsecc.kernels.taps import fixed_tap_offset, tap_offset
+from sparsecc.kernels.tiles import Vectors
+
+
+def sum_ahead(tile: Tile, acc: Any) -> None:
+    """A whole tile's sum with loads ahead of their use."""
+    shape, config, buffers, walk = tile.shape, tile.config, tile.buffers, tile.walk
+    spec, source, reg_n = shape.spec, shape.source, config.reg_n
+    weights = _weights(tile, (0, 0, 0))
+    image = tile.at.image * (spec.ic * source.channel) + tile.at.start
+
+    def start_step(step: Any) -> None:
+        if config.prefetch:
+            prefetch(buffers["data"], weights + step * reg_n + config.prefetch)
+
+    steps = Steps(
+        reg_n, config.vectors, config.lanes,
+        taps=(0,) if shape.by_tap else tuple(fixed_tap_offset(spec, source, tap) for tap in range(spec.taps)),
+        count=walk.count,
+        bias=lambda n: buffers["bias"][tile.slot + n],
+        weight=lambda step, n: buffers["data"][weights + step * reg_n + n],
+        channel=lambda j: image + walk.offset(j),
+        pixel=lambda place, i: buffers["input"][place + i],
+        start_step=start_step,
+    )  # fmt: skip
+    accumulate(steps, acc)
+
+
+def sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
+    """A tile's sum, to be scheduled: loops over kept blocks and taps, or with ``tap_loop`` one over both."""
+    walk, kernel = tile.walk, tile.shape.kernel
+    if tile.config.tap_loop:
+        with T.serial(0, walk.count * tile.shape.taps) as step:
+            _step(tile, accs, runs, suffix, ((walk.count * tile.shape.taps, step),))
+        return
+    walk.start()
+    with T.serial(0, walk.count) as j:
+        walk.advance(j)
+        with T.grid(*kernel) as (a, b):
+            _step(tile, accs, runs, suffix, ((walk.count, j), (kernel[0], a), (kernel[1], b)))
+
+
+def _step(
+    tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str, loops: tuple[tuple[Any, Any], ...]
+) -> None:
+    """One tap of one kept block for all of the tile's runs; ``loops`` are extents and variables."""
+    if tile.config.prefetch:
+        place = _weights(tile, _block_and_tap(tile, tuple(loop for _, loop in loops)))
+        prefetch(tile.buffers["data"], place + tile.config.prefetch)
+    for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
+        _update(tile, acc, vectors, loops, "update" + suffix.format(i))
+
+
+def _block_and_tap(tile: Tile, steps: tuple[Any, ...]) -> tuple[Any, Any, Any]:
+    """Kept block, row and column of the tap that loop variables stand for."""
+    if len(steps) > 1:
+        return steps[0], steps[1], steps[2]
+    (_, kw), taps = tile.shape.kernel, tile.shape.taps
+    tap = T.floormod(steps[0], taps)
+    return T.floordiv(steps[0], taps), T.floordiv(tap, kw), T.floormod(tap, kw)
+
+
+def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
+    """Loops over a tile's run: the last one is the vector."""
+    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
+
+
+def channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
+    """Channel in registers and pixel of a tile that those loops stand for."""
+    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
+
+
+def _weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
+    """Where the weights of one kept block's tap lie, of all channels in registers."""
+    shape, reg_n, (j, a, b) = tile.shape, tile.config.reg_n, reduction
+    subs, walk = shape.block_n // reg_n, tile.walk
+    return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
+
+
+def prefetch(buffer: Any, where: Any) -> None:
+    """Ask for a cache line to read; there need not be one."""
+    read, keep, data = 0, 3, 1
+    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
+
+
+def _update(tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any], ...], name: str) -> None:
+    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias`` or the sums so far."""
+    shape, at, walk = tile.shape, tile.at, tile.walk
+    spec, source = shape.spec, shape.source
+    with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
+        vj, va, vb = _block_and_tap(tile, tuple(T.axis.reduce(extent, loop) for extent, loop in loops))
+        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
+        channel, place = channel_and_pixel(vectors, vn, vv, vl)
+        first = tile.buffers["bias"][tile.slot + channel]
+        T.reads(first)
+        T.writes(acc[vn, vv, vl])
+        if tile.config.chunks > 1:
+            so_far = tile.sink.buffer[tile.sink.place(at, channel, at.start + place)]
+            first = tirx.Select(at.chunk == 0, first, so_far)
+        with T.init():
+            T.buffer_store(acc, first, [vn, vv, vl])
+        weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel]
+        base = at.image * (spec.ic * source.channel) + walk.offset(vj)
+        tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
+        pixel = tile.buffers["input"][base + tap + at.start + place]
+        T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
