@@ -33,7 +33,7 @@ help:  ## list these commands
 
 setup: .venv/installed  ## make .venv with the compiler and the tools (once, and again when their versions change)
 
-setup-bench: .venv/installed-bench  ## the same with ONNX Runtime, and what plots need
+setup-bench: .venv/installed-bench  ## the same with ONNX Runtime, and what plots and training examples need
 
 setup-rivals: setup-bench  ## environments for the other engines that we compare with; one that fails is left out
 	-$(BIN)/python -m bench.setup
@@ -74,5 +74,5 @@ clean:  ## remove caches and outputs; .venv stays, remove it by hand
 	@touch $@
 
 .venv/installed-bench: .venv/installed
-	$(INSTALL) -e '.[compiler,tune,dev,bench]'
+	$(INSTALL) -e '.[compiler,tune,prune,dev,bench]'
 	@touch $@

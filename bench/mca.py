@@ -6,10 +6,9 @@ that its multiply-adds need at least, by the same model (a stream of independent
 Cortex-A72 and A76 have no model of their own in LLVM 14: that of Cortex-A57 stands in. LLVM 17 and later (``--mca``)
 have Neoverse N1, which is Cortex-A76's sibling.
 
-LLVM's model of Cortex-A53 lets results be written in the order of the program only: each load after a multiply-add
-waits for it, whatever the loop. No loop that loads reaches 60 % there. The core does not do so, which ``in_order.py``
-takes into account; its shares stand in the last two columns, with and without vectors' loads that start together with
-a multiply-add. 32-bit cores have no such column: there the share of multiply-adds among vector instructions counts.
+LLVM's model of Cortex-A53 lets results be written in the order of the program only: in its timeline each load after a
+multiply-add waits for it. That the core does not is an assumption, the one of ``in_order.py``; its shares stand in the
+last two columns, with and without vectors' loads that start together with a multiply-add. 32-bit cores have no such column: there the share of multiply-adds among vector instructions counts.
 """
 
 from __future__ import annotations
