@@ -1,9 +1,9 @@
 """A scoreboard for a core that starts instructions in the order of the program: cycles of a loop of 64-bit ARM code.
 
 Two instructions start in a cycle, each when the registers that it reads are ready; results come in any order. Figures
-of multiply-adds are those measured of Cortex-A53 (insn_bench_aarch64 by H. Suzuki): a vector of them a cycle, its result
-after 8 cycles, for the next sum after 4. Assumed are 64 bits loaded a cycle, and the latencies of loads and of other
-instructions. Whether a load of 128 bits may start together with a multiply-add is not documented: both are offered.
+of multiply-adds are those measured of Cortex-A53 (insn_bench_aarch64 by H. Suzuki): a vector of them a cycle, its
+result after 8 cycles, for the next sum after 4. Assumed are 64 bits loaded a cycle, and the latencies of loads and of
+other instructions. Whether a load of 128 bits may start together with a multiply-add is not documented: both are given.
 """
 
 from __future__ import annotations

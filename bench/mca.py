@@ -8,7 +8,8 @@ have Neoverse N1, which is Cortex-A76's sibling.
 
 LLVM's model of Cortex-A53 lets results be written in the order of the program only: in its timeline each load after a
 multiply-add waits for it. That the core does not is an assumption, the one of ``in_order.py``; its shares stand in the
-last two columns, with and without vectors' loads that start together with a multiply-add. 32-bit cores have no such column: there the share of multiply-adds among vector instructions counts.
+last two columns, with and without vectors' loads that start together with a multiply-add. 32-bit cores have no such
+column: there the share of multiply-adds among vector instructions counts.
 """
 
 from __future__ import annotations
