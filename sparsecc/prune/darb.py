@@ -90,8 +90,8 @@ class Bmwm(_BlockMax):
         keeps one weight as well.
     unit : str
         What a column is. ``"weight"``: a single weight, columns in the order input channel, height, width, as in the
-        paper. ``"kernel"``: a whole kernel, judged by its L1 norm; it takes a larger share of what the compiler skips,
-        since the compiler skips kernels. For 1x1 convolutions and linear layers both are the same.
+        paper. ``"kernel"``: a whole kernel, judged by its L1 norm, which runs faster. For 1x1 convolutions and linear
+        layers both are the same.
     layers, exclude
         As in :class:`~sparsecc.prune.pruner.Pruner`.
 

@@ -1,0 +1,170 @@
+"""How fast each pattern of pruning is: ``python -m bench.patterns --net resnet50 --sparsity 0.9``.
+
+One network, one share of pruned weights, one thread. Every pattern is pruned by :mod:`sparsecc.prune`, compiled (which
+checks it against PyTorch) and loaded into this process; then all run in turns, a round after the other. Ratios are
+taken within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from nets import build, calibrate_batchnorm
+from torch import nn
+from torch.nn.utils import prune as torch_prune
+
+import sparsecc
+from bench.markdown import number, table
+from bench.stats import Spread, spread
+from sparsecc import prune
+from sparsecc.prune import Pruner
+from sparsecc.report import Report
+
+_SEED, _SIZE, _WARM_UP, _RUNS = 0, 224, 2, 3
+DENSE, BLOCKS = "dense", "1x4"
+
+Prune = Callable[[nn.Module, float], None]
+
+
+def _by(make: Callable[[float], Pruner]) -> Prune:
+    """Prune by one of our pruners."""
+
+    def pruned(model: nn.Module, sparsity: float) -> None:
+        pruner = make(sparsity)
+        pruner.apply(model)
+        pruner.step(0)
+        pruner.finalize()
+
+    return pruned
+
+
+def _single_weights(model: nn.Module, sparsity: float) -> None:
+    """Prune the weights of least magnitude, by PyTorch's own pruner, in the layers that ours would prune."""
+    ours = prune.OneByN(1, sparsity)
+    ours.apply(copy.deepcopy(model))
+    for name in ours.sparsities():
+        layer = model.get_submodule(name)
+        torch_prune.l1_unstructured(layer, "weight", sparsity)
+        torch_prune.remove(layer, "weight")
+
+
+#: name -> how to prune a model to a share
+PATTERNS: Mapping[str, Prune | None] = {
+    DENSE: None,
+    BLOCKS: _by(lambda s: prune.OneByN(4, s)),
+    "1x4, sorted": _by(lambda s: prune.OneByN(4, s, rearrange="sort")),
+    "1x4, equal counts": _by(lambda s: prune.Subp(4, s, decay_start=0, decay_end=0, decay=0)),
+    "1x16": _by(lambda s: prune.OneByN(16, s)),
+    "1x16, sorted": _by(lambda s: prune.OneByN(16, s, rearrange="sort")),
+    "single kernels": _by(lambda s: prune.OneByN(1, s)),
+    "single weights": _single_weights,
+    "DARB": _by(prune.Darb),
+}
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A pattern: milliseconds, speed-up over dense and over 1x4 blocks, layers that run sparse, bytes, error."""
+
+    pattern: str
+    ms: Spread
+    over_dense: Spread
+    over_blocks: Spread | None
+    sparse: int
+    library_bytes: int
+    error: float
+
+
+def compiled(net: str, pattern: str, sparsity: float, path: Path) -> Report:
+    """Prune, calibrate and compile a network to ``path``; the result has been checked against PyTorch."""
+    model = build(net, seed=_SEED).eval()
+    make = PATTERNS[pattern]
+    if make is not None:
+        make(model, sparsity)
+    images = torch.randn(2, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(_SEED))
+    calibrate_batchnorm(model, images)
+    lib = sparsecc.compile(model, example_inputs=(images[:1],), threads=1)
+    lib.save(path)
+    return lib.report
+
+
+def measure(libraries: Mapping[str, Path], *, rounds: int) -> dict[str, list[float]]:
+    """Milliseconds of every library in every round; the order turns from round to round."""
+    x = torch.randn(1, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(1)).numpy()
+    loaded = {name: sparsecc.load(path, threads=1) for name, path in libraries.items()}
+    found: dict[str, list[float]] = {name: [] for name in loaded}
+    for turn in range(_WARM_UP + rounds):
+        names = list(loaded)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            loaded[name](x)  # its weights come to the caches
+            runs = []
+            for _ in range(_RUNS):
+                start = time.perf_counter()
+                loaded[name](x)
+                runs.append(1e3 * (time.perf_counter() - start))
+            if turn >= _WARM_UP:
+                found[name].append(min(runs))
+    return found
+
+
+def compare(net: str, sparsity: float, patterns: Sequence[str], *, rounds: int) -> list[Timed]:
+    """Compile all patterns, measure them in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = {name: Path(folder, f"{number}.so") for number, name in enumerate(patterns)}
+        reports = {}
+        for name, path in paths.items():
+            print(f"{net}, {name}: compile", file=sys.stderr, flush=True)
+            reports[name] = compiled(net, name, sparsity, path)
+        times = measure(paths, rounds=rounds)
+        return [
+            Timed(
+                name,
+                ms=spread(times[name]),
+                over_dense=_ratio(times[DENSE], times[name]),
+                over_blocks=_ratio(times[BLOCKS], times[name]) if BLOCKS in times else None,
+                sparse=sum(layer.decision == "sparse" for layer in reports[name].plan.layers),
+                library_bytes=path.stat().st_size,
+                error=reports[name].error or 0.0,
+            )
+            for name, path in paths.items()
+        ]
+
+
+def _ratio(slow: Sequence[float], fast: Sequence[float]) -> Spread:
+    return spread([a / b for a, b in zip(slow, fast, strict=True)])
+
+
+def _line(t: Timed) -> list[str]:
+    over = "" if t.over_blocks is None else number(t.over_blocks)
+    size, error = f"{t.library_bytes / 1e6:.1f} MB", f"{t.error:.1e}"
+    return [t.pattern, number(t.ms), number(t.over_dense), over, f"{t.sparse}", size, error]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print a table, write all figures."""
+    p = argparse.ArgumentParser(prog="python -m bench.patterns", description="The speed of every pattern.")
+    p.add_argument("--net", default="resnet50", help="from examples/nets (default: resnet50)")
+    p.add_argument("--sparsity", type=float, default=0.9, help="(default: 0.9)")
+    p.add_argument("--patterns", nargs="+", default=list(PATTERNS), choices=PATTERNS, metavar="PATTERN")
+    p.add_argument("--rounds", type=int, default=20, help="(default: 20)")
+    p.add_argument("--out", type=Path, default=Path("patterns.json"), help="all figures (default: patterns.json)")
+    options = p.parse_args(arguments)
+    patterns = [DENSE, *(name for name in options.patterns if name != DENSE)]
+    found = compare(options.net, options.sparsity, patterns, rounds=options.rounds)
+    options.out.write_text(json.dumps([asdict(t) for t in found], indent=1))
+    head = ["pattern", "ms", "over dense", "over 1x4 blocks", "sparse layers", "library", "error"]
+    print(table(head, map(_line, found)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
