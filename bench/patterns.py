@@ -17,8 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from nets import build, calibrate_batchnorm
+from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils import prune as torch_prune
 
@@ -29,7 +31,7 @@ from sparsecc import prune
 from sparsecc.prune import Pruner
 from sparsecc.report import Report
 
-_SEED, _SIZE, _WARM_UP, _RUNS = 0, 224, 2, 3
+_SEED, _WARM_UP, _RUNS = 0, 2, 3
 DENSE, BLOCKS = "dense", "1x4"
 
 Prune = Callable[[nn.Module, float], None]
@@ -84,22 +86,35 @@ class Timed:
     error: float
 
 
-def compiled(net: str, pattern: str, sparsity: float, path: Path) -> Report:
+@dataclass(frozen=True)
+class Setting:
+    """What all patterns have in common; ``width`` scales the channels, ``size`` is that of the images, in pixels."""
+
+    net: str
+    sparsity: float
+    width: float = 1.0
+    size: int = 224
+
+    def images(self, count: int, *, seed: int = _SEED) -> torch.Tensor:
+        """Random images."""
+        return torch.randn(count, 3, self.size, self.size, generator=torch.Generator().manual_seed(seed))
+
+
+def compiled(setting: Setting, pattern: str, path: Path) -> Report:
     """Prune, calibrate and compile a network to ``path``; the result has been checked against PyTorch."""
-    model = build(net, seed=_SEED).eval()
+    model = build(setting.net, seed=_SEED, width=setting.width).eval()
     make = PATTERNS[pattern]
     if make is not None:
-        make(model, sparsity)
-    images = torch.randn(2, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(_SEED))
+        make(model, setting.sparsity)
+    images = setting.images(2)
     calibrate_batchnorm(model, images)
     lib = sparsecc.compile(model, example_inputs=(images[:1],), threads=1)
     lib.save(path)
     return lib.report
 
 
-def measure(libraries: Mapping[str, Path], *, rounds: int) -> dict[str, list[float]]:
+def measure(libraries: Mapping[str, Path], x: NDArray[np.float32], *, rounds: int) -> dict[str, list[float]]:
     """Milliseconds of every library in every round; the order turns from round to round."""
-    x = torch.randn(1, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(1)).numpy()
     loaded = {name: sparsecc.load(path, threads=1) for name, path in libraries.items()}
     found: dict[str, list[float]] = {name: [] for name in loaded}
     for turn in range(_WARM_UP + rounds):
@@ -116,15 +131,15 @@ def measure(libraries: Mapping[str, Path], *, rounds: int) -> dict[str, list[flo
     return found
 
 
-def compare(net: str, sparsity: float, patterns: Sequence[str], *, rounds: int) -> list[Timed]:
+def compare(setting: Setting, patterns: Sequence[str], *, rounds: int) -> list[Timed]:
     """Compile all patterns, measure them in turns."""
     with tempfile.TemporaryDirectory() as folder:
         paths = {name: Path(folder, f"{number}.so") for number, name in enumerate(patterns)}
         reports = {}
         for name, path in paths.items():
-            print(f"{net}, {name}: compile", file=sys.stderr, flush=True)
-            reports[name] = compiled(net, name, sparsity, path)
-        times = measure(paths, rounds=rounds)
+            print(f"{setting.net}, {name}: compile", file=sys.stderr, flush=True)
+            reports[name] = compiled(setting, name, path)
+        times = measure(paths, setting.images(1, seed=1).numpy(), rounds=rounds)
         return [
             Timed(
                 name,
@@ -156,10 +171,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p.add_argument("--sparsity", type=float, default=0.9, help="(default: 0.9)")
     p.add_argument("--patterns", nargs="+", default=list(PATTERNS), choices=PATTERNS, metavar="PATTERN")
     p.add_argument("--rounds", type=int, default=20, help="(default: 20)")
+    p.add_argument("--width", type=float, default=1.0, help="scales the channels, for tests (default: 1)")
+    p.add_argument("--size", type=int, default=224, help="pixels of a side, for tests (default: 224)")
     p.add_argument("--out", type=Path, default=Path("patterns.json"), help="all figures (default: patterns.json)")
     options = p.parse_args(arguments)
+    setting = Setting(options.net, options.sparsity, options.width, options.size)
     patterns = [DENSE, *(name for name in options.patterns if name != DENSE)]
-    found = compare(options.net, options.sparsity, patterns, rounds=options.rounds)
+    found = compare(setting, patterns, rounds=options.rounds)
     options.out.write_text(json.dumps([asdict(t) for t in found], indent=1))
     head = ["pattern", "ms", "over dense", "over 1x4 blocks", "sparse layers", "library", "error"]
     print(table(head, map(_line, found)))
