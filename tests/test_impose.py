@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import nets
 import numpy as np
 import pytest
 import torch
@@ -106,6 +107,16 @@ def test_layers_are_those_of_the_examples():
     net = some_net()
     made = import_model(net, (X,))
     assert [layer.name for layer in prunable_layers(made.program)] == prunable_modules(net)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v2", "resnet50", "squeezenet"])
+def test_layers_are_those_that_pruners_take(name):
+    model = nets.build(name, width=0.25).eval()
+    with torch.no_grad():
+        program = torch.export.export(model, (torch.randn(1, 3, 64, 64),))
+    pruner = sparsecc.prune.OneByN(4, 0.5)
+    pruner.apply(model)
+    assert {layer.name for layer in prunable_layers(program.run_decompositions({}))} == set(pruner.sparsities())
 
 
 def test_a_shared_weight_is_pruned_once():
