@@ -21,9 +21,9 @@ CASES = [
     *((name, pattern, 64) for name in ("mobilenet_v2", "resnet18") for pattern in PATTERNS),
     *(("mobilenet_v2", pattern, 224) for pattern in PATTERNS),
 ]
-#: one small network for every preset, with all patterns among them; three are quick, the others slow
+#: one small network for every preset, with all patterns among them; those for 32 and 64 bit are quick, the others slow
 QUICK = [
-    pytest.param(target, CASES[i % 10], id=target, marks=() if target in ("rpi2", "rpi3", "rpi5") else pytest.mark.slow)
+    pytest.param(target, CASES[i % 10], id=target, marks=() if target in ("rpi2", "rpi3") else pytest.mark.slow)
     for i, target in enumerate(CORES)
 ]
 

@@ -119,7 +119,10 @@ def test_inner_loop_on_arm(target, kernel, block_n, tmp_path):
 
 
 @pytest.mark.parametrize("target", X86)
-@pytest.mark.parametrize("net", ["mobilenet_v3_small", "densenet121", "shufflenet_v2"])
+@pytest.mark.parametrize(
+    "net",
+    ["mobilenet_v3_small", *(pytest.param(n, marks=pytest.mark.slow) for n in ("densenet121", "shufflenet_v2"))],
+)
 def test_every_kernel_has_vectors(net, target, tmp_path):
     """No loop over floats is left to scalar code: what is scalar is a handful of instructions at most."""
     assembly = assembly_of(nets.build(net, width=0.25), (torch.zeros(1, 3, 64, 64),), target, tmp_path)
@@ -130,7 +133,7 @@ def test_every_kernel_has_vectors(net, target, tmp_path):
 
 
 def test_same_code_twice():
-    model = nets.build("mobilenet_v3_small", width=0.25)
+    model = nets.build("squeezenet", width=0.25)
     x = (torch.zeros(1, 3, 64, 64),)
     first, _ = run(model, x, TARGETS["x86-64-v3"], Options(), progress=str)
     again, _ = run(model, x, TARGETS["x86-64-v3"], Options(), progress=str)

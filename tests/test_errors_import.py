@@ -245,7 +245,7 @@ def test_bad_values_of_options_are_found_before_the_model_is_read(option: str, v
 
 @pytest.mark.parametrize("target", ["z80", "", "x86-64-v5", "NATIVE", None, 5, []], ids=repr)
 def test_unknown_target(target: Any) -> None:
-    parts = f"target: found {target!r}, expected one of {', '.join(TARGETS)}, native; nearest: ", "'"
+    parts = f"target: found {target!r}, expected one of {', '.join(TARGETS)}, native, or a file of facts", "nearest: '"
     refused(TargetError, *parts, model=None, target=target)
 
 

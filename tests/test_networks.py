@@ -11,6 +11,8 @@ import torch
 import sparsecc
 
 LIMIT = 1e-4
+#: networks that take long to compile and have no operator that the others lack
+HEAVY = ("densenet121", "darknet53_yolo", "unet_prelu", "resnet34")
 SIZES = [(64, 64), (97, 161), (225, 225)]
 #: N, sparsity, rearranged, uniform; unstructured 90 % is left to full width, where channels do not die of it
 PATTERNS = [
@@ -45,7 +47,13 @@ def check(name: str, pattern, *, size: tuple[int, int], batch: int, width: float
     return sparse
 
 
-@pytest.mark.parametrize(("index", "name"), enumerate(nets.NETS), ids=list(nets.NETS))
+@pytest.mark.parametrize(
+    ("index", "name"),
+    [
+        pytest.param(i, name, id=name, marks=pytest.mark.slow if name in HEAVY else ())
+        for i, name in enumerate(nets.NETS)
+    ],
+)
 def test_pruned(index, name):
     """Over the networks every pattern, both batch sizes and two image sizes occur."""
     check(name, PATTERNS[index % len(PATTERNS)], size=SIZES[index % 2], batch=(1, 3)[index // 2 % 2])
