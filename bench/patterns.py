@@ -59,14 +59,30 @@ def _single_weights(model: nn.Module, sparsity: float) -> None:
         torch_prune.remove(layer, "weight")
 
 
+def _shuffled(prune_it: Prune) -> Prune:
+    """The same blocks, but every pruned layer's output channels in a random order: what permuted rows cost."""
+
+    def pruned(model: nn.Module, sparsity: float) -> None:
+        prune_it(model, sparsity)
+        generator = torch.Generator().manual_seed(_SEED)
+        for layer in model.modules():
+            if isinstance(layer, nn.Conv2d) and layer.groups == 1 and bool((layer.weight == 0).any()):
+                order = torch.randperm(layer.out_channels, generator=generator)
+                layer.weight.data = layer.weight.data[order]
+
+    return pruned
+
+
 #: name -> how to prune a model to a share
 PATTERNS: Mapping[str, Prune | None] = {
     DENSE: None,
     BLOCKS: _by(lambda s: prune.OneByN(4, s)),
     "1x4, sorted": _by(lambda s: prune.OneByN(4, s, rearrange="sort")),
+    "1x4, shuffled": _shuffled(_by(lambda s: prune.OneByN(4, s))),
     "1x4, equal counts": _by(lambda s: prune.Subp(4, s, decay_start=0, decay_end=0, decay=0)),
     "1x16": _by(lambda s: prune.OneByN(16, s)),
     "1x16, sorted": _by(lambda s: prune.OneByN(16, s, rearrange="sort")),
+    "1x16, shuffled": _shuffled(_by(lambda s: prune.OneByN(16, s))),
     "single kernels": _by(lambda s: prune.OneByN(1, s)),
     "single weights": _single_weights,
     "DARB": _by(prune.Darb),

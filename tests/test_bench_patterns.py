@@ -21,7 +21,7 @@ def patterns():
 
 
 @pytest.mark.parametrize(
-    "name", ["1x4", "1x4, sorted", "1x4, equal counts", "1x16", "single kernels", "single weights"]
+    "name", ["1x4", "1x4, sorted", "1x4, shuffled", "1x4, equal counts", "1x16", "single kernels", "single weights"]
 )
 def test_patterns_prune_the_same_layers_to_the_same_share(name, patterns):
     model = nets.build("mobilenet_v1", width=0.25)

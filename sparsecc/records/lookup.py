@@ -68,10 +68,10 @@ class Schedules:
 
 
 def distance(record: LayerKey, layer: LayerKey) -> float:
-    """How far apart two layers are; infinite unless they differ in channels and density only.
+    """How far apart two layers are; infinite unless they differ in channels and pattern only.
 
     The sum of log2 of the ratios of input channels, of output channels and of density; 0.1 more where one has uniform
-    rows and the other has not.
+    rows, or rows of neighbouring channels, and the other has not.
     """
     if record == layer:
         return 0.0
@@ -83,14 +83,15 @@ def distance(record: LayerKey, layer: LayerKey) -> float:
     if a.groups != b.groups and not (a.is_depthwise and b.is_depthwise):
         return math.inf
     pairs = [(a.ic, b.ic), (a.oc, b.oc), (max(record.density, 1), max(layer.density, 1))]
-    return sum(abs(math.log2(x / y)) for x, y in pairs) + 0.1 * (record.pattern != layer.pattern)
+    flags = (record.pattern != layer.pattern) + (record.scattered != layer.scattered)
+    return sum(abs(math.log2(x / y)) for x, y in pairs) + 0.1 * flags
 
 
 def _shape(key: LayerKey) -> tuple[object, ...]:
     """What must be equal for a config to be worth a thought."""
     window = None if key.window is None else replace(key.window, ic=1, oc=1, groups=1)
     return (
-        key.kind, replace(key.spec, ic=1, oc=1, groups=1), key.block_n, key.scattered, key.pitch, window,
+        key.kind, replace(key.spec, ic=1, oc=1, groups=1), key.block_n, key.pitch, window,
         key.combine, key.by_tap, "residual" in key.epilogue,
     )  # fmt: skip
 
