@@ -126,15 +126,32 @@ def _ranks(
     groups = together(keys, [step for each in steps for step in each])
     predicted = [
         {
-            step.key: scale.us(convolution=step.convolution, rest=step.rest, block_n=step.block_n)
+            step.key: scale.us(
+                convolution=step.convolution, rest=step.rest, windows=step.windows, block_n=step.block_n
+            )
             for step in each
         }
         for each in steps
     ]  # fmt: skip
     before, after = ([time_of(group, times) for group in groups] for times in predicted)
     was, now = ([time_of(group, times) for group in groups] for times in (dense, sparse))
-    saved = spearman(np.subtract(before, after), np.subtract(was, now))
-    return saved, spearman(np.divide(before, after), np.divide(was, now))
+    before, after, was, now = of_equal_layers(before, after, was, now)
+    saved = spearman(before - after, was - now)
+    return saved, spearman(before / after, was / now)
+
+
+def of_equal_layers(before: Sequence[float], after: Sequence[float], *measured: Sequence[float]) -> np.ndarray:
+    """Means over layers with equal predictions: such layers are equal, what was measured of them differs by chance.
+
+    Returns
+    -------
+    numpy.ndarray
+        As many rows as arguments, a column for each kind of layer.
+    """
+    keys = np.stack([np.round(before, 3), np.round(after, 3)], axis=1)
+    _, group = np.unique(keys, axis=0, return_inverse=True)
+    group = group.reshape(-1)
+    return np.stack([np.bincount(group, weights=values) for values in (before, after, *measured)]) / np.bincount(group)
 
 
 def together(keys: Iterable[str], steps: Iterable[StepCost]) -> list[frozenset[str]]:

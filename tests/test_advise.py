@@ -13,7 +13,7 @@ from nets import impose_1xn
 from torch import nn
 
 import sparsecc
-from bench.advice import Compared, spearman, summary, time_of, together
+from bench.advice import Compared, of_equal_layers, spearman, summary, time_of, together
 from bench.advice import main as advice_main
 from bench.stats import Spread
 from sparsecc.advice.advise import SPARSITIES, break_even, network_us
@@ -32,14 +32,16 @@ from sparsecc.facts.impose import Impose, imposed
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.importer import import_model
+from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.machine import calibrate
 from sparsecc.machine.measure import measure_clock
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.record import Record
 from sparsecc.rewrite.lower import lower
-from sparsecc.spaces.config import ConvConfig
+from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import TARGETS, resolve
 
 TARGET = TARGETS["x86-64-v3"]
@@ -223,7 +225,7 @@ def test_the_network_is_the_sum_of_its_steps(advice, network):
     for net in advice.nets:
         for share, us in zip(advice.sparsities, net.us, strict=True):
             assert us == pytest.approx(network_us(network, Impose(net.n, share) if share else None, scale))
-    cycles = sum(step.convolution + step.rest for step in network.steps(None))
+    cycles = sum(step.cycles for step in network.steps(None))
     assert advice.dense_us == pytest.approx(cycles / (1e3 * TARGET.ghz))
     assert advice.nets[0].us[-1] < 0.8 * advice.dense_us
 
@@ -271,6 +273,26 @@ def test_records_of_this_processor_scale_cycles():
     fast = scale_of(records, TARGET, ghz=4.0, cpu="here", source="")
     assert fast.us(convolution=1e3, block_n=4) == pytest.approx(scale.us(convolution=1e3, block_n=4))
     assert fast.us(convolution=0.0, rest=4e3) == 1.0
+
+
+def test_records_of_chains_scale_window_kernels():
+    def chain(us: float) -> Record:
+        spec, window = ConvSpec(1, 64, 28, 28, 64), ConvSpec(1, 64, 28, 28, 64, 3, 3, padding=(1, 1, 1, 1), groups=64)
+        key = LayerKey(
+            kind="chain", spec=spec, block_n=4, density=25, pattern="ragged", scattered=False, epilogue="bias, bias",
+            pitch=(29, 28), window=window, combine="weighted",
+        )  # fmt: skip
+        conv = DirectConfig(8, 2, 4, rows_outer=True, unroll_taps=True)
+        config = JoinedConfig(4, ChainConfig(conv, WindowConfig(8, 1, 4)))
+        return Record(key, TARGET.name, (), 1, config, us, 0.0, config, us, 9, 1, "here", "2026-01-01", {})
+
+    alone = [record(4, 10.0) for _ in range(8)]
+    found = [
+        scale_of([*alone, *(chain(us) for _ in range(8))], TARGET, ghz=2.0, cpu="here", source="") for us in (200, 400)
+    ]
+    assert found[0].factors == found[1].factors
+    assert found[1].windows > found[0].windows > 0.5
+    assert scale_of([*alone, chain(1e6)], TARGET, ghz=2.0, cpu="here", source="").windows == 1.0  # one says nothing
 
 
 def test_the_clock_is_measured_once(tmp_path, monkeypatch):
@@ -402,6 +424,11 @@ def test_rank_correlation():
     assert spearman([1, 2, 3, 4], [4, 3, 2, 1]) == pytest.approx(-1)
     assert spearman([1, 2, 2, 3], [1, 2, 3, 4]) == pytest.approx(0.9486833)  # as scipy.stats.spearmanr
     assert spearman([1, 1, 1], [1, 2, 3]) == 0
+
+
+def test_equal_layers_are_one():
+    found = of_equal_layers([2, 1, 2], [1, 1, 1], [10, 5, 20], [4, 3, 6])
+    np.testing.assert_allclose(found, [[1, 2], [1, 1], [5, 15], [3, 5]])
 
 
 def test_layers_that_a_step_joins_are_compared_together():

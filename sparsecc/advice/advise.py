@@ -122,7 +122,8 @@ def _net(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) 
 def network_us(network: Network, impose: Impose | None, scale: Scale) -> float:
     """Microseconds of all steps."""
     return sum(
-        scale.us(convolution=step.convolution, rest=step.rest, block_n=step.block_n) for step in network.steps(impose)
+        scale.us(convolution=step.convolution, rest=step.rest, windows=step.windows, block_n=step.block_n)
+        for step in network.steps(impose)
     )
 
 

@@ -2,26 +2,35 @@
 
 The cost model is made to compare configs and patterns; how far its cycles are from real ones depends on the processor
 and on N. Where there are records of the processor they tell: of all convolutions with one N, measured time over
-predicted cycles.
+predicted cycles; and of all window kernels that are joined with one, what is left of the time over theirs.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
+from sparsecc.cost.chain import chain_cycles
 from sparsecc.cost.channel_lanes import predict_lanes
 from sparsecc.cost.decide import dense_block_sizes, work_of
 from sparsecc.cost.direct import DirectWork, predict
+from sparsecc.cost.window import arithmetic_cycles
+from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
+from sparsecc.facts.layout import PlaneLayout, dealt, padded
 from sparsecc.kernels.channel_lanes import LaneConfig
+from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.window_shape import Combine, WindowShape
 from sparsecc.records.record import Record
-from sparsecc.spaces.config import ConvConfig
+from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import Target
 
 #: fewer records of one N than this say nothing
 _FEWEST = 8
+#: least factor that is believed
+_LEAST = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,15 +46,18 @@ class Scale:
         any.
     source : str
         Where these are from.
+    windows : float
+        Real cycles for each predicted one of a depthwise convolution or pooling.
     """
 
     ghz: float
     factors: Mapping[int, float] = field(default_factory=dict)
     source: str = ""
+    windows: float = 1.0
 
-    def us(self, *, convolution: float, rest: float = 0.0, block_n: int = 0) -> float:
-        """Microseconds of a convolution's cycles, and of others."""
-        return (convolution * self.factor(block_n) + rest) / (1e3 * self.ghz)
+    def us(self, *, convolution: float, rest: float = 0.0, windows: float = 0.0, block_n: int = 0) -> float:
+        """Microseconds of a convolution's cycles, of a window kernel's, and of others."""
+        return (convolution * self.factor(block_n) + windows * self.windows + rest) / (1e3 * self.ghz)
 
     def factor(self, block_n: int) -> float:
         """Real cycles for each predicted one."""
@@ -55,7 +67,7 @@ class Scale:
         return self.factors[min(sparse, key=lambda n: abs(n.bit_length() - block_n.bit_length()))]
 
 
-def scale_of(records: Iterable[Record], target: Target, *, ghz: float, cpu: str | None, source: str) -> Scale:
+def scale_of(records: Sequence[Record], target: Target, *, ghz: float, cpu: str | None, source: str) -> Scale:
     """The scale that records of this processor give: those of single convolutions on one thread."""
     measured: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for record in records:
@@ -69,7 +81,13 @@ def scale_of(records: Iterable[Record], target: Target, *, ghz: float, cpu: str 
         if len(found) >= _FEWEST
     }
     count = sum(len(measured[n]) for n in factors)
-    return Scale(ghz, factors, f"{source}; {count} records of this processor" if count else source)
+    scale = Scale(ghz, factors, f"{source}; {count} records of this processor" if count else source)
+    chains = [found for r in records if r.cpu == cpu and r.threads == 1 for found in _chain(r, target)]
+    if not factors or len(chains) < _FEWEST:
+        return scale
+    left = sum(real * ghz - scale.factor(n) * convolution for n, real, convolution, _ in chains)
+    predicted = sum(windows for *_, windows in chains)
+    return replace(scale, windows=max(left / predicted, _LEAST)) if predicted else scale
 
 
 def _predicted(record: Record, target: Target) -> float | None:
@@ -81,6 +99,23 @@ def _predicted(record: Record, target: Target) -> float | None:
     if isinstance(config.kernel, LaneConfig):
         return predict_lanes(key.spec, work, config.kernel, target)
     return predict(work, config.kernel, target)
+
+
+def _chain(record: Record, target: Target) -> Iterator[tuple[int, float, float, float]]:
+    """Of a recorded chain: N, nanoseconds, and the predicted cycles of its convolution and of its window kernel."""
+    config, key, window = record.default, record.layer, record.layer.window
+    if not isinstance(config, JoinedConfig) or window is None:
+        return
+    work = replace(_work(key, config.block_n), joined=True)
+    layout = dealt if window.stride == (2, 2) else padded
+    planes = layout(window.ih, window.iw, halo=window.padding, pitch=key.pitch[0])
+    results = PlaneLayout(h=window.oh, w=window.ow, pitch=key.pitch[1], plane=window.oh * key.pitch[1])
+    store = StoreShape(1, window.oc, results, Epilogue())
+    convolution = chain_cycles(work, config.chain.conv, results=4.0 * window.oc * store.flat, target=target)
+    windows = arithmetic_cycles(
+        WindowShape(window, planes, store, cast(Combine, key.combine)), config.chain.window, target
+    )
+    yield key.block_n, record.us * 1e3, convolution, windows
 
 
 def _work(key: LayerKey, block_n: int) -> DirectWork:

@@ -58,6 +58,8 @@ class StepCost:
         Output channels of a block of that convolution; 0 for a dense one.
     joined : tuple of str
         Keys of layers that it computes too.
+    windows : float
+        Cycles of a depthwise convolution or pooling, alone or joined.
     """
 
     key: str
@@ -67,6 +69,12 @@ class StepCost:
     rest: float
     block_n: int = 0
     joined: tuple[str, ...] = ()
+    windows: float = 0.0
+
+    @property
+    def cycles(self) -> float:
+        """All of them."""
+        return self.convolution + self.windows + self.rest
 
 
 class _Cost(NamedTuple):
@@ -76,6 +84,7 @@ class _Cost(NamedTuple):
     rest: float
     convolution: float = 0.0
     chosen: float | None = None
+    windows: float = 0.0
 
 
 def network_steps(made: Rewritten, plans: Mapping[str, LayerPlan], costs: Costs) -> list[StepCost]:
@@ -97,7 +106,7 @@ class _Steps:
         rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
         found = _kept(self._plans[node.key]) if kernel.convolution else None
         block_n = 0 if found is None else found.block_n
-        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined)
+        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows)
 
     def _kernel(self, node: PlacedNode) -> _Cost:
         operator, placed, target = node.operator, self._placed, self._target
@@ -106,7 +115,7 @@ class _Steps:
         if isinstance(operator, Chain):
             return self._chain(node, operator)
         if isinstance(operator, PoolLayer):
-            return _Cost("window", self._window(node, operator))
+            return _Cost("window", 0.0, windows=self._window(node, operator))
         if isinstance(operator, MeanLayer):
             shape = MeanShape(operator.n * operator.c, image(placed, node.inputs[0]))
             return _Cost("mean", mean_cycles(shape, target))
@@ -128,7 +137,7 @@ class _Steps:
             cycles = linear_cycles(spec, _kept(plan), self._target)
             return _Cost("linear", cycles, chosen=cycles)
         if spec.is_depthwise:
-            return _Cost("window", self._window(node, operator))
+            return _Cost("window", 0.0, windows=self._window(node, operator))
         store, source = store_shape(node, self._placed, operator.epilogue), image(self._placed, node.inputs[0])
         kept = _kept(plan)
         works = direct_works(spec, kept, store, source, by_tap=kept is not None and kept.by_tap)
@@ -146,7 +155,7 @@ class _Steps:
         config, cycles = self._costs.direct(chain.conv, works, between, source)
         assert isinstance(config.kernel, DirectConfig), "a chain's convolution has pixels as the vector"
         convolution, window = self._costs.chain(works[config.block_n], config.kernel, windows)
-        return _Cost("chain", window, convolution, cycles)
+        return _Cost("chain", 0.0, convolution, cycles, windows=window)
 
     def _window(self, node: PlacedNode, operator: FusedConv | PoolLayer) -> float:
         epilogue = operator.epilogue if isinstance(operator, FusedConv) else Epilogue()
