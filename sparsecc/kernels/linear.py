@@ -10,6 +10,7 @@ from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.kernels import activation
 from sparsecc.kernels.function import kernel
+from sparsecc.kernels.walk import row_range
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> 
         T.writes(output[0 : output.ty.shape[0]])
         acc = T.alloc_buffer((config.chains, config.reg_m, vectors, config.lanes), "float32", scope="global")
         top = T.min(tile * config.reg_m, shape.m - config.reg_m)
-        first, count = _row_range(shape, buffers, row)
+        first, count = row_range(shape.uniform, buffers, row)
         _accumulate(shape, config, buffers, acc, (row, top, first, count))
         with T.grid(config.reg_m, vectors, config.lanes) as (m, v, lane), T.sblock("store"):
             vm, vv, vl = T.axis.remap("SSS", [m, v, lane])
@@ -165,13 +166,6 @@ def _accumulate(
             with T.vectorized(0, config.lanes) as lane:
                 value = acc[0, m, v, lane] + term(first + whole * chains + j, m, v, lane)
                 T.buffer_store(acc, value, [0, m, v, lane])
-
-
-def _row_range(shape: LinearShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
-    if shape.uniform is not None:
-        return row * shape.uniform, shape.uniform
-    indptr = buffers["indptr"]
-    return indptr[row], indptr[row + 1] - indptr[row]
 
 
 def _channel(shape: LinearShape, buffers: dict[str, Any], row: Any, slot: Any) -> Any:

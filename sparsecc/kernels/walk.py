@@ -30,7 +30,7 @@ class Walk:
 
     def __init__(self, shape: DirectShape, buffers: dict[str, Any], row: Any, chunk: Any = 0) -> None:
         self._shape, self._buffers, self._row, self._chunk = shape, buffers, row, chunk
-        self.first, self.count = _range(shape, buffers, chunk * shape.rows + row)
+        self.first, self.count = row_range(shape.uniform, buffers, chunk * shape.rows + row)
 
     def start(self) -> None:
         """Emit what comes before the loop over kept blocks."""
@@ -65,9 +65,9 @@ class Walk:
         return 0 if spec.groups == 1 else self._row // (rows // spec.groups) * spec.ic_per_group
 
 
-def _range(shape: DirectShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
-    """First kept block of a row and how many there are."""
-    if shape.uniform is not None:
-        return row * shape.uniform, shape.uniform
+def row_range(uniform: int | None, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:
+    """First kept block of a row and how many there are; ``uniform`` is that number where all rows keep as many."""
+    if uniform is not None:
+        return row * uniform, uniform
     indptr = buffers["indptr"]
     return indptr[row], indptr[row + 1] - indptr[row]
