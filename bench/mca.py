@@ -32,7 +32,7 @@ from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.target import TARGETS, Target
-from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.tasks import KernelTask, find_tasks
 
 _ITERATIONS = 200
 #: board -> LLVM's processors for 64-bit code
@@ -41,7 +41,7 @@ _STREAM = [f"\tfmla\tv{n}.4s, v30.4s, v31.4s" for n in range(24)]
 _LABEL, _BRANCH = re.compile(r"^(\.LBB\w+):"), re.compile(r"^\s+(?:b\.?\w*|cbn?z\s+\w+,|tbn?z\s+.*,)\s+(\.LBB\w+)\s*$")
 
 
-def layer(n: int, kernel: int, target: Target) -> Task:
+def layer(n: int, kernel: int, target: Target) -> KernelTask:
     """A convolution of 128 to 128 channels on 28x28 pixels, 1xN at 75 %."""
     torch.manual_seed(0)
     conv = nn.Conv2d(128, 128, kernel, padding=kernel // 2).eval()

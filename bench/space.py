@@ -27,7 +27,7 @@ from sparsecc.spaces import config as configs
 from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.runners.command import CommandRunner
-from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.tasks import KernelTask, Task, find_tasks
 from sparsecc.tuning.timing import Timing
 
 _HOPELESS = 1.6  # times the least predicted time: no layer's best was beyond
@@ -53,7 +53,7 @@ class Found:
         return self.picked_us / self.best_us - 1
 
 
-def tasks_of(cell: Cell, target: Target) -> list[Task]:
+def tasks_of(cell: Cell, target: Target) -> list[KernelTask]:
     """The distinct kernels of a cell's network."""
     model, _ = pruned_net(cell)
     imported = import_model(model, (np.zeros((1, 3, cell.size, cell.size), np.float32),))

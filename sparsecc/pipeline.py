@@ -12,7 +12,6 @@ from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.build import build_library, plan_arena
-from sparsecc.cost.chain import chain_pays
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
@@ -29,14 +28,16 @@ from sparsecc.records.lookup import Schedules
 from sparsecc.report import Report, make_report
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
-from sparsecc.rewrite.choice import Choose
+from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
-from sparsecc.rewrite.layout import place, window_spec
+from sparsecc.rewrite.join_choice import join_choice
+from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
+from sparsecc.spaces.config import JoinConfig
 from sparsecc.target import Target
 
 Progress = Callable[[str], None]
@@ -120,16 +121,16 @@ def run(
     dump.text("2_plan", str(plan))
 
     progress("rewrite")
-    rewritten = rewrite(imported, plan, target, dump)
+    records, threads = schedules or Schedules(), options.threads or 1
+    joined_by: dict[str, str] = {}
+    rewritten = rewrite(imported, plan, target, dump, lambda key: records.chooser(joined_by, key, threads=threads))
     placed = rewritten.placed
 
     progress("schedule")
-    records = schedules or Schedules()
     chosen_by: dict[str, str] = {}
     lowered = _lower_all(
-        placed, rewritten.module, plan, target,
-        lambda key: records.chooser(chosen_by, key, threads=options.threads or 1),
-    )  # fmt: skip
+        placed, rewritten.module, plan, target, lambda key: records.chooser(chosen_by, key, threads=threads)
+    )
     assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
     dump.functions("6_kernels", assembled.functions)
 
@@ -138,7 +139,7 @@ def run(
     dump.text("7_kernels", assembly, suffix=".s")
     notes = (*imported.notes, *records.problems)
     memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
-    report = replace(make_report(plan, lowered, target.name, notes, figures, chosen_by), memory_bytes=memory)
+    report = replace(make_report(plan, lowered, target.name, notes, figures, chosen_by, joined_by), memory_bytes=memory)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
@@ -181,16 +182,30 @@ class Fused:
     origins: Mapping[str, str]
 
 
-#: whether a convolution (structure None for a dense one) and the window kernel after it become one kernel
-Pays = Callable[[ConvSpec, Structure | None, ConvSpec], bool]
+#: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
+Pays = Callable[[Chain, LayerPlan], bool]
+#: who chooses, by the key of the layer
+Chooser = Callable[[str], Choose]
 
 
-def rewrite(imported: Imported, plan: Plan, target: Target, dump: Dump) -> Rewritten:
-    """Fuse, legalize, split, join, and choose layouts."""
-    fused = fuse(imported, dump)
-    rewritten = arrange(fused, plan, pays=lambda spec, found, window: chain_pays(spec, found, window, target))
+def rewrite(
+    imported: Imported, plan: Plan, target: Target, dump: Dump, chooser: Chooser = lambda key: by_cost_model
+) -> Rewritten:
+    """Fuse, legalize, split, join, and choose layouts; ``chooser`` gives who decides about joining."""
+    rewritten = join(fuse(imported, dump), plan, target, chooser)
     dump.text("5_layout", _listing(rewritten.placed))
     return rewritten
+
+
+def join(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> Rewritten:
+    """Arrange a network whose chains are those that were chosen."""
+
+    def pays(chain: Chain, layer: LayerPlan) -> bool:
+        config = chooser(layer.key)(join_choice(chain, layer, target))
+        assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
+        return config.joined
+
+    return arrange(fused, plan, pays=pays)
 
 
 def fuse(imported: Imported, dump: Dump) -> Fused:
@@ -214,18 +229,14 @@ def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, pays: Pay
     """Join convolutions with the window kernels after them; a chain's result is that of its window."""
     plans = {layer.key: layer for layer in plan.layers}
 
-    def gains(key: str, chain: Chain) -> bool:
-        structure = plans[key].structure if plans[key].decision == "sparse" else None
-        return pays(chain.conv.layer.spec, structure, window_spec(chain))
-
-    joined = join_chains(graph, gains)
+    joined = join_chains(graph, lambda key, chain: pays(chain, plans[key]))
     chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}
     kept = {key: node for key, node in origins.items() if key not in chains}
     return joined, kept | {key: origins[window] for key, window in chains.items() if window in origins}
 
 
 def _lower_all(
-    placed: Placed, module: IRModule, plan: Plan, target: Target, chooser: Callable[[str], Choose]
+    placed: Placed, module: IRModule, plan: Plan, target: Target, chooser: Chooser
 ) -> list[tuple[PlacedNode, Lowered]]:
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in plan.layers}
     return [

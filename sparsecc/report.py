@@ -21,7 +21,8 @@ class Report:
     plan : Plan
     steps : tuple of dict
         One a kernel call: ``key``, ``kind``, ``config``, ``chosen_by`` (the cost model or a record; empty for kernels
-        without knobs), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too).
+        without knobs), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too), ``joined_by``
+        (what decided whether it is joined with the window kernel after it; empty where there is none).
     target : str
     notes : tuple of str
         What the user should know: warnings and changes made on a copy.
@@ -52,6 +53,9 @@ class Report:
         by_record = sum("record" in step.get("chosen_by", "") for step in self.steps)
         if by_record:
             lines.append(f"configs from records of measurements: {by_record} of {len(self.steps)} kernel calls")
+        decided = ["record" in step["joined_by"] for step in self.steps if step.get("joined_by")]
+        if any(decided):
+            lines.append(f"joined with the next layer, or not, by records: {sum(decided)} of {len(decided)} pairs")
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -89,8 +93,12 @@ def make_report(
     notes: Sequence[str],
     figures: str,
     chosen_by: Mapping[str, str] = MappingProxyType({}),
+    joined_by: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Collect the facts of a compilation; ``chosen_by`` says of a step's key what its config was chosen by."""
+    """Collect the facts of a compilation.
+
+    Step's key -> what chose its config (``chosen_by``), and whether it is joined with the next one (``joined_by``).
+    """
     steps = tuple(
         {
             "key": node.key,
@@ -99,6 +107,7 @@ def make_report(
             "chosen_by": chosen_by.get(node.key, ""),
             "cycles": kernel.cycles,
             "joined": list(kernel.joined),
+            "joined_by": joined_by.get(node.key, ""),
         }
         for node, kernel in lowered
     )

@@ -22,7 +22,7 @@ from sparsecc.errors import RunnerError, UserError
 from sparsecc.records.log import best_of, read_log
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.state import TaskState
-from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.tasks import KernelTask
 
 TARGET = "x86-64-v3"
 
@@ -43,6 +43,8 @@ def test_what_a_search_returns(tuned):
     records = read_log(log).records
     assert len([r for r in records if r.trial]) == len({(r.layer, r.config) for r in records if r.trial}) <= 75
     assert {r.target for r in records} == {TARGET}
+    assert [pair.names for pair in result.joins] == [("stem",)]
+    assert result.joins[0].config["kernel"] == "join"
     assert all(set(r.versions) == {"sparsecc", "apache-tvm", "torch"} for r in records)
 
 
@@ -126,13 +128,13 @@ def test_kill_in_the_middle_then_go_on(tmp_path):
 
 def test_a_wrong_candidate_is_reported_and_not_recorded(tmp_path, monkeypatch, capsys):
     """The reference is bent for one layer, as if its kernels computed something else."""
-    data = Task.data.func
+    data = KernelTask.data.func
 
-    def bent(task: Task):
+    def bent(task: KernelTask):
         right = data(task)
         return replace(right, expected=right.expected + 1.0) if "pointwise" in task.names else right
 
-    monkeypatch.setattr(Task, "data", property(bent))
+    monkeypatch.setattr(KernelTask, "data", property(bent))
     log, model = tmp_path / "wrong.jsonl", tmp_path / "tiny.pt2"
     torch.export.save(torch.export.export(tiny_net(), example()), model)
     code = main(["tune", str(model), "--log", str(log), "--trials", "16", "--target", TARGET])

@@ -17,7 +17,7 @@ from sparsecc.records.log import read_log
 from sparsecc.spaces.config import TraceConfig
 from sparsecc.target import resolve
 from sparsecc.tuning.runners.command import CommandRunner
-from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.tasks import KernelTask, find_tasks
 from sparsecc.tuning.timing import Timing
 
 TARGET = "x86-64-v3"
@@ -50,7 +50,7 @@ def x() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def operators(model: nn.Module, x: torch.Tensor) -> list[Task]:
+def operators(model: nn.Module, x: torch.Tensor) -> list[KernelTask]:
     """Tasks of its operators."""
     target = resolve(TARGET)
     imported = import_model(model, (x,))

@@ -126,7 +126,7 @@ def test_a_lost_connection_says_nothing_of_a_config():
 def test_a_limit_of_seconds():
     state = [TaskState(task) for task in tasks()]
     events: list[Event] = []
-    Search(state, RandomRanker(), Simulated(), threads=1, listener=events.append).run(Limits(1000, seconds=0.0))
+    Search(state, RandomRanker(), Simulated(), threads=1, listener=events.append).run(Limits(1000, end=0.0))
     assert not events
 
 

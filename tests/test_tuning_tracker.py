@@ -77,6 +77,7 @@ def test_tune_with_two_devices(address, tmp_path):
         tiny_net(), "x86-64-v3", log=log, trials=20, example_inputs=example(), runner=TrackerRunner(address, "board")
     )
     assert sum(layer.tried for layer in result.layers) >= 20
+    assert [(pair.names, pair.failed) for pair in result.joins] == [(("stem",), 0)]
     assert {record.cpu for record in read_log(log).records} <= DEVICES
     lib = sparsecc.compile(tiny_net(), "x86-64-v3", example_inputs=example(), schedules=log)
     assert any(step["chosen_by"].startswith("record") for step in lib.report.steps)

@@ -20,7 +20,7 @@ from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.spaces.config import Config
 from sparsecc.target import resolve
-from sparsecc.tuning.tasks import Task, find_tasks
+from sparsecc.tuning.tasks import KernelTask, find_tasks
 
 SHAPE = (1, 3, 20, 20)
 
@@ -87,7 +87,7 @@ def example() -> tuple[torch.Tensor]:
 
 
 @functools.cache
-def tasks(target: str = "x86-64-v3") -> tuple[Task, ...]:
+def tasks(target: str = "x86-64-v3") -> tuple[KernelTask, ...]:
     """Its kernels with knobs."""
     resolved = resolve(target)
     imported = import_model(tiny_net(), example())
@@ -95,12 +95,12 @@ def tasks(target: str = "x86-64-v3") -> tuple[Task, ...]:
     return tuple(find_tasks(rewrite(imported, plan, resolved, Dump(None)), plan, resolved))
 
 
-def task_of(layer: str, *, target: str = "x86-64-v3") -> Task:
+def task_of(layer: str, *, target: str = "x86-64-v3") -> KernelTask:
     """The task that has a layer."""
     return next(task for task in tasks(target) if layer in task.names)
 
 
-def some(task: Task, count: int) -> list[Config]:
+def some(task: KernelTask, count: int) -> list[Config]:
     """The cost model's config and others from all over the space."""
     space = task.space
     step = max(1, len(space) // count)

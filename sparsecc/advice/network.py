@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from sparsecc.advice.costs import Costs
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.steps import StepCost, network_steps
+from sparsecc.analyse.layers import LayerPlan
 from sparsecc.dump import Dump
+from sparsecc.facts.graph import Chain
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.winograd import TAPS
@@ -19,6 +21,8 @@ from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
 from sparsecc.pipeline import Fused, arrange, fuse
+from sparsecc.rewrite.join_choice import found_structure
+from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
 
 
@@ -53,9 +57,12 @@ class Network:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
             plan, costs = self.planner.plan(impose), self.planner.costs
-            made = arrange(self._fused, plan, pays=costs.pays, transform=_no_weights)
+            made = arrange(self._fused, plan, pays=self._pays, transform=_no_weights)
             self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
         return self._steps[impose]
+
+    def _pays(self, chain: Chain, plan: LayerPlan) -> bool:
+        return self.planner.costs.pays(chain.conv.layer.spec, found_structure(plan), window_spec(chain))
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:

@@ -75,21 +75,36 @@ def build_library(
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a measuring program needs to know besides its candidates, the program's steps.
+class Timed:
+    """A candidate of a measuring program.
 
     Attributes
     ----------
+    steps : int
+        How many of the program's steps it is, after those of the candidates before it.
     expected : int
         Which of the program's weights is the right result; NaN where any value will do.
     touched : tuple of int
-        Which of them a layer finds in the cache: its inputs.
-    flush_bytes : int
-        Bytes that push everything else out of the second cache.
+        Which of them it finds in the cache: its inputs.
     """
 
+    steps: int
     expected: int
     touched: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a measuring program needs to know besides its steps.
+
+    Attributes
+    ----------
+    candidates : tuple of Timed
+    flush_bytes : int
+        Bytes that push everything but a candidate's inputs out of the second cache.
+    """
+
+    candidates: tuple[Timed, ...]
     flush_bytes: int
 
 
@@ -103,18 +118,24 @@ def build_measuring_program(
     out: Path,
     cc: str | None = None,
 ) -> None:
-    """Link candidates for one layer with the program that checks and times them (``csrc/scc_measure.c``): static.
+    """Link candidates with the program that checks and times them (``csrc/scc_measure.c``): static.
 
-    Parameters and errors are those of :func:`build_library`; every step writes the only output.
+    Parameters and errors are those of :func:`build_library`; every candidate's last step writes the only output.
     """
     compiler = find_compiler(cc, triple=triple, programs=True)
     sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
-    offsets = sources.weights.offsets
-    touched = (f"{offsets[i]}, {program.weights[i].nbytes}" for i in measured.touched)
+    offsets, weights = sources.weights.offsets, program.weights
+    rows, first = [], 0
+    for candidate in measured.candidates:
+        touched = ", ".join(f"{{{offsets[i]}, {weights[i].nbytes}}}" for i in candidate.touched)
+        expected = f"{offsets[candidate.expected]}, {weights[candidate.expected].size}"
+        rows.append(f"{{{first}, {candidate.steps}, {expected}, {len(candidate.touched)}, {{{touched}}}}}")
+        first += candidate.steps
     tail = [
-        f"#define SCC_EXPECTED {offsets[measured.expected]}",
-        f"#define SCC_FLOATS {program.weights[measured.expected].size}",
-        f"#define SCC_TOUCHED {', '.join(touched)}",
+        f"#define SCC_CANDIDATES {', '.join(rows)}",
+        f"#define SCC_MOST_STEPS {max(candidate.steps for candidate in measured.candidates)}",
+        f"#define SCC_MOST_TOUCHED {max(len(candidate.touched) for candidate in measured.candidates)}",
+        f"#define SCC_FLOATS {max(weights[candidate.expected].size for candidate in measured.candidates)}",
         f"#define SCC_FLUSH {measured.flush_bytes}",
         '#include "scc_measure.c"',
     ]

@@ -130,6 +130,7 @@ def _document(tuned: Tuned) -> dict[str, Any]:
         "default_ms": tuned.default_ms,
         "ms": tuned.ms,
         "layers": [asdict(layer) for layer in tuned.layers],
+        "joins": [asdict(pair) for pair in tuned.joins],
         "bugs": list(tuned.bugs),
     }
 
@@ -143,6 +144,10 @@ def _print(console: Console, tuned: Tuned) -> None:
         rows.append((layer.layer, str(len(layer.names)), str(layer.tried), *times))
     print_table(console, _COLUMNS, rows)
     say(console)
+    if tuned.joins:
+        pairs = sum(len(pair.names) for pair in tuned.joins)
+        joined = sum(len(pair.names) for pair in tuned.joins if pair.config["joined"])
+        say(console, f"pairs of a convolution and the window kernel after it: {joined} of {pairs} are one kernel")
     if tuned.ms:
         gain = f"{tuned.default_ms / tuned.ms:.2f}x"
         say(

@@ -54,11 +54,13 @@ class TuneView:
             say(self._console, f"stopped; {kept}; the same command goes on from there")
 
     def start(self, states: Sequence[TaskState]) -> None:
-        """The tasks are known."""
-        self._states, self._begin = states, time.monotonic()
+        """The tasks are known: first pairs of kernels that may be joined, then kernels."""
+        self._states, self._last, self._changes = states, None, []
         known = sum(len(state.timings) for state in states)
         layers = sum(state.count for state in states)
-        self._note(f"{len(states)} kernels of {layers} layers; {known} measurements are known already")
+        pairs = states[0].task.key.kind == "join"
+        what = f"{layers} pairs of layers, one kernel or two ({len(states)} different pairs)"
+        self._note(f"{what if pairs else f'{len(states)} kernels of {layers} layers'}; {known} known measurements")
 
     def event(self, event: Event) -> None:
         """Something was measured."""

@@ -1,7 +1,8 @@
-"""When a convolution and the window kernel after it are worth one kernel."""
+"""What a convolution and the window kernel after it take as one kernel and as two."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
@@ -31,11 +32,18 @@ _LEAST_TASKS = 4
 
 
 def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, target: Target) -> bool:
-    """Whether to join a convolution (``structure`` is None for a dense one) with the window kernel that follows it.
+    """Whether to join a convolution (``structure`` is None for a dense one) with the window kernel that follows it."""
+    joined, apart = join_cycles(spec, structure, window, target)
+    return joined <= apart
 
-    The tensor between them is neither written nor read; in exchange the convolution must walk row by row of blocks,
-    which is slower where a tile of the image should stay in the cache, and compute the gaps that the window's padding
-    needs between rows.
+
+def join_cycles(spec: ConvSpec, structure: Structure | None, window: ConvSpec, target: Target) -> tuple[float, float]:
+    """Cycles of a convolution (``structure`` is None for a dense one) joined with the window kernel after it; apart.
+
+    The window kernel's own cycles are in neither, those of writing and reading the tensor between them in the second:
+    a joined kernel saves that. In exchange the convolution must walk row by row of blocks, which is slower where a tile
+    of the image should stay in the cache, and compute the gaps that the window's padding needs between rows. Infinite
+    where joining would leave threads idle.
     """
     works = (
         [dense_work(spec, block_n=n) for n in dense_block_sizes(spec)]
@@ -50,7 +58,7 @@ def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, ta
     nbytes = 4 * spec.oc * spec.oh * spec.ow
     saved = spec.n * 2 * nbytes / target.bandwidth(2 * nbytes)
     tasks = spec.n * work.rows * (work.block_n // config.reg_n)
-    return joined - alone <= saved and tasks >= _LEAST_TASKS
+    return joined if tasks >= _LEAST_TASKS else math.inf, alone + saved
 
 
 def plane_parts(window: ConvSpec, *, bands: int, floats: int, image_bytes: int, target: Target) -> int:

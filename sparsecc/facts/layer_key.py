@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from sparsecc.facts.conv import ConvSpec
 
-Kind = Literal["conv", "chain", "window", "linear", "generic"]
+Kind = Literal["conv", "chain", "window", "linear", "generic", "join"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]
 
 #: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
@@ -26,6 +26,7 @@ class LayerKey:
     kind : str
         ``conv``, ``chain`` (with the window kernel that follows it), ``window``, ``linear``, or ``generic`` for what
         has no kernel of its own: then ``spec`` is the result's shape, and ``epilogue`` a hash of the operator.
+        ``join`` is the question whether a convolution and the window kernel after it become a chain.
     spec : ConvSpec
     block_n : int
         Output channels of a block; 0 where every block is kept, for then a config decides.
@@ -37,9 +38,9 @@ class LayerKey:
         True when output channels of a row are looked up.
     epilogue : str
     pitch : tuple of int
-        Floats from row to row of the input and of the output.
+        Floats from row to row of the input and of the output; 0 before layouts are chosen.
     window : ConvSpec or None
-        The second half of a chain.
+        The second half of a chain, or of what may become one.
     combine : str
         ``weighted``, ``sum`` or ``max`` where there is a window.
     by_tap : bool
@@ -83,8 +84,8 @@ class LayerKey:
             A field is missing, or of another type.
         """
         kind, pattern = data["kind"], data["pattern"]
-        if kind not in ("conv", "chain", "window", "linear", "generic"):
-            raise ValueError(f"kind: found {kind!r}, expected conv, chain, window, linear or generic")
+        if kind not in get_args(Kind):
+            raise ValueError(f"kind: found {kind!r}, expected one of {', '.join(get_args(Kind))}")
         if pattern not in ("dense", "uniform", "ragged", "none"):
             raise ValueError(f"pattern: found {pattern!r}, expected dense, uniform, ragged or none")
         first, second = data["pitch"]

@@ -38,6 +38,13 @@ class JoinedConfig:
 
 
 @dataclass(frozen=True)
+class JoinConfig:
+    """Whether a convolution and the window kernel after it are one kernel."""
+
+    joined: bool
+
+
+@dataclass(frozen=True)
 class TraceConfig:
     """An operator without a kernel of its own: MetaSchedule's trace as JSON, empty for our own recipe."""
 
@@ -45,7 +52,7 @@ class TraceConfig:
 
 
 _Knobs = TypeVar("_Knobs", DirectConfig, LaneConfig, LinearConfig, WindowConfig)
-Config = ConvConfig | JoinedConfig | WindowConfig | LinearConfig | TraceConfig
+Config = ConvConfig | JoinedConfig | WindowConfig | LinearConfig | TraceConfig | JoinConfig
 
 
 def to_json(config: Config) -> dict[str, Any]:
@@ -57,6 +64,8 @@ def to_json(config: Config) -> dict[str, Any]:
         return {"kernel": "chain", "block_n": config.block_n, **asdict(config.chain)}
     if isinstance(config, TraceConfig):
         return {"kernel": "generic", "trace": config.trace}
+    if isinstance(config, JoinConfig):
+        return {"kernel": "join", "joined": config.joined}
     return {"kernel": "window" if isinstance(config, WindowConfig) else "linear", **asdict(config)}
 
 
@@ -83,7 +92,10 @@ def from_json(data: Mapping[str, Any]) -> Config:
         return _made(LinearConfig, knobs)
     if kernel == "generic":
         return TraceConfig(_text(knobs["trace"]))
-    raise ValueError(f"kernel: found {kernel!r}, expected direct, channel_lanes, chain, window, linear or generic")
+    if kernel == "join":
+        return JoinConfig(_truth(knobs["joined"]))
+    known = "direct, channel_lanes, chain, window, linear, generic or join"
+    raise ValueError(f"kernel: found {kernel!r}, expected {known}")
 
 
 def _made(cls: type[_Knobs], knobs: Mapping[str, Any]) -> _Knobs:
@@ -98,6 +110,12 @@ def _made(cls: type[_Knobs], knobs: Mapping[str, Any]) -> _Knobs:
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"found {value!r}, expected a text")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"found {value!r}, expected true or false")
     return value
 
 

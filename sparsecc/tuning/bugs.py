@@ -23,8 +23,8 @@ def write_bug(task: Task, config: Config, failure: Failure, *, folder: Path) -> 
     """
     facts = {"layer": task.key.to_json(), "config": configs.to_json(config), "target": task.target.name}
     text = json.dumps({**facts, "found": failure.message}, indent=1)
-    name = f"{task.node.key}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    name = f"{task.names[0]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     dump = Dump(folder)
     dump.text(name, text + "\n", suffix=".json")
-    dump.functions(name, {task.node.key: task.lower(config).function})
-    return f"layer {task.node.key}: a candidate {failure.message}; please report {folder}/{name}.*"
+    dump.functions(name, {node.key: made.function for node, made in task.candidate(config).steps})
+    return f"layer {task.names[0]}: a candidate {failure.message}; please report {folder}/{name}.*"

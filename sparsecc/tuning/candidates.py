@@ -3,57 +3,74 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from sparsecc._tvm import PrimFunc, compile_object
-from sparsecc.build.library import Measured, build_measuring_program
+from sparsecc.build.library import Measured, Timed, build_measuring_program
 from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.spaces.config import Config
-from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.tasks import Candidate, Task
 
 _NAME = "candidates"
+_FLOAT_BYTES = 4
 
 
 def write_program(task: Task, configs: Sequence[Config], out: Path, *, cc: str | None = None) -> None:
-    """Build every config's kernel and link them with the measuring program.
+    """Build every config's kernels and link them with the measuring program.
 
     Raises
     ------
     ToolchainError, OutputError
         As :func:`~sparsecc.build.library.build_measuring_program` does.
     """
-    data, target = task.data, task.target
-    weights = [data.expected, *data.inputs.values()]
-    tensors = {tensor: Ref("weight", i + 1) for i, tensor in enumerate(data.inputs)}
-    tensors[task.node.output] = output = Ref("output", 0)
-    functions: dict[str, PrimFunc] = {}
-    steps = []
-    for i, config in enumerate(configs):
-        made = task.lower(config)
-        symbol = f"{_NAME}_{i}"
-        functions[symbol] = made.function
-        args = tuple(_argument(argument, tensors, weights) for argument in made.arguments)
-        steps.append(Step(symbol, symbol, args, (len(args) - 1,), gaps(task.node, task.placed, output)))
-    kernels, _ = compile_object(functions, target.llvm)
+    target = task.target
+    made = _Table()
+    timed = [made.add(task.candidate(config)) for config in configs]
+    kernels, _ = compile_object(made.functions, target.llvm)
+    floats = max(made.weights[candidate.expected].size for candidate in timed)
     program = Program(
-        name=_NAME, inputs=(), outputs=(Port("y", data.expected.shape),), buffers=(), weights=tuple(weights),
-        steps=tuple(steps), description={"target": target.name},
+        name=_NAME, inputs=(), outputs=(Port("y", (floats,)),), buffers=tuple(made.buffers),
+        weights=tuple(made.weights), steps=tuple(made.steps), description={"target": target.name},
     )  # fmt: skip
-    measured = Measured(expected=0, touched=tuple(range(1, 1 + len(data.inputs))), flush_bytes=target.l2_bytes)
     build_measuring_program(
-        program, measured, kernels=kernels, triple=target.triple, cpu_features=target.cpu_features, out=out, cc=cc
-    )
+        program, Measured(tuple(timed), flush_bytes=target.l2_bytes), kernels=kernels, triple=target.triple,
+        cpu_features=target.cpu_features, out=out, cc=cc,
+    )  # fmt: skip
 
 
-def _argument(argument: object, tensors: dict[int, Ref], weights: list[np.ndarray]) -> Ref:
-    if isinstance(argument, int):
-        return tensors[argument]
-    assert isinstance(argument, np.ndarray), "an argument is a tensor's number or a constant"
-    for i, known in enumerate(weights):
-        if known is argument:
-            return Ref("weight", i)
-    weights.append(argument)
-    return Ref("weight", len(weights) - 1)
+@dataclass(eq=False)
+class _Table:
+    """Steps of all candidates and what they read; an array is there once."""
+
+    functions: dict[str, PrimFunc] = field(default_factory=dict)
+    weights: list[np.ndarray] = field(default_factory=list)
+    buffers: list[int] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+
+    def add(self, candidate: Candidate) -> Timed:
+        """Append a candidate's steps."""
+        data, placed = candidate.data, candidate.placed
+        tensors = {tensor: self._weight(array) for tensor, array in data.inputs.items()}
+        touched = tuple(ref.index for ref in tensors.values())
+        tensors[candidate.steps[-1][0].output] = Ref("output", 0)
+        for node, made in candidate.steps:
+            if node.output not in tensors:
+                self.buffers.append(_FLOAT_BYTES * placed.size(node.output))
+                tensors[node.output] = Ref("buffer", len(self.buffers) - 1)
+            symbol = f"{_NAME}_{len(self.steps)}"
+            self.functions[symbol] = made.function
+            args = tuple(tensors[a] if isinstance(a, int) else self._weight(a) for a in made.arguments)
+            pads = gaps(node, placed, tensors[node.output])
+            self.steps.append(Step(symbol, symbol, args, (len(args) - 1,), pads))
+        return Timed(len(candidate.steps), self._weight(data.expected).index, touched)
+
+    def _weight(self, array: np.ndarray) -> Ref:
+        for i, known in enumerate(self.weights):
+            if known is array:
+                return Ref("weight", i)
+        self.weights.append(array)
+        return Ref("weight", len(self.weights) - 1)

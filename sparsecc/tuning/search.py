@@ -25,10 +25,10 @@ _LOOKED_AT = 2000
 
 @dataclass(frozen=True)
 class Limits:
-    """When to stop: candidates to measure, and seconds."""
+    """When to stop: candidates to measure, and a time as of ``time.monotonic``."""
 
     trials: int
-    seconds: float | None = None
+    end: float = float("inf")
 
 
 @dataclass(frozen=True)
@@ -60,26 +60,34 @@ class Search:
         Threads that kernels run on.
     listener : callable
         Called with every result: keeps records, shows progress.
+    trials : int
+        Candidates that were measured before.
     """
 
     def __init__(
-        self, states: Sequence[TaskState], ranker: Ranker, runner: Runner, *, threads: int, listener: Listener
+        self,
+        states: Sequence[TaskState],
+        ranker: Ranker,
+        runner: Runner,
+        *,
+        threads: int,
+        listener: Listener,
+        trials: int = 0,
     ) -> None:
         self.states = states
+        self.trials = trials
         self._ranker, self._runner, self._threads, self._listener = ranker, runner, threads, listener
-        self._trials = 0
 
     def run(self, limits: Limits) -> None:
         """Search, then compare the best configs of every task in more rounds."""
-        self._end = time.monotonic() + limits.seconds if limits.seconds is not None else float("inf")
         for known in self.states:
             for config, timing in known.timings.items():
                 self._ranker.learn(known.task.choice, config, timing.relative)
-        while self._trials < limits.trials and time.monotonic() < self._end:
+        while self.trials < limits.trials and time.monotonic() < limits.end:
             state = self._next()
             if state is None:  # everything that is legal was measured
                 break
-            room = min(BATCH - 1, limits.trials - self._trials)
+            room = min(BATCH - 1, limits.trials - self.trials)
             self._measure(state, self._ranker.propose(state.task.choice, state.open, room), rounds=ROUNDS)
         self._compare()
 
@@ -107,7 +115,7 @@ class Search:
         measured = self._runner.measure(state.task, batch, threads=self._threads, rounds=rounds, first=first)
         for config, outcome in measured:
             is_trial = not is_final and config != state.default
-            self._trials += is_trial
+            self.trials += is_trial
             if isinstance(outcome, Failure):
                 if outcome.kind != "lost":  # a lost connection says nothing of the config
                     state.failures[config] = outcome
@@ -116,7 +124,7 @@ class Search:
                 state.timings.pop(config, None)  # the last one measured is the last in the order
                 state.timings[config] = outcome
                 self._ranker.learn(state.task.choice, config, outcome.relative)
-            self._listener(Event(state, config, outcome, self._trials if is_trial else 0))
+            self._listener(Event(state, config, outcome, self.trials if is_trial else 0))
 
     def _compare(self) -> None:
         """Measure the fastest of every task again: the best of many noisy figures is partly luck."""

@@ -1,8 +1,8 @@
-"""The kernels of a network that have knobs: equal ones are one task."""
+"""What a network has to choose: kernels with knobs; equal ones are one task."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -31,33 +31,44 @@ _TUNABLE = (FusedConv, PoolLayer, Chain, TirOp)
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What a task's candidates read, and the right result, each in its layout."""
+    """What candidates read, and the right result, each in its layout."""
 
     inputs: Mapping[int, Array]
     expected: Array
 
 
 @dataclass(frozen=True, eq=False)
+class Candidate:
+    """Kernels that compute what a task wants, one after another.
+
+    Attributes
+    ----------
+    steps : tuple of (PlacedNode, Lowered)
+        The last one's output is the result.
+    placed : Placed
+        Holds the layouts of their tensors.
+    data : Data
+    """
+
+    steps: tuple[tuple[PlacedNode, Lowered], ...]
+    placed: Placed
+    data: Data
+
+
+@dataclass(frozen=True, eq=False)
 class Task:
-    """One kernel to find a config for.
+    """Something to find a config for.
 
     Attributes
     ----------
     choice : Choice
-    node : PlacedNode
-        The first of those that share the key.
     names : tuple of str
-        Keys of all of them, in the order of the network.
-    placed, module, plans, target
-        What lowering needs.
+        Keys of the layers that share it, in the order of the network.
+    target : Target
     """
 
     choice: Choice
-    node: PlacedNode
     names: tuple[str, ...]
-    placed: Placed
-    module: IRModule
-    plans: Mapping[str, LayerPlan]
     target: Target
 
     @property
@@ -75,21 +86,40 @@ class Task:
         """The same as a set."""
         return frozenset(self.space)
 
+    def candidate(self, config: Config) -> Candidate:
+        """What a config makes of it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class KernelTask(Task):
+    """One kernel.
+
+    Attributes
+    ----------
+    node : PlacedNode
+        The first of those that share the key.
+    placed, module, plans
+        What lowering needs.
+    """
+
+    node: PlacedNode
+    placed: Placed
+    module: IRModule
+    plans: Mapping[str, LayerPlan]
+
     def lower(self, config: Config) -> Lowered:
         """The kernel with a config, and its arguments."""
         return lower(self.node, self.placed, self.module, self.plans, self.target, lambda choice: config)
 
+    def candidate(self, config: Config) -> Candidate:
+        """See :class:`Task`."""
+        return Candidate(((self.node, self.lower(config)),), self.placed, self.data)
+
     @cached_property
     def data(self) -> Data:
-        """Random input, the same every time, and the layer's own weights' result for it."""
-        placed, rng = self.placed, np.random.default_rng(0)
-        inputs = {t: rng.standard_normal(placed.shapes[t]).astype(np.float32) for t in self.node.inputs}
-        right = self._result([inputs[t] for t in self.node.inputs])
-        layout = placed.layouts[self.node.output]
-        # with a halo everything around the pixels must be zero; without one nobody reads it
-        gaps = 0.0 if layout is not None and any(layout.halo) else float("nan")
-        packed = {t: pack(values, placed.layouts[t]) for t, values in inputs.items()}
-        return Data(packed, pack(right.reshape(placed.shapes[self.node.output]), layout, gaps=gaps))
+        """Random input, and the layer's own weights' result for it."""
+        return data_of(self.placed, self.node.inputs, self.node.output, self._result)
 
     def _result(self, inputs: Sequence[Array]) -> Array:
         operator = self.node.operator
@@ -101,8 +131,20 @@ class Task:
         return output
 
 
-def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[Task]:
-    """Tasks of a network, in its order."""
+def data_of(placed: Placed, tensors: Sequence[int], output: int, compute: Callable[[Sequence[Array]], Array]) -> Data:
+    """Random input, the same every time, and what ``compute`` makes of it, in the layouts of a network."""
+    rng = np.random.default_rng(0)
+    inputs = {t: rng.standard_normal(placed.shapes[t]).astype(np.float32) for t in tensors}
+    right = compute([inputs[t] for t in tensors])
+    layout = placed.layouts[output]
+    # with a halo everything around the pixels must be zero; without one nobody reads it
+    gaps = 0.0 if layout is not None and any(layout.halo) else float("nan")
+    packed = {t: pack(values, placed.layouts[t]) for t, values in inputs.items()}
+    return Data(packed, pack(right.reshape(placed.shapes[output]), layout, gaps=gaps))
+
+
+def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[KernelTask]:
+    """Tasks of a network's kernels, in its order."""
     plans = {layer.key: layer for layer in plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
@@ -118,6 +160,6 @@ def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[Task]:
         for choice in choices:
             found.setdefault(choice.key, (choice, node, []))[2].append(node.key)
     return [
-        Task(choice, node, tuple(names), made.placed, made.module, plans, target)
+        KernelTask(choice, tuple(names), target, node, made.placed, made.module, plans)
         for choice, node, names in found.values()
     ]

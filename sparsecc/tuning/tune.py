@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import os
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,20 @@ from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, rewrite
+from sparsecc.pipeline import analyse, fuse, join
 from sparsecc.records.log import append, read_log
+from sparsecc.records.lookup import of_target
 from sparsecc.records.record import Record
 from sparsecc.spaces import config as configs
 from sparsecc.target import Target
 from sparsecc.tuning.bugs import write_bug
-from sparsecc.tuning.ranker import BoostedRanker
+from sparsecc.tuning.joins import find_joins
+from sparsecc.tuning.ranker import BoostedRanker, RandomRanker, Ranker
 from sparsecc.tuning.runners import Runner
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.search import Event, Limits, Search
 from sparsecc.tuning.state import TaskState
-from sparsecc.tuning.tasks import find_tasks
+from sparsecc.tuning.tasks import Task, find_tasks
 from sparsecc.tuning.timing import Failure, Timing
 from sparsecc.version import VERSION
 
@@ -62,11 +65,23 @@ class TunedLayer:
 
 @dataclass(frozen=True)
 class Tuned:
-    """Result of a search: one entry a distinct kernel, in the order of the network; bugs that it met."""
+    """Result of a search.
+
+    Attributes
+    ----------
+    layers : tuple of TunedLayer
+        One a distinct kernel, in the order of the network.
+    log : Path
+    bugs : tuple of str
+        Those that it met.
+    joins : tuple of TunedLayer
+        One a distinct pair of a convolution and the window kernel after it: whether they are one kernel.
+    """
 
     layers: tuple[TunedLayer, ...]
     log: Path
     bugs: tuple[str, ...]
+    joins: tuple[TunedLayer, ...] = ()
 
     @property
     def default_ms(self) -> float:
@@ -120,7 +135,8 @@ def tune(
     seed : int
         Of the random part of the search.
     on_start, on_event : callable, optional
-        Called with the tasks before the search, and with every measurement.
+        Called with the tasks before each of both searches (which kernels to join, then their configs), and with every
+        measurement.
 
     Returns
     -------
@@ -138,20 +154,52 @@ def tune(
     _check(trials, minutes, threads, path)
     resolved, _ = resolve_here(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
-    states = _states(model, example_inputs, resolved, options, flat=where.flat)
-    _recall(states, path, resolved, threads=threads)
-    bugs: list[str] = []
+    imported = import_model(model, example_inputs)
+    plan = analyse(imported, resolved, options)
+    fused = fuse(imported, Dump(None))
+    known = of_target(read_log(path), resolved)
+    pairs = find_joins(fused, plan, resolved, lambda key: known.chooser({}, key, threads=threads))
+    limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
+    session = _Session(path, resolved, where, limits, threads, on_start, on_event)
+    joins = session.search(pairs, RandomRanker(seed=seed))
+    best = {state.task.key: state.best for state in joins}
+    kernels = find_tasks(join(fused, plan, resolved, lambda _: lambda choice: best[choice.key]), plan, resolved)
+    tasks = [task for task in kernels if not (where.flat and task.key.kind == "generic")]
+    if not tasks:
+        raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
+    states = session.search(tasks, BoostedRanker(resolved, seed=seed))
+    return Tuned(tuple(map(_layer, states)), path, tuple(session.bugs), tuple(map(_layer, joins)))
 
-    def listen(event: Event) -> None:
-        _keep(event, path, resolved, threads=threads, bugs=bugs)
-        if on_event is not None:
-            on_event(event)
 
-    if on_start is not None:
-        on_start(states)
-    search = Search(states, BoostedRanker(resolved, seed=seed), where, threads=threads, listener=listen)
-    search.run(Limits(trials, None if minutes is None else 60 * minutes))
-    return Tuned(tuple(_layer(state) for state in states), path, tuple(bugs))
+@dataclass(eq=False)
+class _Session:
+    """Searches one after another: one log, one limit."""
+
+    path: Path
+    target: Target
+    runner: Runner
+    limits: Limits
+    threads: int
+    on_start: Callable[[Sequence[TaskState]], None] | None
+    on_event: Callable[[Event], None] | None
+    trials: int = 0
+    bugs: list[str] = field(default_factory=list)
+
+    def search(self, tasks: Sequence[Task], ranker: Ranker) -> list[TaskState]:
+        """Search, going on where the log ends."""
+        states = [TaskState(task) for task in tasks]
+        _recall(states, self.path, self.target, threads=self.threads)
+        if self.on_start is not None and states:
+            self.on_start(states)
+        made = Search(states, ranker, self.runner, threads=self.threads, listener=self._listen, trials=self.trials)
+        made.run(self.limits)
+        self.trials = made.trials
+        return states
+
+    def _listen(self, event: Event) -> None:
+        _keep(event, self.path, self.target, threads=self.threads, bugs=self.bugs)
+        if self.on_event is not None:
+            self.on_event(event)
 
 
 def _check(trials: int, minutes: float | None, threads: int, path: Path) -> None:
@@ -162,15 +210,6 @@ def _check(trials: int, minutes: float | None, threads: int, path: Path) -> None
     if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
         raise UserError(f"threads: found {threads!r}, expected a positive number")
     append(path, [])
-
-
-def _states(model: Any, example_inputs: Any, target: Target, options: Options, *, flat: bool) -> list[TaskState]:
-    imported = import_model(model, example_inputs)
-    plan = analyse(imported, target, options)
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
-    if not tasks:
-        raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
-    return [TaskState(task) for task in tasks if not (flat and task.key.kind == "generic")]
 
 
 def _recall(states: Sequence[TaskState], path: Path, target: Target, *, threads: int) -> None:

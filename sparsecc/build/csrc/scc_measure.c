@@ -1,9 +1,9 @@
-/* A program that checks and times kernels: every step of the table is a candidate for the same layer, the first one
- * is what the others are compared with.
+/* A program that checks and times kernels: candidates for the same work, each some steps of the table; the first
+ * candidate is what the others are compared with.
  *
- * The generated main.c defines SCC_EXPECTED (offset of the right result among the weights, NaN where anything may be
- * stored), SCC_FLOATS (its length), SCC_TOUCHED (offset and bytes of what the kernel before has just written) and
- * SCC_FLUSH (bytes that push everything else out of the second cache), and includes this file at its end.
+ * The generated main.c defines SCC_CANDIDATES (rows of the table below), SCC_MOST_STEPS and SCC_MOST_TOUCHED (the most
+ * that a row has), SCC_FLOATS (the most that one writes) and SCC_FLUSH (bytes that push everything else out of the
+ * second cache), and includes this file at its end.
  *
  * Output, a line at a time and flushed, so that what was measured before a crash is not lost:
  *   sparsecc-measure 1 <candidates> <processor>
@@ -23,6 +23,20 @@
 /* Seconds for a check or a round, after which the program ends itself: whoever started it may be unable to. */
 #define SCC_PATIENCE_S 300
 
+/* Steps; offset of the right result among the weights (NaN where anything may be stored) and its length; offset and bytes
+ * of what the kernel before has just written. */
+typedef struct {
+  int first, steps;
+  size_t expected, floats;
+  int num_touched;
+  struct {
+    size_t offset, nbytes;
+  } touched[SCC_MOST_TOUCHED];
+} scc_candidate;
+
+static const scc_candidate scc_candidates[] = {SCC_CANDIDATES};
+enum { SCC_NUM_CANDIDATES = sizeof scc_candidates / sizeof *scc_candidates };
+
 static uint64_t scc_probe(void) {
   uint64_t start = scc_now_ns(), x = start | 1;
   for (int i = 0; i < 20000; ++i) {
@@ -33,24 +47,25 @@ static uint64_t scc_probe(void) {
 }
 
 /* What a layer finds in a network: its input in the cache, its weights and its output's memory not. */
-static void scc_as_in_a_network(const scc_instance *instance, volatile unsigned char *flush) {
-  static const size_t touched[] = {SCC_TOUCHED};
+static void scc_as_in_a_network(const scc_instance *instance, int candidate, volatile unsigned char *flush) {
+  const scc_candidate *row = scc_candidates + candidate;
   for (size_t i = 0; i < SCC_FLUSH; i += 64) flush[i]++;
-  for (size_t i = 0; i < sizeof touched / sizeof *touched; i += 2) {
-    const volatile unsigned char *from = instance->weights + touched[i];
-    for (size_t j = 0; j < touched[i + 1]; j += 64) (void)from[j];
+  for (int i = 0; i < row->num_touched; ++i) {
+    const volatile unsigned char *from = instance->weights + row->touched[i].offset;
+    for (size_t j = 0; j < row->touched[i].nbytes; j += 64) (void)from[j];
   }
 }
 
-static double scc_time(scc_instance *instance, int step, float *out, int *code) {
+static double scc_time(scc_instance *instance, int candidate, float *out, int *code) {
   scc_model one = scc_this;
   const void *inputs[] = {NULL};
   void *outputs[] = {out};
-  double seconds = 0;
-  one.steps += step;
-  one.num_steps = 1;
-  *code = scc_run(&one, instance, inputs, outputs, &seconds);
-  return seconds * 1e9;
+  double seconds[SCC_MOST_STEPS] = {0}, sum = 0;
+  one.steps += scc_candidates[candidate].first;
+  one.num_steps = scc_candidates[candidate].steps;
+  *code = scc_run(&one, instance, inputs, outputs, seconds);
+  for (int i = 0; i < one.num_steps; ++i) sum += seconds[i];
+  return sum * 1e9;
 }
 
 static int scc_ascending(const void *a, const void *b) {
@@ -58,21 +73,21 @@ static int scc_ascending(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static double scc_median_time(scc_instance *instance, int step, float *out, volatile unsigned char *flush) {
+static double scc_median_time(scc_instance *instance, int candidate, float *out, volatile unsigned char *flush) {
   enum { SAMPLES = 3 };
   double samples[SAMPLES];
   int code;
   for (int i = 0; i < SAMPLES; ++i) {
-    scc_as_in_a_network(instance, flush);
-    samples[i] = scc_time(instance, step, out, &code);
+    scc_as_in_a_network(instance, candidate, flush);
+    samples[i] = scc_time(instance, candidate, out, &code);
   }
   qsort(samples, SAMPLES, sizeof *samples, scc_ascending);
   return samples[SAMPLES / 2];
 }
 
-static float scc_error_of(const float *out, const float *expected) {
+static float scc_error_of(const float *out, const float *expected, size_t floats) {
   float largest = 0, difference = 0;
-  for (size_t i = 0; i < SCC_FLOATS; ++i) {
+  for (size_t i = 0; i < floats; ++i) {
     if (isnan(expected[i])) continue;
     float d = fabsf(out[i] - expected[i]);
     if (!(d <= 3e38f)) return INFINITY; /* a NaN, too */
@@ -118,14 +133,15 @@ static int scc_option(int argc, char **argv, const char *name, int value) {
 }
 
 static void scc_measure(scc_instance *instance, int candidate, int rounds, float *out, unsigned char *flush) {
-  const float *expected = (const float *)(instance->weights + SCC_EXPECTED);
+  const scc_candidate *row = scc_candidates + candidate;
+  const float *expected = (const float *)(instance->weights + row->expected);
   int code;
   printf("begin %d\n", candidate);
   fflush(stdout);
   alarm(SCC_PATIENCE_S);
   memset(out, 0, SCC_FLOATS * sizeof(float));
   scc_time(instance, candidate, out, &code);
-  printf("error %d %.3g\n", candidate, code ? (double)INFINITY : (double)scc_error_of(out, expected));
+  printf("error %d %.3g\n", candidate, code ? (double)INFINITY : (double)scc_error_of(out, expected, row->floats));
   for (int round = 0; round < rounds; ++round) {
     alarm(SCC_PATIENCE_S);
     unsigned long long probe = scc_probe();
@@ -140,7 +156,7 @@ static void scc_measure(scc_instance *instance, int candidate, int rounds, float
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads must see that it goes on */
   int threads = scc_option(argc, argv, "--threads", 1), rounds = scc_option(argc, argv, "--rounds", 7);
-  int first = scc_option(argc, argv, "--from", 0), end = scc_option(argc, argv, "--to", scc_this.num_steps);
+  int first = scc_option(argc, argv, "--from", 0), end = scc_option(argc, argv, "--to", SCC_NUM_CANDIDATES);
   scc_instance *instance = NULL;
   float *out = scc_aligned(SCC_HUGE_PAGE, SCC_FLOATS * sizeof(float) + SCC_HUGE_PAGE);
   unsigned char *flush = calloc(1, SCC_FLUSH);
@@ -148,10 +164,10 @@ int main(int argc, char **argv) {
     fprintf(stderr, "%s\n", out && flush ? scc_last_error() : "no memory");
     return 1;
   }
-  printf("sparsecc-measure 1 %d ", scc_this.num_steps);
+  printf("sparsecc-measure 1 %d ", SCC_NUM_CANDIDATES);
   scc_print_cpu();
   printf("\n");
-  for (int i = first; i < end && i < scc_this.num_steps; ++i) scc_measure(instance, i, rounds, out, flush);
+  for (int i = first; i < end && i < SCC_NUM_CANDIDATES; ++i) scc_measure(instance, i, rounds, out, flush);
   printf("done\n");
   scc_destroy(instance);
   return 0;

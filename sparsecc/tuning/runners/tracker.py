@@ -17,10 +17,9 @@ import numpy as np
 from sparsecc._tvm import export_kernels, rpc, tvm
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import RunnerError, UserError
-from sparsecc.rewrite.lowered import Lowered
 from sparsecc.runtime.files import scratch_folder
 from sparsecc.spaces.config import Config
-from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.tasks import Candidate, Task
 from sparsecc.tuning.timing import Failure, Outcome, Round, judge
 
 #: seconds that a device may take for a batch before it cuts the connection: a slow board needs minutes
@@ -70,14 +69,15 @@ class TrackerRunner:
         count = self._devices()
         with scratch_folder() as folder:
             library = folder / _LIBRARY
-            lowered = [task.lower(config) for config in configs]
+            candidates = [task.candidate(config) for config in configs]
             compiler = find_compiler(self._cc, triple=task.target.triple)
             link = partial(compiler.run, folder=folder)
-            export_kernels([made.function for made in lowered], task.target.llvm, library, link=link)
+            kernels = [made.function for candidate in candidates for _, made in candidate.steps]
+            export_kernels(kernels, task.target.llvm, library, link=link)
             waiting: queue.Queue[int] = queue.Queue()
             for number in range(first, len(configs)):
                 waiting.put(number)
-            batch = _Batch(task, library, lowered, threads, rounds, waiting, queue.Queue())
+            batch = _Batch(library, candidates, threads, rounds, waiting, queue.Queue())
             for worker in range(count):
                 threading.Thread(target=self._work, args=(batch, worker), daemon=True).start()
             try:
@@ -135,9 +135,8 @@ class TrackerRunner:
 class _Batch:
     """Candidates of one task, shared out over devices: numbers that wait, results, and None for each worker's end."""
 
-    task: Task
     library: Path
-    lowered: Sequence[Lowered]
+    candidates: Sequence[Candidate]
     threads: int
     rounds: int
     waiting: queue.Queue[int]
@@ -171,44 +170,58 @@ class _Device:
     """A session with the candidates loaded and their arguments in its memory."""
 
     def __init__(self, session: Any, name: str, batch: _Batch) -> None:
-        task = batch.task
-        self._name, self._task, self._lowered = name, task, batch.lowered
+        self._name, self._candidates = name, batch.candidates
         session.upload(str(batch.library), _LIBRARY)
         self._module, self._cpu = session.load_module(_LIBRARY), session.cpu(0)
         session.get_function("runtime.config_threadpool")(1, batch.threads)
-        self._constants: dict[int, Any] = {}
-        data = task.data
-        self._tensors = {tensor: self._remote(values) for tensor, values in data.inputs.items()}
-        self._output = self._remote(np.zeros_like(data.expected))
-        self._tensors[task.node.output] = self._output
+        self._arrays: dict[int, Any] = {}
+        self._outputs: dict[tuple[int, int], Any] = {}
+        self._calls = [self._arguments(candidate) for candidate in batch.candidates]
 
     def measure(self, number: int, *, rounds: int) -> Outcome:
         """Check a candidate and time it in turns with the first one."""
-        expected = self._task.data.expected
-        self._output.copyfrom(np.zeros_like(expected))
-        self._module[_symbol(number)](*self._arguments(number))
-        error = _error(self._output.numpy(), expected)
+        expected, calls = self._candidates[number].data.expected, self._calls[number]
+        output = calls[-1][-1]
+        output.copyfrom(np.zeros_like(expected))
+        for i, arguments in enumerate(calls):
+            self._module[self._symbol(number, i)](*arguments)
+        error = _error(output.numpy(), expected)
         timed = [Round(0.0, self._ns(0), self._ns(number)) for _ in range(rounds)]
         return judge(timed, error=error, cpu=self._name)
 
     def _ns(self, number: int) -> float:
-        timed = self._module.time_evaluator(_symbol(number), self._cpu, number=1, repeat=_SAMPLES, f_preproc=_FLUSH)
-        return float(np.median(timed(*self._arguments(number)).results)) * 1e9
+        """Nanoseconds of a candidate's kernels, each with its input in the cache."""
+        total = 0.0
+        for i, arguments in enumerate(self._calls[number]):
+            symbol = self._symbol(number, i)
+            timed = self._module.time_evaluator(symbol, self._cpu, number=1, repeat=_SAMPLES, f_preproc=_FLUSH)
+            total += float(np.median(timed(*arguments).results)) * 1e9
+        return total
 
-    def _arguments(self, number: int) -> list[Any]:
-        return [self._tensors[a] if isinstance(a, int) else self._constant(a) for a in self._lowered[number].arguments]
+    def _symbol(self, number: int, step: int) -> str:
+        """Name of a candidate's kernel: they are numbered through."""
+        return f"candidate_{sum(len(candidate.steps) for candidate in self._candidates[:number]) + step}"
 
-    def _constant(self, array: Any) -> Any:
-        if id(array) not in self._constants:
-            self._constants[id(array)] = self._remote(np.ascontiguousarray(array))
-        return self._constants[id(array)]
+    def _arguments(self, candidate: Candidate) -> list[list[Any]]:
+        """What each of its kernels is called with."""
+        placed = candidate.placed
+        tensors = {tensor: self._once(values) for tensor, values in candidate.data.inputs.items()}
+        for node, _ in candidate.steps:
+            place = id(placed), node.output
+            if place not in self._outputs:  # zeros: kernels leave gaps between rows as they are
+                self._outputs[place] = self._remote(np.zeros(placed.size(node.output), np.float32))
+            tensors[node.output] = self._outputs[place]
+        return [
+            [tensors[a] if isinstance(a, int) else self._once(a) for a in made.arguments] for _, made in candidate.steps
+        ]
+
+    def _once(self, array: Any) -> Any:
+        if id(array) not in self._arrays:
+            self._arrays[id(array)] = self._remote(np.ascontiguousarray(array))
+        return self._arrays[id(array)]
 
     def _remote(self, array: Any) -> Any:
         return tvm.runtime.tensor(array, device=self._cpu)
-
-
-def _symbol(number: int) -> str:
-    return f"candidate_{number}"
 
 
 def _error(found: Any, expected: Any) -> float:

@@ -1,0 +1,100 @@
+"""Pairs of kernels that may become one: measured as one and as two before the kernels themselves are searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
+from sparsecc.facts.graph import Chain
+from sparsecc.facts.layer_key import LayerKey
+from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.pipeline import Chooser, Fused, Rewritten, arrange
+from sparsecc.rewrite.choice import Choice
+from sparsecc.rewrite.join_choice import join_choice
+from sparsecc.rewrite.lower import lower
+from sparsecc.spaces.config import Config, JoinConfig
+from sparsecc.target import Target
+from sparsecc.tuning.expected import result
+from sparsecc.tuning.tasks import Candidate, Data, Task, data_of
+
+
+@dataclass(frozen=True, eq=False)
+class Side:
+    """One of both ways to compute a pair: its nodes in a network that is laid out that way.
+
+    ``nodes`` are the chain; or the convolution, copies of its result to another layout, and the window kernel.
+    """
+
+    placed: Placed
+    module: IRModule
+    nodes: tuple[PlacedNode, ...]
+    chain: Chain
+
+    @cached_property
+    def data(self) -> Data:
+        """Random input of the convolution, and the window kernel's result for it."""
+        first, last = self.nodes[0], self.nodes[-1]
+        return data_of(self.placed, first.inputs, last.output, lambda inputs: result(self.chain, inputs))
+
+
+@dataclass(frozen=True, eq=False)
+class JoinTask(Task):
+    """A pair, to be computed by one kernel or by two.
+
+    Attributes
+    ----------
+    joined, apart : Side
+    plans : mapping of str to LayerPlan
+    chooser : callable
+        Chooses the configs of its kernels.
+    """
+
+    joined: Side
+    apart: Side
+    plans: Mapping[str, LayerPlan]
+    chooser: Chooser
+
+    def candidate(self, config: Config) -> Candidate:
+        """See :class:`~sparsecc.tuning.tasks.Task`."""
+        assert isinstance(config, JoinConfig), "a pair is joined or not"
+        side = self.joined if config.joined else self.apart
+        steps = (
+            (node, lower(node, side.placed, side.module, self.plans, self.target, self.chooser(node.key)))
+            for node in side.nodes
+        )
+        return Candidate(tuple(steps), side.placed, side.data)
+
+
+def find_joins(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> list[JoinTask]:
+    """Pairs of a network, in its order; equal ones are one task."""
+    plans = {layer.key: layer for layer in plan.layers}
+    pairs: dict[LayerKey, tuple[Choice, Chain, list[str]]] = {}
+
+    def note(chain: Chain, layer: LayerPlan) -> bool:
+        choice = join_choice(chain, layer, target)
+        pairs.setdefault(choice.key, (choice, chain, []))[2].append(layer.key)
+        return True
+
+    joined = arrange(fused, plan, pays=note)
+    apart = arrange(fused, plan, pays=lambda chain, layer: False)
+    return [
+        JoinTask(
+            choice, tuple(names), target, _side(joined, chain, names[0]), _side(apart, chain, names[0]), plans, chooser
+        )
+        for choice, chain, names in pairs.values()
+    ]
+
+
+def _side(made: Rewritten, chain: Chain, key: str) -> Side:
+    """Where a pair's kernels are in a network; ``key`` is the convolution's."""
+    nodes = made.placed.nodes
+    first = next(i for i, node in enumerate(nodes) if node.key == key)
+    if isinstance(nodes[first].operator, Chain):
+        return Side(made.placed, made.module, (nodes[first],), chain)
+    last = next(i for i, node in enumerate(nodes) if node.key == chain.window_key)
+    copies = [n for n in nodes[first:last] if isinstance(n.operator, Repack) and n.output == nodes[last].inputs[0]]
+    return Side(made.placed, made.module, (nodes[first], *copies, nodes[last]), chain)

@@ -1,0 +1,150 @@
+"""Whether a convolution and the window kernel after it are one kernel: measured, recorded, and followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from test_chain import SIZES, WINDOWS, net
+from tuning_case import emulator, example, tiny_net
+
+import sparsecc
+from sparsecc.dump import Dump
+from sparsecc.importer import import_model
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse, fuse
+from sparsecc.records.log import append, read_log
+from sparsecc.records.lookup import Schedules
+from sparsecc.records.record import Record
+from sparsecc.rewrite.choice import by_cost_model
+from sparsecc.spaces.config import Config, JoinConfig
+from sparsecc.target import resolve
+from sparsecc.tuning.joins import JoinTask, find_joins
+from sparsecc.tuning.runners.command import CommandRunner
+from sparsecc.tuning.search import Event
+from sparsecc.tuning.tasks import Task
+from sparsecc.tuning.timing import Outcome, Timing
+
+TARGET = "x86-64-v3"
+JOINED, APART = JoinConfig(True), JoinConfig(False)
+
+
+def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) -> list[JoinTask]:
+    resolved = resolve(target)
+    imported = import_model(model.eval(), (torch.zeros(*shape),))
+    plan = analyse(imported, resolved, Options(min_speedup=1e-9, winograd=False))
+    return find_joins(fuse(imported, Dump(None)), plan, resolved, lambda key: by_cost_model)
+
+
+@pytest.mark.parametrize(("index", "window"), enumerate(WINDOWS), ids=list(WINDOWS))
+def test_both_ways_compute_the_same(index, window):
+    """Sizes and patterns are spread over the windows; the measuring program checks against the reference."""
+    size = [max(s, 12) for s in SIZES[index % len(SIZES)]]
+    model = net(window, pruned=index % 2 == 0, rearranged=index % 4 == 0, stride=1 + (index % 3 == 2))
+    [task] = pairs(model, (1 + index % 2, 10, *size))
+    found = dict(CommandRunner().measure(task, [APART, JOINED], threads=1 + index % 2, rounds=1))
+    assert set(found) == {APART, JOINED}
+    for outcome in found.values():
+        assert isinstance(outcome, Timing), outcome
+        assert outcome.error < 1e-5
+
+
+@pytest.mark.parametrize(("target", "name"), [("aarch64", "qemu-aarch64"), ("armv7", "qemu-arm")])
+def test_an_emulated_board(target, name):
+    [task] = pairs(net("3x3_stride_2", pruned=True, rearranged=False), (1, 10, 12, 13), target)
+    for _, outcome in CommandRunner(emulator(name)).measure(task, task.space, threads=1, rounds=1):
+        assert isinstance(outcome, Timing), outcome
+
+
+def test_what_a_key_tells_apart():
+    shape = (1, 10, 16, 16)
+    one, equal = (pairs(net("3x3", pruned=True, rearranged=False), shape)[0].key for _ in range(2))
+    assert one == equal
+    assert type(one).from_json(one.to_json()) == one
+    others = [
+        pairs(net("3x3", pruned=False, rearranged=False), shape)[0].key,
+        pairs(net("3x3", pruned=True, rearranged=True), shape)[0].key,
+        pairs(net("3x3_stride_2", pruned=True, rearranged=False), shape)[0].key,
+        pairs(net("3x3", pruned=True, rearranged=False), (1, 10, 16, 17))[0].key,
+    ]
+    assert len({one, *others}) == 5
+
+
+class Biased:
+    """Claims that one of both ways takes a tenth of the other's time, and every other config as long as any."""
+
+    flat = False
+    where = "nowhere"
+
+    def __init__(self, best: JoinConfig) -> None:
+        self.best = best
+
+    def measure(
+        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
+    ) -> Iterator[tuple[Config, Outcome]]:
+        """See the protocol."""
+        times = [1.0 if config == self.best else 10.0 for config in configs]
+        for config, us in list(zip(configs, times, strict=True))[first:]:
+            yield config, Timing(us, times[0], 0.0, rounds, 0, 0.0, "nobody's")
+
+
+def tune(log: Path, best: JoinConfig) -> tuple[sparsecc.Tuned, list[Event]]:
+    events: list[Event] = []
+    tuned = sparsecc.tune(
+        tiny_net(), TARGET, log=log, trials=4, example_inputs=example(), runner=Biased(best), on_event=events.append
+    )
+    return tuned, events
+
+
+@pytest.mark.parametrize("best", [JOINED, APART], ids=["joined", "apart"])
+def test_the_faster_way_is_searched_recorded_and_compiled(best, tmp_path):
+    log = tmp_path / "tiny.jsonl"
+    tuned, _ = tune(log, best)
+    assert [pair.config for pair in tuned.joins] == [{"kernel": "join", "joined": best.joined}]
+    names = [name for layer in tuned.layers for name in layer.names]
+    assert ("depthwise" in names) == (best == APART)
+
+    lib = sparsecc.compile(tiny_net(), TARGET, example_inputs=example(), schedules=log)
+    steps = {step["key"]: step for step in lib.report.steps}
+    assert (steps["stem"]["kind"] == "chain") == best.joined
+    assert ("depthwise" in steps) == (best == APART)
+    assert steps["stem"]["joined_by"].startswith("record: ")
+    assert {step["joined_by"] for key, step in steps.items() if key != "stem"} == {""}
+    assert "joined with the next layer, or not, by records: 1 of 1 pairs" in str(lib.report)
+    torch.testing.assert_close(lib(*example()), tiny_net()(*example()).detach(), rtol=1e-4, atol=1e-5)
+    again = sparsecc.compile(tiny_net(), TARGET, example_inputs=example(), schedules=log)
+    for made, path in ((lib, "a.so"), (again, "b.so")):
+        made.save(tmp_path / path)
+    assert (tmp_path / "a.so").read_bytes() == (tmp_path / "b.so").read_bytes()
+
+
+def test_what_was_measured_is_not_measured_again(tmp_path):
+    log = tmp_path / "tiny.jsonl"
+    _, events = tune(log, APART)
+    assert [event.config for event in events if event.state.task.key.kind == "join" and event.trial] in (
+        [APART],
+        [JOINED],
+    )
+    _, events = tune(log, APART)
+    assert not [event for event in events if event.state.task.key.kind == "join"]
+
+
+def test_the_nearest_pair_decides(tmp_path):
+    """A pair of another density follows a record, unless the cost model expects much of the other way."""
+    shape = (1, 10, 16, 16)
+    [task] = pairs(net("3x3", pruned=True, rearranged=False), shape)
+    other = replace(task.key, density=task.key.density + 5)
+    record = Record(
+        layer=other, target=TARGET, isa=(), threads=1, config=task.space[1], us=1.0, spread=0.0,
+        default=task.choice.default, default_us=2.0, rounds=21, trial=1, cpu="x", date="2026-01-01", versions={},
+    )  # fmt: skip
+    chosen, how = Schedules((record,)).choose(replace(task.choice, predict=lambda config: 1.0), threads=1)
+    assert chosen == task.space[1]
+    assert how.startswith("nearest record: ")
+    hopeless = replace(task.choice, predict=lambda config: 1.0 if config == task.choice.default else 2.0)
+    assert Schedules((record,)).choose(hopeless, threads=1) == (task.choice.default, "cost model")
+    append(tmp_path / "log.jsonl", [record])
+    assert read_log(tmp_path / "log.jsonl").records == [record]
