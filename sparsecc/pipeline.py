@@ -31,13 +31,12 @@ from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
-from sparsecc.rewrite.join_choice import join_choice
+from sparsecc.rewrite.join_choice import is_joined
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
-from sparsecc.spaces.config import JoinConfig
 from sparsecc.target import Target
 
 Progress = Callable[[str], None]
@@ -199,13 +198,7 @@ def rewrite(
 
 def join(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> Rewritten:
     """Arrange a network whose chains are those that were chosen."""
-
-    def pays(chain: Chain, layer: LayerPlan) -> bool:
-        config = chooser(layer.key)(join_choice(chain, layer, target))
-        assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
-        return config.joined
-
-    return arrange(fused, plan, pays=pays)
+    return arrange(fused, plan, pays=lambda chain, layer: is_joined(chain, layer, target, chooser(layer.key)))
 
 
 def fuse(imported: Imported, dump: Dump) -> Fused:

@@ -36,7 +36,9 @@ def tuned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, sparsecc.Tune
 
 def test_what_a_search_returns(tuned):
     log, result = tuned
-    assert [name for layer in result.layers for name in layer.names] == ["stem", "pointwise", "conv", "pool", "head"]
+    names = [name for layer in result.layers for name in layer.names]
+    assert [name for name in names if name != "depthwise"] == ["stem", "pointwise", "conv", "pool", "head"]
+    assert ("depthwise" in names) != result.joins[0].config["joined"]
     assert all(layer.us is not None and layer.us <= layer.default_us for layer in result.layers)
     assert 0 < result.ms <= result.default_ms
     assert result.bugs == ()
@@ -157,11 +159,12 @@ def test_the_command_line(tmp_path, capsys):
     shown = capsys.readouterr()
     assert "all of them:" in shown.out
     assert "trial 16/16" in shown.err
-    assert "5 kernels of 5 layers; 0 measurements are known already" in shown.err
+    assert "pairs of layers, one kernel or two: 1 (1 different); 0 known measurements" in shown.err
+    assert "pairs of a convolution and the window kernel after it:" in shown.out
     assert plot.read_text().startswith("<?xml")
     assert main(["tune", str(model), *options[:-2], "--target", TARGET, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert {"log", "default_ms", "ms", "layers", "bugs"} == set(document)
+    assert {"log", "default_ms", "ms", "layers", "joins", "bugs"} == set(document)
 
     assert main(["schedules", "list", str(log)]) == 0
     assert "conv 1x32x10x10" in capsys.readouterr().out

@@ -59,7 +59,7 @@ class TuneView:
         known = sum(len(state.timings) for state in states)
         layers = sum(state.count for state in states)
         pairs = states[0].task.key.kind == "join"
-        what = f"{layers} pairs of layers, one kernel or two ({len(states)} different pairs)"
+        what = f"pairs of layers, one kernel or two: {layers} ({len(states)} different)"
         self._note(f"{what if pairs else f'{len(states)} kernels of {layers} layers'}; {known} known measurements")
 
     def event(self, event: Event) -> None:

@@ -11,7 +11,7 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.rewrite.choice import Choice
+from sparsecc.rewrite.choice import Choice, Choose
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
@@ -29,6 +29,13 @@ def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
         return joined if config == _JOINED else apart
 
     return Choice(_key(chain, structure), default, lambda: (default, other), predict)
+
+
+def is_joined(chain: Chain, plan: LayerPlan, target: Target, choose: Choose) -> bool:
+    """Whether a pair becomes one kernel."""
+    config = choose(join_choice(chain, plan, target))
+    assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
+    return config.joined
 
 
 def found_structure(plan: LayerPlan) -> Structure | None:
