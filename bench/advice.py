@@ -1,8 +1,9 @@
 """How right the advisor is: ``python -m bench.advice``.
 
 Every pattern of a network is compiled, and all of them run in turns, a round after the other; disturbed rounds are
-repeated. Then predicted times stand beside measured ones, and for every pattern the rank correlation over layers of
-what the advisor says they gain and what their profile says.
+repeated. Their layers' profiles are taken in turns, too. Then predicted times stand beside measured ones, and for every
+pattern the rank correlation over layers of what the advisor says they gain and what the medians of their profiles say;
+beside it that of one half of the profiles with the other: noise leaves no more to predict than that.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 from nets import build
@@ -42,6 +44,10 @@ from sparsecc.rewrite.winograd import input_key, output_key
 
 #: relative error of a network's time that is the aim, and least rank correlation over its layers
 AIM, RANKS = 0.2, 0.9
+#: of every cell
+_PROFILES = 12
+#: step's key -> microseconds
+Profile = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,8 @@ class Compared:
     """A cell: milliseconds as predicted and measured, and rank correlations of its layers' gains.
 
     ``calm`` rounds were not disturbed; with none the time is that of all, and worth little. ``saved`` is the rank
-    correlation of the microseconds which layers save, ``faster`` that of their speed-ups; None for a dense cell.
+    correlation of the microseconds which layers save, ``faster`` that of their speed-ups, ``repeated`` that of the
+    microseconds in one half of the profiles with those in the other; None for a dense cell.
     """
 
     net: str
@@ -60,6 +67,7 @@ class Compared:
     calm: int
     saved: float | None
     faster: float | None
+    repeated: float | None
 
     @property
     def ratio(self) -> float:
@@ -81,20 +89,16 @@ def compare(net: str, cells: Sequence[Cell], rules: Rules) -> list[Compared]:
     for cell in cells:
         impose, name = _pattern(cell), _name(cell)
         measured = spread([played.ms[name] for played in calm or rounds])
-        saved = faster = None
+        saved = faster = repeated = None
         if not cell.is_dense:
-            saved, faster = _ranks(network, impose, scale, profiles[_name(cells[0])], profiles[name])
-        found.append(
-            Compared(
-                net, cell.n, cell.sparsity, network_us(network, impose, scale) / 1e3, measured, len(calm), saved,
-                faster,
-            )
-        )  # fmt: skip
+            saved, faster, repeated = _ranks(network, impose, scale, profiles[_name(cells[0])], profiles[name])
+        predicted = network_us(network, impose, scale) / 1e3
+        found.append(Compared(net, cell.n, cell.sparsity, predicted, measured, len(calm), saved, faster, repeated))
     return found
 
 
-def _measured(cells: Sequence[Cell], rules: Rules) -> tuple[Sequence[Round], dict[str, dict[str, float]]]:
-    """All rounds, and microseconds of every step of every cell."""
+def _measured(cells: Sequence[Cell], rules: Rules) -> tuple[Sequence[Round], dict[str, list[Profile]]]:
+    """All rounds, and profiles of every cell, taken in turns."""
     with ExitStack() as stack:
         players: dict[str, Client] = {}
         for cell in cells:
@@ -110,34 +114,32 @@ def _measured(cells: Sequence[Cell], rules: Rules) -> tuple[Sequence[Round], dic
                 raise RuntimeError(f"{cell.net}, {_name(cell)}: its error is {error}, expected at most {MAX_ERROR:g}")
         guard = Guard(peak_gflops(1), probe=False, peak=quick_peak)
         rounds = play_rounds(players, rules, guard, tell=_tell)
-        profiles = {
-            name: {layer["key"]: 1e3 * layer["ms"] for layer in player.ask("layers")["layers"]}
-            for name, player in players.items()
-        }
+        profiles: dict[str, list[Profile]] = {name: [] for name in players}
+        for _ in range(_PROFILES):
+            for name, player in players.items():
+                layers = player.ask("layers")["layers"]
+                profiles[name].append({layer["key"]: 1e3 * layer["ms"] for layer in layers})
     return rounds, profiles
 
 
+def _median(profiles: Sequence[Profile]) -> Profile:
+    return {key: median(profile[key] for profile in profiles) for key in profiles[0]}
+
+
 def _ranks(
-    network: Network, impose: Impose | None, scale: Scale, dense: Mapping[str, float], sparse: Mapping[str, float]
-) -> tuple[float, float]:
-    """Rank correlations over layers of predicted and measured gains: time saved, and speed-up."""
+    network: Network, impose: Impose | None, scale: Scale, dense: Sequence[Profile], sparse: Sequence[Profile]
+) -> tuple[float, float, float]:
+    """Rank correlations over layers: predicted and measured time saved, speed-up; time saved measured twice."""
     steps = network.steps(None), network.steps(impose)
     keys = [layer.key for calls in network.layers.values() for layer in calls]
     groups = together(keys, [step for each in steps for step in each])
-    predicted = [
-        {
-            step.key: scale.us(
-                convolution=step.convolution, rest=step.rest, windows=step.windows, block_n=step.block_n
-            )
-            for step in each
-        }
-        for each in steps
-    ]  # fmt: skip
-    before, after = ([time_of(group, times) for group in groups] for times in predicted)
-    was, now = ([time_of(group, times) for group in groups] for times in (dense, sparse))
-    before, after, was, now = of_equal_layers(before, after, was, now)
-    saved = spearman(before - after, was - now)
-    return saved, spearman(before / after, was / now)
+    predicted = [{step.key: step.us(scale) for step in each} for each in steps]
+    halves = [_median(half) for half in (dense[::2], sparse[::2], dense[1::2], sparse[1::2])]
+    measured = [_median(dense), _median(sparse), *halves]
+    times = [[time_of(group, each) for group in groups] for each in (*predicted, *measured)]
+    before, after, was, now, *twice = of_equal_layers(times[0], times[1], *times[2:])
+    saved, faster = spearman(before - after, was - now), spearman(before / after, was / now)
+    return saved, faster, spearman(twice[0] - twice[1], twice[2] - twice[3])
 
 
 def of_equal_layers(before: Sequence[float], after: Sequence[float], *measured: Sequence[float]) -> np.ndarray:
@@ -196,7 +198,7 @@ def _name(cell: Cell) -> str:
 
 def _line(c: Compared) -> list[str]:
     pattern = "dense" if not c.sparsity else f"1x{c.n} {100 * c.sparsity:g} %"
-    ranks = [NONE if rank is None else f"{rank:.2f}" for rank in (c.saved, c.faster)]
+    ranks = [NONE if rank is None else f"{rank:.2f}" for rank in (c.saved, c.repeated, c.faster)]
     return [c.net, pattern, f"{c.predicted_ms:.2f}", number(c.measured_ms), f"{c.calm}", f"{c.ratio:.2f}", *ranks]
 
 
@@ -210,6 +212,7 @@ def summary(found: Sequence[Compared]) -> str:
         "calm rounds",
         "ratio",
         "ranks of time saved",
+        "the same, measured twice",
         "ranks of speed-up",
     ]
     near = sum(abs(c.ratio - 1) <= AIM for c in found)

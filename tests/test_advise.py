@@ -19,7 +19,7 @@ from bench.stats import Spread
 from sparsecc.advice.advise import SPARSITIES, break_even, network_us
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice, Bounds, Point
-from sparsecc.advice.scale import Scale, scale_of
+from sparsecc.advice.scale import Scale, Shape, _predicted, scale_of
 from sparsecc.advice.steps import StepCost
 from sparsecc.advice.structures import structure_of
 from sparsecc.advice.sweep import layer_curve
@@ -275,6 +275,21 @@ def test_records_of_this_processor_scale_cycles():
     assert fast.us(convolution=0.0, rest=4e3) == 1.0
 
 
+def test_a_measured_layer_is_predicted_as_measured():
+    other = ConvSpec(n=1, ic=64, ih=28, iw=28, oc=128)
+    slow = replace(record(4, 30.0), layer=replace(record(4, 30.0).layer, spec=other))
+    records = [*(record(4, 10.0) for _ in range(8)), slow]
+    scale = scale_of(records, TARGET, ghz=2.0, cpu="here", source="")
+    for each in (records[0], slow):
+        cycles, shape = _predicted(each, TARGET), Shape(each.layer.spec)
+        assert scale.us(convolution=cycles, block_n=4, shape=shape) == pytest.approx(each.us)
+        # the nearest measured N speaks for others; dense layers have a scale of their own
+        assert scale.us(convolution=cycles, block_n=8, shape=shape) == pytest.approx(each.us)
+        assert scale.us(convolution=cycles, shape=shape) == scale.us(convolution=cycles)
+    unknown = Shape(replace(other, oc=64))
+    assert scale.us(convolution=1e3, block_n=4, shape=unknown) == scale.us(convolution=1e3, block_n=4)
+
+
 def test_records_of_chains_scale_window_kernels():
     def chain(us: float) -> Record:
         spec, window = ConvSpec(1, 64, 28, 28, 64), ConvSpec(1, 64, 28, 28, 64, 3, 3, padding=(1, 1, 1, 1), groups=64)
@@ -444,11 +459,11 @@ def test_layers_that_a_step_joins_are_compared_together():
 def test_summary_of_the_comparison():
     spread = Spread(10.0, 9.0, 11.0, 7, 0.0)
     cells = [
-        Compared("a", 1, 0.0, 11.0, spread, 7, None, None),
-        Compared("a", 4, 0.5, 12.5, spread, 7, 0.95, 0.8),
+        Compared("a", 1, 0.0, 11.0, spread, 7, None, None, None),
+        Compared("a", 4, 0.5, 12.5, spread, 7, 0.95, 0.8, 0.99),
     ]
     text = summary(cells)
-    assert "| a | 1x4 50 % | 12.50 | 10.00 (9.00 to 11.00) | 7 | 1.25 | 0.95 | 0.80 |" in text
+    assert "| a | 1x4 50 % | 12.50 | 10.00 (9.00 to 11.00) | 7 | 1.25 | 0.95 | 0.99 | 0.80 |" in text
     assert "1 of 2 cells within 20 %; rank correlation at least 0.9 in 1 of 1" in text
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
 from sparsecc.advice.scale import Scale, scale_of
-from sparsecc.advice.sweep import layer_curve
+from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
@@ -94,7 +94,7 @@ def advise(
             name,
             weight=calls[0].spec.weight_shape,
             pixels=(calls[0].spec.oh, calls[0].spec.ow),
-            dense_us=sum(scale.us(convolution=network.planner.dense_cycles(call.spec)) for call in calls),
+            dense_us=sum(dense_us(call.spec, network.planner, scale) for call in calls),
             curves=tuple(
                 layer_curve(calls, n=block_n, sparsities=shares, planner=network.planner, scale=scale)
                 for block_n in blocks
@@ -121,10 +121,7 @@ def _net(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) 
 
 def network_us(network: Network, impose: Impose | None, scale: Scale) -> float:
     """Microseconds of all steps."""
-    return sum(
-        scale.us(convolution=step.convolution, rest=step.rest, windows=step.windows, block_n=step.block_n)
-        for step in network.steps(impose)
-    )
+    return sum(step.us(scale) for step in network.steps(impose))
 
 
 def break_even(sparsities: Sequence[float], us: Sequence[float]) -> float:

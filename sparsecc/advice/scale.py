@@ -2,7 +2,8 @@
 
 The cost model is made to compare configs and patterns; how far its cycles are from real ones depends on the processor
 and on N. Where there are records of the processor they tell: of all convolutions with one N, measured time over
-predicted cycles; and of all window kernels that are joined with one, what is left of the time over theirs.
+predicted cycles; and of all window kernels that are joined with one, what is left of the time over theirs. Where a
+layer of the same shape and N was measured, at whatever density, what is left of its own error is made up for, too.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import NamedTuple, cast
 
 from sparsecc.cost.chain import chain_cycles
 from sparsecc.cost.channel_lanes import predict_lanes
 from sparsecc.cost.decide import dense_block_sizes, work_of
 from sparsecc.cost.direct import DirectWork, predict
 from sparsecc.cost.window import arithmetic_cycles
+from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, dealt, padded
@@ -31,6 +33,13 @@ from sparsecc.target import Target
 _FEWEST = 8
 #: least factor that is believed
 _LEAST = 0.5
+
+
+class Shape(NamedTuple):
+    """A convolution, and the window kernel that is joined with it, if one is."""
+
+    spec: ConvSpec
+    window: ConvSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -48,46 +57,86 @@ class Scale:
         Where these are from.
     windows : float
         Real cycles for each predicted one of a depthwise convolution or pooling.
+    layers : mapping of (int, Shape) to float
+        N and shape of a measured layer -> its time over what all of the above say.
     """
 
     ghz: float
     factors: Mapping[int, float] = field(default_factory=dict)
     source: str = ""
     windows: float = 1.0
+    layers: Mapping[tuple[int, Shape], float] = field(default_factory=dict)
 
-    def us(self, *, convolution: float, rest: float = 0.0, windows: float = 0.0, block_n: int = 0) -> float:
-        """Microseconds of a convolution's cycles, of a window kernel's, and of others."""
-        return (convolution * self.factor(block_n) + windows * self.windows + rest) / (1e3 * self.ghz)
+    def us(
+        self,
+        *,
+        convolution: float,
+        rest: float = 0.0,
+        windows: float = 0.0,
+        block_n: int = 0,
+        shape: Shape | None = None,
+    ) -> float:
+        """Microseconds of a convolution's cycles, of a window kernel's, and of others; ``shape`` is the layer's."""
+        n = self._nearest(block_n)
+        kernel = convolution * self.factors.get(n, 1.0) + windows * self.windows
+        known = 1.0 if shape is None else self.layers.get((n, shape), 1.0)
+        return (kernel * known + rest) / (1e3 * self.ghz)
 
     def factor(self, block_n: int) -> float:
         """Real cycles for each predicted one."""
+        return self.factors.get(self._nearest(block_n), 1.0)
+
+    def _nearest(self, block_n: int) -> int:
+        """The measured N that is nearest to another one; 0 is dense."""
         sparse = [n for n in self.factors if n]
         if block_n == 0 or not sparse:
-            return self.factors.get(0, 1.0)
-        return self.factors[min(sparse, key=lambda n: abs(n.bit_length() - block_n.bit_length()))]
+            return 0
+        return min(sparse, key=lambda n: abs(n.bit_length() - block_n.bit_length()))
 
 
 def scale_of(records: Sequence[Record], target: Target, *, ghz: float, cpu: str | None, source: str) -> Scale:
-    """The scale that records of this processor give: those of single convolutions on one thread."""
-    measured: dict[int, list[tuple[float, float]]] = defaultdict(list)
-    for record in records:
-        if record.cpu == cpu and record.threads == 1 and record.layer.kind == "conv":
-            cycles = _predicted(record, target)
-            if cycles is not None:
-                measured[record.layer.block_n].append((record.us * 1e3 * ghz, cycles))
-    factors = {
-        n: sum(real for real, _ in found) / sum(cycles for _, cycles in found)
-        for n, found in sorted(measured.items())
-        if len(found) >= _FEWEST
-    }
-    count = sum(len(measured[n]) for n in factors)
+    """The scale that records of this processor on one thread give."""
+    mine = [record for record in records if record.cpu == cpu and record.threads == 1]
+    single = [found for record in mine if record.layer.kind == "conv" for found in _single(record, target)]
+    by_n: dict[int, list[_Known]] = defaultdict(list)
+    for known in single:
+        by_n[known.n].append(known)
+    enough = {n: found for n, found in sorted(by_n.items()) if len(found) >= _FEWEST}
+    factors = {n: sum(f.ns for f in found) * ghz / sum(f.convolution for f in found) for n, found in enough.items()}
+    count = sum(map(len, enough.values()))
     scale = Scale(ghz, factors, f"{source}; {count} records of this processor" if count else source)
-    chains = [found for r in records if r.cpu == cpu and r.threads == 1 for found in _chain(r, target)]
-    if not factors or len(chains) < _FEWEST:
-        return scale
-    left = sum(real * ghz - scale.factor(n) * convolution for n, real, convolution, _ in chains)
-    predicted = sum(windows for *_, windows in chains)
-    return replace(scale, windows=max(left / predicted, _LEAST)) if predicted else scale
+    chains = [found for record in mine for found in _chain(record, target)]
+    if factors and len(chains) >= _FEWEST:
+        left = sum(known.ns * ghz - scale.factor(known.n) * known.convolution for known in chains)
+        predicted = sum(known.windows for known in chains)
+        scale = replace(scale, windows=max(left / predicted, _LEAST)) if predicted else scale
+    return replace(scale, layers=_corrections([*single, *chains], scale)) if factors else scale
+
+
+class _Known(NamedTuple):
+    """A measured layer: N, shape, nanoseconds, and the predicted cycles of its convolution and of its window kernel."""
+
+    n: int
+    shape: Shape
+    ns: float
+    convolution: float
+    windows: float = 0.0
+
+
+def _corrections(measured: Sequence[_Known], scale: Scale) -> dict[tuple[int, Shape], float]:
+    sums: dict[tuple[int, Shape], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for known in measured:
+        if known.n in scale.factors:
+            us = scale.us(convolution=known.convolution, windows=known.windows, block_n=known.n)
+            found = sums[known.n, known.shape]
+            found[0], found[1] = found[0] + known.ns / 1e3, found[1] + us
+    return {layer: real / predicted for layer, (real, predicted) in sums.items()}
+
+
+def _single(record: Record, target: Target) -> Iterator[_Known]:
+    cycles = _predicted(record, target)
+    if cycles is not None:
+        yield _Known(record.layer.block_n, Shape(record.layer.spec), record.us * 1e3, cycles)
 
 
 def _predicted(record: Record, target: Target) -> float | None:
@@ -101,8 +150,7 @@ def _predicted(record: Record, target: Target) -> float | None:
     return predict(work, config.kernel, target)
 
 
-def _chain(record: Record, target: Target) -> Iterator[tuple[int, float, float, float]]:
-    """Of a recorded chain: N, nanoseconds, and the predicted cycles of its convolution and of its window kernel."""
+def _chain(record: Record, target: Target) -> Iterator[_Known]:
     config, key, window = record.default, record.layer, record.layer.window
     if not isinstance(config, JoinedConfig) or window is None:
         return
@@ -115,7 +163,7 @@ def _chain(record: Record, target: Target) -> Iterator[tuple[int, float, float, 
     windows = arithmetic_cycles(
         WindowShape(window, planes, store, cast(Combine, key.combine)), config.chain.window, target
     )
-    yield key.block_n, record.us * 1e3, convolution, windows
+    yield _Known(key.block_n, Shape(key.spec, window), record.us * 1e3, convolution, windows)
 
 
 def _work(key: LayerKey, block_n: int) -> DirectWork:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from sparsecc._tvm import IRModule, Schedule
 from sparsecc.advice.costs import Costs
+from sparsecc.advice.scale import Scale, Shape
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import linear_cycles
@@ -26,6 +27,7 @@ from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.pipeline import Rewritten
 from sparsecc.rewrite.assemble import gaps
+from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_chain import chain_shapes
 from sparsecc.rewrite.lower_conv import direct_works, image, store_shape
 from sparsecc.rewrite.lower_window import window_shape
@@ -60,6 +62,8 @@ class StepCost:
         Keys of layers that it computes too.
     windows : float
         Cycles of a depthwise convolution or pooling, alone or joined.
+    shape : Shape or None
+        Of that convolution; None where there is none, or Winograd's algorithm computes it.
     """
 
     key: str
@@ -70,11 +74,18 @@ class StepCost:
     block_n: int = 0
     joined: tuple[str, ...] = ()
     windows: float = 0.0
+    shape: Shape | None = None
 
     @property
     def cycles(self) -> float:
         """All of them."""
         return self.convolution + self.windows + self.rest
+
+    def us(self, scale: Scale) -> float:
+        """Microseconds."""
+        return scale.us(
+            convolution=self.convolution, rest=self.rest, windows=self.windows, block_n=self.block_n, shape=self.shape
+        )
 
 
 class _Cost(NamedTuple):
@@ -106,7 +117,10 @@ class _Steps:
         rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
         found = _kept(self._plans[node.key]) if kernel.convolution else None
         block_n = 0 if found is None else found.block_n
-        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows)
+        return StepCost(
+            node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows,
+            _shape(node) if kernel.kind in ("conv", "chain") else None,
+        )  # fmt: skip
 
     def _kernel(self, node: PlacedNode) -> _Cost:
         operator, placed, target = node.operator, self._placed, self._target
@@ -194,6 +208,13 @@ class _Steps:
         near = self._target.bandwidth(self._target.l2_bytes + plan.kept_bytes)
         far = self._target.bandwidth(self._all_weights)
         return _FETCHED * plan.kept_bytes * max(0.0, 1 / far - 1 / near)
+
+
+def _shape(node: PlacedNode) -> Shape | None:
+    operator = node.operator
+    if isinstance(operator, Chain):
+        return Shape(operator.conv.layer.spec, window_spec(operator))
+    return Shape(operator.layer.spec) if isinstance(operator, FusedConv) else None
 
 
 def _kept(plan: LayerPlan) -> Structure | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.result import Bounds, Curve, Point
-from sparsecc.advice.scale import Scale
+from sparsecc.advice.scale import Scale, Shape
 from sparsecc.advice.structures import structure_of
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec
@@ -21,10 +21,16 @@ _STEP = 1 / 256
 
 @dataclass(frozen=True)
 class Sides:
-    """Cycles of a sparse layer: what its kept blocks take, and what no pruning removes."""
+    """A sparse layer: microseconds of its kept blocks and of what no pruning removes, and the cycles of both."""
 
     compute: float
     memory: float
+    cycles: float
+
+    @property
+    def us(self) -> float:
+        """All of its time."""
+        return self.compute + self.memory
 
 
 def layer_curve(
@@ -45,38 +51,41 @@ def layer_curve(
         Cycles to microseconds.
     """
     dense = sum(planner.dense_cycles(layer.spec) for layer in calls)
-    dense_us = scale.us(convolution=dense)
+    whole_us = sum(dense_us(layer.spec, planner, scale) for layer in calls)
 
     def sides(sparsity: float) -> Sides:
-        found = [_sides(layer.spec, Impose(n, sparsity), planner) for layer in calls]
-        return Sides(sum(f.compute for f in found), sum(f.memory for f in found))
-
-    def sparse_us(side: Sides) -> float:
-        return scale.us(convolution=side.compute + side.memory, block_n=n)
+        found = [_sides(layer.spec, Impose(n, sparsity), planner, scale) for layer in calls]
+        return Sides(*(sum(each) for each in zip(*((f.compute, f.memory, f.cycles) for f in found), strict=True)))
 
     def point(sparsity: float) -> Point:
         side = sides(sparsity)
-        pays = sparsity > 0 and dense >= planner.min_speedup * (side.compute + side.memory)
-        compute, memory = (scale.us(convolution=cycles, block_n=n) for cycles in (side.compute, side.memory))
-        return Point(sparsity, compute + memory if pays else dense_us, compute, memory, is_sparse=pays)
+        pays = sparsity > 0 and dense >= planner.min_speedup * side.cycles
+        return Point(sparsity, side.us if pays else whole_us, side.compute, side.memory, is_sparse=pays)
 
     def computes(sparsity: float) -> bool:
         side = sides(sparsity)
         return side.compute > side.memory
 
-    lower = _last(lambda sparsity: sparse_us(sides(sparsity)) >= dense_us, sparsities)
+    lower = _last(lambda sparsity: sides(sparsity).us >= whole_us, sparsities)
     upper = _last(computes, sparsities)
-    gains = dense_us >= planner.min_speedup * sparse_us(sides(upper))
+    gains = whole_us >= planner.min_speedup * sides(upper).us
     bounds = Bounds(lower, upper, potential=lower < upper and gains)
     return Curve(n, tuple(point(sparsity) for sparsity in sparsities), bounds)
 
 
-def _sides(spec: ConvSpec, impose: Impose, planner: Planner) -> Sides:
+def dense_us(spec: ConvSpec, planner: Planner, scale: Scale) -> float:
+    """Microseconds of a dense layer; those of Winograd's algorithm are no layer that was measured by itself."""
+    shape = Shape(spec) if planner.gain(spec) is None else None
+    return scale.us(convolution=planner.dense_cycles(spec), shape=shape)
+
+
+def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Sides:
     """Split the predicted time: what is left without any block, or the traffic of both images if that is more."""
     cycles = planner.costs.layer(spec, structure_of(spec, impose))
     empty = planner.costs.layer(spec, structure_of(spec, Impose(impose.block_n, 1.0)))
     memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
-    return Sides(cycles - memory, memory)
+    us = scale.us(convolution=1.0, block_n=impose.block_n, shape=Shape(spec))
+    return Sides((cycles - memory) * us, memory * us, cycles)
 
 
 def image_cycles(spec: ConvSpec, target: Target) -> float:
