@@ -34,12 +34,12 @@ from bench.stats import Spread, spread
 from bench.summary import OURS
 from sparsecc.advice.advise import network_us, scale_here
 from sparsecc.advice.network import Network
-from sparsecc.advice.scale import Scale
 from sparsecc.advice.steps import StepCost
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
+from sparsecc.records.scale import Scale
 from sparsecc.rewrite.winograd import input_key, output_key
 
 #: relative error of a network's time that is the aim, and least rank correlation over its layers

@@ -25,6 +25,7 @@ from sparsecc.facts.winograd import transformed_weight
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import Schedules
+from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.report import Report, make_report
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
@@ -87,12 +88,14 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
         if isinstance(layer, ConvLayer)
     ]
 
+    scale = decision_scale(target, options)
+
     def gain(spec: ConvSpec) -> tuple[int, float] | None:
         return winograd_gain(spec, target) if options.winograd else None
 
     def speedup(spec: ConvSpec, structure: Structure) -> float:
         _, faster = gain(spec) or (None, 1.0)
-        return predicted_speedup(spec, structure, target) / faster
+        return predicted_speedup(spec, structure, target) / (faster * slower_than_predicted(scale, spec, structure))
 
     return make_plan(
         layers, keep_dense=options.keep_dense, min_speedup=options.min_speedup, speedup=speedup, winograd=gain
@@ -143,6 +146,11 @@ def run(
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
     return Artefact(program, kernels, target, report, rewritten.origins, layouts), imported
+
+
+def decision_scale(target: Target, options: Options) -> Scale:
+    """What corrects the cost model where sparse is compared with dense: shipped records, unless none are wanted."""
+    return Scale(1.0) if options.schedules is None else shipped_scale(target)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,6 @@ from bench.stats import Spread
 from sparsecc.advice.advise import SPARSITIES, break_even, network_us
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice, Bounds, Point
-from sparsecc.advice.scale import Scale, Shape, _predicted, scale_of
 from sparsecc.advice.steps import StepCost
 from sparsecc.advice.structures import structure_of
 from sparsecc.advice.sweep import layer_curve
@@ -40,6 +39,7 @@ from sparsecc.machine.measure import measure_clock
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.record import Record
+from sparsecc.records.scale import Scale, Shape, _predicted, scale_of, slower_than_predicted
 from sparsecc.rewrite.lower import lower
 from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import TARGETS, resolve
@@ -288,6 +288,31 @@ def test_a_measured_layer_is_predicted_as_measured():
         assert scale.us(convolution=cycles, shape=shape) == scale.us(convolution=cycles)
     unknown = Shape(replace(other, oc=64))
     assert scale.us(convolution=1e3, block_n=4, shape=unknown) == scale.us(convolution=1e3, block_n=4)
+
+
+def test_the_choice_between_sparse_and_dense_is_corrected_by_records():
+    spec, weight = ConvSpec(1, 64, 28, 28, 64), np.ones((64, 64, 1, 1), np.float32)
+    weight[:, ::2] = 0
+    found = replace(find_structure(weight), block_n=4)
+    scale = Scale(1.0, {0: 0.5, 4: 1.0})
+    assert slower_than_predicted(scale, spec, found) == 2.0
+    assert slower_than_predicted(replace(scale, layers={(4, Shape(spec)): 1.5}), spec, found) == 3.0
+    assert slower_than_predicted(replace(scale, layers={(0, Shape(spec)): 0.5}), spec, found) == 4.0
+    unmeasured = [(Scale(1.0), spec), (Scale(1.0, {4: 2.0}), spec), (scale, ConvSpec(1, 64, 1, 1, 64))]
+    assert [slower_than_predicted(known, each, found) for known, each in unmeasured] == [1.0] * 3
+    assert slower_than_predicted(scale, spec, replace(found, by_tap=True)) == 1.0
+
+
+def test_shipped_records_decide_with_the_cost_model():
+    """At 15 % a block of 4 gains by the cost model alone, but not as measured: the compiler and the advisor know."""
+    model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1))
+    impose_1xn(model, 4, 0.15, include=["0"])
+    imported = import_model(model.eval(), (torch.zeros(1, 256, 14, 14),))
+    by_model, by_records = (
+        analyse(imported, TARGET, Options(winograd=False, schedules=which)).layers[0] for which in (None, "shipped")
+    )
+    assert by_records.predicted < by_model.predicted
+    assert (by_model.decision, by_records.decision) == ("sparse", "dense")
 
 
 def test_records_of_chains_scale_window_kernels():

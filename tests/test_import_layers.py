@@ -32,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "spaces": {"cost", "facts", "kernels", "target"},
     "importer": {"_tvm", "errors", "facts", "kernels"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "spaces", "target"},
-    "records": {"errors", "facts", "rewrite", "runtime", "spaces", "target"},
+    "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target"},
     "build": {"errors", "facts", "runtime", "version"},
     "machine": {"build", "errors", "runtime", "target"},
     "pipeline": {

@@ -9,7 +9,6 @@ from typing import Any
 
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
-from sparsecc.advice.scale import Scale, scale_of
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
@@ -18,6 +17,7 @@ from sparsecc.machine.calibrate import clock_here, resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_schedules
+from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
 
 Progress = Callable[[str], None]

@@ -20,7 +20,7 @@ from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
-from sparsecc.pipeline import Fused, arrange, fuse
+from sparsecc.pipeline import Fused, arrange, decision_scale, fuse
 from sparsecc.rewrite.join_choice import found_structure
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
@@ -50,7 +50,7 @@ class Network:
         """Who decides for some layers."""
         return Planner(
             tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
-            winograd=options.winograd,
+            winograd=options.winograd, scale=decision_scale(target, options),
         )  # fmt: skip
 
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sparsecc.advice.costs import Costs
 from sparsecc.advice.structures import dense_structure, structure_of
@@ -15,6 +15,7 @@ from sparsecc.analyse.winograd import with_winograd
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.records.scale import Scale, slower_than_predicted
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,8 @@ class Planner:
     min_speedup : float
     winograd : bool
         As in :func:`sparsecc.compile`.
+    scale : Scale
+        What corrects the cost model where sparse is compared with dense.
     """
 
     layers: tuple[ConvLayer, ...]
@@ -38,6 +41,7 @@ class Planner:
     costs: Costs
     min_speedup: float = 1.05
     winograd: bool = True
+    scale: Scale = field(default_factory=lambda: Scale(1.0))
 
     def plan(self, impose: Impose | None) -> Plan:
         """Of the network with a pattern, or dense."""
@@ -53,8 +57,8 @@ class Planner:
         return self.costs.layer(spec, None) / faster
 
     def speedup(self, spec: ConvSpec, structure: Structure) -> float:
-        """Time of the dense layer over that of the sparse one."""
-        sparse = self.costs.layer(spec, structure)
+        """Time of the dense layer over that of the sparse one, as the compiler sees it."""
+        sparse = self.costs.layer(spec, structure) * slower_than_predicted(self.scale, spec, structure)
         return self.dense_cycles(spec) / max(sparse, 1.0)
 
     def _layer(self, layer: ConvLayer, impose: Impose | None) -> LayerPlan:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from sparsecc._tvm import IRModule, Schedule
 from sparsecc.advice.costs import Costs
-from sparsecc.advice.scale import Scale, Shape
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import linear_cycles
@@ -26,6 +25,7 @@ from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.pipeline import Rewritten
+from sparsecc.records.scale import Scale, Shape
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_chain import chain_shapes

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.result import Bounds, Curve, Point
-from sparsecc.advice.scale import Scale, Shape
 from sparsecc.advice.structures import structure_of
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.records.scale import Scale, Shape, slower_than_predicted
 from sparsecc.target import Target
 
 #: bounds are found to this much
@@ -21,7 +21,10 @@ _STEP = 1 / 256
 
 @dataclass(frozen=True)
 class Sides:
-    """A sparse layer: microseconds of its kept blocks and of what no pruning removes, and the cycles of both."""
+    """A sparse layer: microseconds of its kept blocks and of what no pruning removes.
+
+    ``cycles`` are of both, as the compiler compares them with those of the dense layer.
+    """
 
     compute: float
     memory: float
@@ -81,11 +84,12 @@ def dense_us(spec: ConvSpec, planner: Planner, scale: Scale) -> float:
 
 def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Sides:
     """Split the predicted time: what is left without any block, or the traffic of both images if that is more."""
-    cycles = planner.costs.layer(spec, structure_of(spec, impose))
+    structure = structure_of(spec, impose)
+    cycles = planner.costs.layer(spec, structure)
     empty = planner.costs.layer(spec, structure_of(spec, Impose(impose.block_n, 1.0)))
     memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
     us = scale.us(convolution=1.0, block_n=impose.block_n, shape=Shape(spec))
-    return Sides((cycles - memory) * us, memory * us, cycles)
+    return Sides((cycles - memory) * us, memory * us, cycles * slower_than_predicted(planner.scale, spec, structure))
 
 
 def image_cycles(spec: ConvSpec, target: Target) -> float:

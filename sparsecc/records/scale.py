@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, cast
 
+from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import chain_cycles
 from sparsecc.cost.channel_lanes import predict_lanes
 from sparsecc.cost.decide import dense_block_sizes, work_of
@@ -25,6 +26,7 @@ from sparsecc.facts.layout import PlaneLayout, dealt, padded
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import Combine, WindowShape
+from sparsecc.records.lookup import shipped
 from sparsecc.records.record import Record
 from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import Target
@@ -94,17 +96,40 @@ class Scale:
         return min(sparse, key=lambda n: abs(n.bit_length() - block_n.bit_length()))
 
 
+def shipped_scale(target: Target) -> Scale:
+    """The scale of the records that come with sparsecc for a target, of whichever processors, by its usual clock."""
+    records = shipped(target).records
+    return _scale_of(records, target, Scale(target.ghz))
+
+
+def slower_than_predicted(scale: Scale, spec: ConvSpec, structure: Structure) -> float:
+    """Measured over predicted time of a sparse convolution, relative to that of the dense one.
+
+    1 where nothing was measured: without records of both, for linear layers, for blocks of one tap.
+    """
+    if spec.is_linear or structure.by_tap or 0 not in scale.factors or len(scale.factors) < 2:
+        return 1.0
+    sparse, dense = (scale.us(convolution=1.0, block_n=n, shape=Shape(spec)) for n in (structure.block_n, 0))
+    return sparse / dense
+
+
 def scale_of(records: Sequence[Record], target: Target, *, ghz: float, cpu: str | None, source: str) -> Scale:
-    """The scale that records of this processor on one thread give."""
-    mine = [record for record in records if record.cpu == cpu and record.threads == 1]
+    """The scale that records of this processor give."""
+    mine = [record for record in records if record.cpu == cpu]
+    scale = _scale_of(mine, target, Scale(ghz, source=source))
+    count = sum(r.layer.kind == "conv" and r.threads == 1 and r.layer.block_n in scale.factors for r in mine)
+    return replace(scale, source=f"{source}; {count} records of this processor") if count else scale
+
+
+def _scale_of(records: Sequence[Record], target: Target, clock: Scale) -> Scale:
+    mine, ghz = [record for record in records if record.threads == 1], clock.ghz
     single = [found for record in mine if record.layer.kind == "conv" for found in _single(record, target)]
     by_n: dict[int, list[_Known]] = defaultdict(list)
     for known in single:
         by_n[known.n].append(known)
     enough = {n: found for n, found in sorted(by_n.items()) if len(found) >= _FEWEST}
     factors = {n: sum(f.ns for f in found) * ghz / sum(f.convolution for f in found) for n, found in enough.items()}
-    count = sum(map(len, enough.values()))
-    scale = Scale(ghz, factors, f"{source}; {count} records of this processor" if count else source)
+    scale = replace(clock, factors=factors)
     chains = [found for record in mine for found in _chain(record, target)]
     if factors and len(chains) >= _FEWEST:
         left = sum(known.ns * ghz - scale.factor(known.n) * known.convolution for known in chains)
