@@ -4,7 +4,7 @@ The list begins in ``test_errors_import.py`` and ``test_errors_run.py``. Tested 
 
 * libraries cut at every length, damaged, of other kinds, formats and architectures: ``test_runtime.py``
 * a processor that lacks a feature, seen by the C runtime itself: ``test_runtime.py``
-* no C compiler, one that fails, a missing kernel; folders that are missing or read-only: ``test_build.py``
+* no C compiler, one that fails, a missing kernel; folders that are missing or read-only: ``test_build_errors.py``
 * the command line's options, inputs and outputs, a disk that is full at ``run``: ``test_cli_*.py``
 """
 
