@@ -148,6 +148,11 @@ def tiny_reference(x: np.ndarray) -> np.ndarray:
     return sums + np.array([0.5, -0.5, 0], "float32")[:, None, None]
 
 
+#: an input of :func:`tiny`, and its result
+X = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
+Y = tiny_reference(X)
+
+
 def single(kernel: str, name: str = "single", size: int = 32) -> Program:
     """One kernel that writes the only output."""
     step = Step(kernel, kernel.removeprefix("k_"), (Ref("output", 0),), (0,))

@@ -2,8 +2,8 @@
 
 The list begins in ``test_errors_import.py`` and ``test_errors_run.py``. Tested elsewhere, at their home:
 
-* libraries cut at every length, damaged, of other kinds, formats and architectures: ``test_runtime.py``
-* a processor that lacks a feature, seen by the C runtime itself: ``test_runtime.py``
+* libraries cut at every length, damaged, of other kinds, formats and architectures: ``test_runtime_files.py``
+* a processor that lacks a feature, seen by the C runtime itself: ``test_runtime_files.py``
 * no C compiler, one that fails, a missing kernel; folders that are missing or read-only: ``test_build_errors.py``
 * the command line's options, inputs and outputs, a disk that is full at ``run``: ``test_cli_*.py``
 """
