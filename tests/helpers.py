@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
 import ctypes
-import functools
 import mmap
-import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from process_folder import folder
 from torch import nn
 from torch.utils._pytree import tree_leaves
 
@@ -77,14 +73,6 @@ def random_inputs(*shapes: Shape, seed: int = 0) -> tuple[torch.Tensor, ...]:
 def leaves(value: Any) -> list[Any]:
     """Tensors of a result, however they are packed."""
     return list(tree_leaves(value))
-
-
-@functools.cache
-def folder() -> Path:
-    """A temporary folder for this test process."""
-    path = Path(tempfile.mkdtemp(prefix="sparsecc-test-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
 
 
 def run_strictly(artefact: Artefact, inputs: Sequence[torch.Tensor]) -> list[Array]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
-import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from process_folder import folder
 
 from sparsecc.build import build_library, header_of
 from sparsecc.build.toolchain import find_compiler
@@ -114,14 +112,6 @@ int32_t k_slow(float *out) { return __TVMBackendParallelLaunch(slow, out, 0); }
 
 
 @functools.cache
-def folder() -> Path:
-    """A temporary folder for this test process."""
-    path = Path(tempfile.mkdtemp(prefix="sparsecc-test-"))
-    atexit.register(shutil.rmtree, path, ignore_errors=True)
-    return path
-
-
-@functools.cache
 def kernels(triple: str = TRIPLE) -> bytes:
     """The kernels as an object file."""
     name = f"kernels-{triple}"
@@ -158,6 +148,11 @@ def tiny_reference(x: np.ndarray) -> np.ndarray:
     return sums + np.array([0.5, -0.5, 0], "float32")[:, None, None]
 
 
+#: an input of :func:`tiny`, and its result
+X = np.random.default_rng(1).standard_normal(SHAPE).astype("float32")
+Y = tiny_reference(X)
+
+
 def single(kernel: str, name: str = "single", size: int = 32) -> Program:
     """One kernel that writes the only output."""
     step = Step(kernel, kernel.removeprefix("k_"), (Ref("output", 0),), (0,))
@@ -177,12 +172,37 @@ def two_ports(name: str = "pair") -> Program:
     return replace(one, inputs=ins, outputs=outs, steps=tuple(steps))
 
 
+def edited(**changes: object) -> Program:
+    """:func:`tiny` with other fields."""
+    return replace(tiny(), **changes)  # type: ignore[arg-type]
+
+
+def with_step(index: int, **changes: object) -> Program:
+    """:func:`tiny` with another step."""
+    steps = list(tiny().steps)
+    steps[index] = replace(steps[index], **changes)  # type: ignore[arg-type]
+    return edited(steps=tuple(steps))
+
+
+def link(
+    program: Program,
+    out: Path,
+    *,
+    triple: str = TRIPLE,
+    features: tuple[str, ...] = (),
+    cc: str | None = None,
+    static: bool = False,
+) -> None:
+    """Library of a program and the kernels, for any processor."""
+    build_library(program, kernels=kernels(triple), triple=triple, cpu_features=features, out=out, cc=cc, static=static)
+
+
 def build(
     program: Program, *, features: tuple[str, ...] = ("sse2",), file: str | None = None, static: bool = False
 ) -> Path:
     """Library and header of a program, in the test folder."""
     out = folder() / (file or f"{program.name}{'.a' if static else '.so'}")
-    build_library(program, kernels=kernels(), triple=TRIPLE, cpu_features=features, out=out, static=static)
+    link(program, out, features=features, static=static)
     (folder() / f"{program.name}.h").write_text(header_of(program, triple=TRIPLE))
     return out
 

@@ -2,10 +2,10 @@
 
 The list begins in ``test_errors_import.py`` and ``test_errors_run.py``. Tested elsewhere, at their home:
 
-* libraries cut at every length, damaged, of other kinds, formats and architectures: ``test_runtime.py``
-* a processor that lacks a feature, seen by the C runtime itself: ``test_runtime.py``
-* no C compiler, one that fails, a missing kernel; folders that are missing or read-only: ``test_build.py``
-* the command line's options, inputs and outputs, a disk that is full at ``run``: ``test_cli.py``
+* libraries cut at every length, damaged, of other kinds, formats and architectures: ``test_runtime_files.py``
+* a processor that lacks a feature, seen by the C runtime itself: ``test_runtime_files.py``
+* no C compiler, one that fails, a missing kernel; folders that are missing or read-only: ``test_build_errors.py``
+* the command line's options, inputs and outputs, a disk that is full at ``run``: ``test_cli_*.py``
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from cli_case import fails
 from torch import nn
 
 import sparsecc
-from sparsecc.cli import main
 from sparsecc.errors import LibraryError, OutputError, ToolchainError, UserError
 from sparsecc.target import resolve
 
@@ -48,14 +48,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
     lib = sparsecc.compile(net, example_inputs=(X,))
     lib.save(folder / "m.so")
     return SimpleNamespace(lib=lib, file=folder / "m.so", pt2=folder / "m.pt2", x=folder / "x.npy")
-
-
-def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    """Exit code and error of a command."""
-    code = main(list(map(str, arguments)))
-    said = capsys.readouterr().err
-    assert "Traceback" not in said
-    return code, said[said.find("error: ") :]
 
 
 def contents(folder: Path) -> dict[str, bytes | None]:
@@ -123,7 +115,7 @@ def test_disks_that_take_nothing(
         made.lib.save(tmp_path / "m.so")
     assert contents(tmp_path) == before
     if disk in ("full", "read-only"):
-        code, said = command(capsys, "compile", made.pt2, "-o", tmp_path / "m.so")
+        code, said = fails(capsys, "compile", made.pt2, "-o", tmp_path / "m.so")
         assert (code, message in said, contents(tmp_path)) == (2, True, before)
 
 
@@ -142,7 +134,7 @@ def test_outputs_of_run_on_a_full_disk(
 ) -> None:
     (tmp_path / "y.npy").write_bytes(b"old")
     full_disk(monkeypatch, tmp_path)
-    code, said = command(capsys, "run", made.file, "--input", made.x, "--output", tmp_path / "y.npy")
+    code, said = fails(capsys, "run", made.file, "--input", made.x, "--output", tmp_path / "y.npy")
     assert (code, NO_SPACE in said, contents(tmp_path)) == (2, True, {"y.npy": b"old"})
 
 
@@ -155,7 +147,7 @@ def test_only_files_are_replaced(made: SimpleNamespace, tmp_path: Path, capsys: 
     message = f"can't write {path}: there is a {found} of that name, expected an ordinary file or none; choose another"
     with pytest.raises(OutputError, match=message):
         made.lib.save(tmp_path / "m.so")
-    code, said = command(capsys, "compile", made.pt2, "-o", tmp_path / "m.so")
+    code, said = fails(capsys, "compile", made.pt2, "-o", tmp_path / "m.so")
     assert (code, message in said) == (2, True)
     assert (contents(tmp_path), path.is_file()) == ({name: None}, False)
 
@@ -235,7 +227,7 @@ def test_foreign_libraries_in_every_command(made: SimpleNamespace, tmp_path: Pat
         assert str(caught.value).startswith(f"{path}: {said_of[name]}")
         output = tmp_path / "y.npy"
         for arguments in (["inspect"], ["bench", "--runs", 1], ["run", "--input", made.x, "--output", output]):
-            code, said = command(capsys, arguments[0], path, *arguments[1:])
+            code, said = fails(capsys, arguments[0], path, *arguments[1:])
             assert (code, said_of[name] in said) == (2, True)
     assert contents(tmp_path) == before
 
@@ -251,7 +243,7 @@ def test_a_library_for_another_processor(tmp_path: Path, made: SimpleNamespace, 
     message = "compiled for target x86-64-v4 and needs CPU features that this machine lacks: avx1024; compile it for"
     with pytest.raises(LibraryError, match=message):
         sparsecc.load(tmp_path / "m.so")
-    code, said = command(capsys, "run", tmp_path / "m.so", "--input", made.x, "--output", tmp_path / "y.npy")
+    code, said = fails(capsys, "run", tmp_path / "m.so", "--input", made.x, "--output", tmp_path / "y.npy")
     assert (code, message in said, (tmp_path / "y.npy").exists()) == (2, True, False)
 
 

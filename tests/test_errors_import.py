@@ -3,7 +3,7 @@
 The list goes on in ``test_errors_run.py`` and ``test_errors_files.py``. Tested elsewhere, at their home:
 
 * patterns of ``keep_dense`` and what they mean: ``test_plan.py``
-* the same mistakes on the command line, and its exit codes: ``test_cli.py``
+* the same mistakes on the command line, and its exit codes: ``test_cli_compile.py``, ``test_cli_failures.py``
 * a result that differs from PyTorch, and a network that amplifies rounding errors: ``test_verify.py``
 """
 

@@ -2,7 +2,8 @@
 
 The list begins in ``test_errors_import.py`` and goes on in ``test_errors_files.py``. Tested elsewhere, at their home:
 
-* number, shape, type, device and layout of arrays; strided, unaligned, read-only and DLPack ones: ``test_runtime.py``
+* number, shape, type, device and layout of arrays; strided, unaligned, read-only and DLPack ones:
+  ``test_runtime_calls.py``
 * what is decided for layers without weights: ``test_plan.py``; their kernels: ``test_kernels.py``
 """
 

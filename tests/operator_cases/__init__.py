@@ -1,0 +1,29 @@
+"""Every operator as a tiny network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .batch_norms import BATCH_NORMS
+from .case import IMAGE, Function, OperatorCase, Together
+from .convolutions import CONVOLUTIONS, TRANSPOSED
+from .elementwise import ACTIVATIONS, ARITHMETIC
+from .networks import NETWORK_SHAPES
+from .pools import POOLS
+from .shapes import SHAPES, UPSAMPLING
+
+__all__ = ["IMAGE", "NETWORK_SHAPES", "OPERATORS", "TABLES", "Function", "OperatorCase", "Together"]
+
+#: tables whose cases do not disturb each other in one network
+TABLES: dict[str, Sequence[OperatorCase]] = {
+    "convolutions": CONVOLUTIONS,
+    "transposed": TRANSPOSED,
+    "pools": POOLS,
+    "activations": ACTIVATIONS,
+    "arithmetic": ARITHMETIC,
+    "shapes": SHAPES,
+    "upsampling": UPSAMPLING,
+    "batch_norms": BATCH_NORMS,
+}
+
+OPERATORS = [*(case for table in TABLES.values() for case in table), *NETWORK_SHAPES]

@@ -1,0 +1,43 @@
+"""What the benchmark measures of the machine: use by others, its limits, distance of cores."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from bench.coherence import round_trip_ns
+from bench.others import Watch
+from bench.peak import fma_gflops, higher, triad_gbs
+from bench.results import Limits
+
+
+def test_others_are_noticed():
+    watch = Watch([])
+    busy = subprocess.run([sys.executable, "-c", "import time; e=time.time()+.4\nwhile time.time()<e: pass"])
+    assert busy.returncode == 0
+    assert watch.use().others > 0.3
+
+
+def test_busy_cores_of_a_player_are_counted():
+    watch = Watch([], player=os.getpid())
+    end = time.perf_counter() + 0.3
+    while time.perf_counter() < end:
+        pass
+    assert 0.1 < watch.use().player < 1.5
+
+
+def test_limits_are_plausible():
+    assert 0.1 < fma_gflops(16, seconds=0.001) < 1000
+    assert 0.1 < triad_gbs(1 << 18, seconds=0.001) < 10_000
+
+
+def test_the_higher_limits_count():
+    one, other = Limits({"1": 90.0}, {"L2": 50.0}), Limits({"1": 100.0}, {"L2": 40.0})
+    assert higher(one, other) == Limits({"1": 100.0}, {"L2": 50.0})
+
+
+def test_distance_of_cores_is_plausible():
+    ns = round_trip_ns()
+    assert ns is None or 1 < ns < 1e7

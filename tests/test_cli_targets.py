@@ -1,0 +1,24 @@
+"""``sparsecc targets``: processors, and which of them is here."""
+
+from __future__ import annotations
+
+from cli_case import document
+
+from sparsecc.cli import main
+
+
+def test_targets(capsys):
+    assert main(["targets"]) == 0
+    said = capsys.readouterr().out
+    found = document(capsys, "targets")
+    assert all(entry["name"] in said for entry in found["targets"])
+    assert {"x86-64-v3", "x86-64-v4"} <= {entry["name"] for entry in found["targets"]}
+    assert f"{found['native']}  native" in said
+
+
+def test_targets_on_another_machine(capsys, monkeypatch):
+    monkeypatch.setattr("sparsecc.target.platform.machine", lambda: "riscv64")
+    found = document(capsys, "targets")
+    assert found["native"] is None
+    assert not any(entry["runs_here"] for entry in found["targets"])
+    assert main(["targets"]) == 0

@@ -1,0 +1,110 @@
+"""Processes with a compiled library: forked, without a compiler, and what loading leaves behind."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import kernels_c
+import numpy as np
+from kernels_c import X, Y
+
+from sparsecc.runtime import Library, load
+
+ROOT = Path(__file__).parent.parent
+
+
+def threads_now() -> int:
+    return len(os.listdir("/proc/self/task"))
+
+
+def in_child(work: Callable[[], bool]) -> bool:
+    """Whether ``work`` is true in a forked child; false if it hangs."""
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if work() else 1)
+    for _ in range(2000):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return status == 0
+        time.sleep(0.005)
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
+    return False
+
+
+def test_fork_while_another_thread_runs() -> None:
+    library, stop = load(kernels_c.tiny_library(), threads=2), threading.Event()
+    library(X)
+
+    def busy() -> None:
+        while not stop.is_set():
+            library(X)
+
+    def child() -> bool:
+        same = all(np.array_equal(library(X), Y) for _ in range(5))
+        library.threads = 3
+        same = same and np.array_equal(library(X), Y) and threads_now() == 3
+        fresh = load(kernels_c.tiny_library(), threads=2)
+        same = same and np.array_equal(fresh(X), Y)
+        library.close()
+        return same
+
+    worker = threading.Thread(target=busy)
+    worker.start()
+    try:
+        assert all(in_child(child) for _ in range(10))
+    finally:
+        stop.set()
+        worker.join()
+    np.testing.assert_array_equal(library(X), Y)
+
+
+def test_pickle_goes_by_path(library: Library) -> None:
+    again = pickle.loads(pickle.dumps(library))
+    assert again.path == library.path
+    np.testing.assert_array_equal(again(X), Y)
+
+
+def test_a_process_without_torch_and_tvm() -> None:
+    program = """
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("torch", "tvm", "tvm_ffi", "ziglang"):
+            raise ImportError(name)
+sys.meta_path.insert(0, Block())
+import numpy as np
+from sparsecc.runtime import load
+y = load(sys.argv[1])(np.ones((3, 5, 7), "float32"))
+print(y.shape, *sorted({m.split(".")[1] for m in sys.modules if m.startswith("sparsecc.")}))
+"""
+    command = [sys.executable, "-c", program, str(kernels_c.tiny_library())]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "(3, 5, 7) errors runtime version"
+
+
+def test_loading_gives_everything_back() -> None:
+    def open_files() -> list[str]:
+        return sorted(os.listdir("/proc/self/fd"))
+
+    load(kernels_c.tiny_library(), threads=2)(X)
+    kept, files, threads = load(kernels_c.tiny_library(), threads=1), open_files(), threads_now()
+    for _ in range(30):
+        with load(kernels_c.tiny_library(), threads=3) as library:
+            library(X)
+    assert (open_files(), threads_now()) == (files, threads)
+    np.testing.assert_array_equal(kept(X), Y)
+    path = str(kernels_c.library_of("k_threads"))
+    for _ in range(1100):  # more than a process has thread-specific keys, or static thread-local storage
+        load(path, threads=1)()
+    assert (open_files(), threads_now()) == (files, threads)
+    assert "k_threads" not in Path("/proc/self/maps").read_text()
