@@ -80,9 +80,15 @@ def board(target: str, *, libraries: bool = False) -> list[str]:
 def static_program(compiled: Compiled, folder: Path) -> Path:
     """A program of :data:`PROGRAM` and the static library, linked by ziglang."""
     compiled.save(folder / "model.a")
+    return program_with_archive(folder, compiled.target, folder)
+
+
+def program_with_archive(made: Path, target: str, folder: Path) -> Path:
+    """The same, in ``folder``, with ``model.a`` and ``model.h`` of another one."""
     (folder / "app.c").write_text(PROGRAM)
-    compiler = find_compiler(None, triple=TARGETS[compiled.target].triple, programs=True)
-    compiler.run(("app.c", "model.a", "-lm", "-lpthread", "-o", "app"), folder=folder)
+    compiler = find_compiler(None, triple=TARGETS[target].triple, programs=True)
+    words = ("-O2", "app.c", f"-I{made}", f"{made}/model.a", "-lm", "-lpthread", "-o", "app")
+    compiler.run(words, folder=folder)
     return folder / "app"
 
 

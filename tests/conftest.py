@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
 import hypothesis
 import pytest
 import torch
+from tuning_case import example, tiny_net
+
+import sparsecc
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 hypothesis.settings.load_profile("repeatable")
@@ -15,3 +22,17 @@ def _seeded_and_calm() -> None:
     """Modules made in a test get the same weights every time; PyTorch's own threads would only be in the way."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Target -> the folder of the tiny network for it, made once; not to be written to."""
+    exported = functools.cache(lambda: torch.export.export(tiny_net(), example()))
+
+    @functools.cache
+    def made(target: str) -> Path:
+        path = tmp_path_factory.mktemp(target) / "out"
+        sparsecc.compile(exported(), target, example_inputs=example(), threads=1).save(f"{path}/")
+        return path
+
+    return made

@@ -17,6 +17,8 @@ _TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
 #: LLVM takes fused multiply-adds to be slow on Cortex-A7, and a chain of them to be a hazard: it made a product and a
 #: sum of all but the last. They do twice the work of a product or a sum (wlog.flatlib.jp, VFP benchmark 2014-02-14)
 _FUSED = ("-slowfpvfmx", "-vmlx-hazards")
+#: LLVM divides integers by an instruction, which Cortex-A5 lacks
+_FEATURES_32 = ("neon", "vfp4", "hwdiv-arm")
 
 
 def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
@@ -50,7 +52,7 @@ _ARMV7 = replace(
     name="armv7",
     triple=_TRIPLE_32,
     llvm=_llvm_32("cortex-a7", *_FUSED),
-    cpu_features=("neon", "vfp4"),
+    cpu_features=_FEATURES_32,
     registers=16,
     folds_broadcast=False,  # vfma takes whole registers only
     in_order=True,
@@ -113,7 +115,7 @@ ARM: dict[str, Target] = {
         name="rpi3-32",
         triple=_TRIPLE_32,
         llvm=_llvm_32("cortex-a53"),
-        cpu_features=("neon", "vfp4"),
+        cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
         source=f"{_A53.source}; 32-bit system",
@@ -131,7 +133,7 @@ ARM: dict[str, Target] = {
         name="rpi4-32",
         triple=_TRIPLE_32,
         llvm=_llvm_32("cortex-a72"),
-        cpu_features=("neon", "vfp4"),
+        cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
         source=f"{_A72.source}; 32-bit system",
