@@ -1,7 +1,7 @@
 """Instructions that a board would run for a network, counted by an emulator: ``python -m bench.instructions``.
 
 Counts, not times: no other load on the machine disturbs them, so they show what a change of the compiler did to the
-code; they do not compare processors. QEMU's user-mode emulator (Debian's package qemu-user) runs a static program of the
+code; they do not compare processors. QEMU's user-mode emulator (Debian's package qemu-user) runs a static program of a
 network once and three times; half of the difference is a run.
 """
 

@@ -29,8 +29,8 @@ ASSEMBLER = {
     "rpi5": ["-mcpu=cortex-a76"],
     "armv7": ["-march=armv7-a+idiv", "-mfpu=neon-vfpv4"],
     "rpi2": ["-mcpu=cortex-a7", "-mfpu=neon-vfpv4"],
-    "rpi3-32": ["-march=armv8-a", "-mfpu=neon-fp-armv8"],
-    "rpi4-32": ["-march=armv8-a", "-mfpu=neon-fp-armv8"],
+    "rpi3-32": ["-mcpu=cortex-a7", "-mfpu=neon-vfpv4"],
+    "rpi4-32": ["-mcpu=cortex-a7", "-mfpu=neon-vfpv4"],
 }
 
 

@@ -25,9 +25,16 @@ def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
     return {"kind": "llvm", "mtriple": _TRIPLE_64, "mcpu": cpu, "mattr": ["+neon", *attributes]}
 
 
-def _llvm_32(cpu: str, *attributes: str) -> dict[str, object]:
-    mattr = ["+neon", "+vfp4", *attributes]
-    return {"kind": "llvm", "mtriple": _TRIPLE_32, "mcpu": cpu, "mattr": mattr, "mfloat-abi": "hard"}
+#: 32-bit code is the same for all cores. By what LLVM knows of Cortex-A53 and A72 it loads all that a step of a kernel
+#: needs first, and has no registers left for sums; by Cortex-A7, and with its scheduler that counts registers, it
+#: loads weights one by one
+_LLVM_32: dict[str, object] = {
+    "kind": "llvm",
+    "mtriple": _TRIPLE_32,
+    "mcpu": "cortex-a7",
+    "mattr": ["+neon", "+vfp4", *_FUSED, "+use-misched"],
+    "mfloat-abi": "hard",
+}
 
 
 _AARCH64 = Target(
@@ -51,7 +58,7 @@ _ARMV7 = replace(
     _AARCH64,
     name="armv7",
     triple=_TRIPLE_32,
-    llvm=_llvm_32("cortex-a7", *_FUSED),
+    llvm=_LLVM_32,
     cpu_features=_FEATURES_32,
     registers=16,
     folds_broadcast=False,  # vfma takes whole registers only
@@ -114,7 +121,7 @@ ARM: dict[str, Target] = {
         _A53,
         name="rpi3-32",
         triple=_TRIPLE_32,
-        llvm=_llvm_32("cortex-a53"),
+        llvm=_LLVM_32,
         cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
@@ -132,7 +139,7 @@ ARM: dict[str, Target] = {
         _A72,
         name="rpi4-32",
         triple=_TRIPLE_32,
-        llvm=_llvm_32("cortex-a72"),
+        llvm=_LLVM_32,
         cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
