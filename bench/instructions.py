@@ -1,8 +1,8 @@
 """Instructions that a board would run for a network, counted by an emulator: ``python -m bench.instructions``.
 
-A measure that no other load on the machine disturbs: to be compared with that of another version of the compiler, not
-with another processor's. QEMU's user-mode emulator (Debian's package qemu-user) runs a static program of the network
-once and three times; half of the difference is a run.
+Counts, not times: no other load on the machine disturbs them, so they show what a change of the compiler did to the
+code; they do not compare processors. QEMU's user-mode emulator (Debian's package qemu-user) runs a static program of a
+network once and three times; half of the difference is a run.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -19,35 +20,60 @@ import nets
 import torch
 
 import sparsecc
-from bench.markdown import table
+from bench.markdown import percent, table
+from bench.work import count_work
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.compiled import Compiled
 from sparsecc.target import TARGETS
+from sparsecc.target.arm import ARM
 
 _SOURCES = Path(__file__).parent / "csrc"
+_HEADS = ["network", "pattern", "board", "instructions of a run", "for a kept multiply-add",
+          "fused multiply-adds of vectors among them"]  # fmt: skip
 
 
-def instructions(compiled: Compiled, folder: Path) -> int:
-    """Instructions of one run in one thread; ``folder`` for what is made on the way."""
+@dataclass(frozen=True)
+class Counts:
+    """Instructions of one run in one thread, and the fused multiply-adds of four floats among them."""
+
+    instructions: int
+    fused: int
+
+
+def count(compiled: Compiled, folder: Path) -> Counts:
+    """Run a network in an emulator; ``folder`` for what is made on the way."""
     triple = TARGETS[compiled.target].triple
     emulator = "qemu-aarch64" if triple.startswith("aarch64") else "qemu-arm"
     compiled.save(folder / "model.a")
     shutil.copy(_SOURCES / "repeat.c", folder)
     program = find_compiler(None, triple=triple, programs=True)
-    program.run(("repeat.c", "model.a", "-lm", "-lpthread", "-o", "repeat"), folder=folder)
+    program.run(("-O2", "repeat.c", "model.a", "-lm", "-lpthread", "-o", "repeat"), folder=folder)
     subprocess.run(
         ["gcc", "-shared", "-fPIC", "-O1", str(_SOURCES / "count.c"), "-o", "count.so"], cwd=folder, check=True
     )
     once, thrice = (_count(emulator, folder, runs) for runs in (1, 3))
-    return (thrice - once) // 2
+    return Counts((thrice.instructions - once.instructions) // 2, (thrice.fused - once.fused) // 2)
 
 
-def _count(emulator: str, folder: Path, runs: int) -> int:
+def _count(emulator: str, folder: Path, runs: int) -> Counts:
     command = [emulator, "-plugin", str(folder / "count.so"), "-d", "plugin", str(folder / "repeat"), str(runs)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found = re.search(r"instructions (\d+)", done.stderr)
+    found = re.search(r"instructions (\d+)\s+fused (\d+)", done.stderr)
     assert found is not None, done.stderr
-    return int(found[1])
+    return Counts(int(found[1]), int(found[2]))
+
+
+def _row(name: str, n: int, sparsity: float, board: str, *, size: int) -> list[str]:
+    """A line of the table; no sparsity: the dense network."""
+    model, x = nets.build(name), torch.zeros(1, 3, size, size)
+    if sparsity:
+        nets.impose_1xn(model, n, sparsity)
+    with TemporaryDirectory() as folder:
+        found = count(sparsecc.compile(model, board, example_inputs=(x,)), Path(folder))
+    kept = count_work(model, x, {}, n=n).kept_macs
+    pattern = f"1x{n} {sparsity:.0%}" if sparsity else "dense"
+    counts = [f"{found.instructions / 1e6:.1f} M", f"{found.instructions / kept:.2f}"]
+    return [name, pattern, board, *counts, percent(found.fused / found.instructions)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,25 +81,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m bench.instructions", description="Instructions of a run, by an emulator."
     )
-    p.add_argument("--boards", nargs="+", default=["rpi2", "rpi3", "rpi4"], choices=list(TARGETS))
+    p.add_argument("--boards", nargs="+", default=["rpi2", "rpi4"], choices=list(ARM))
     p.add_argument("--nets", nargs="+", default=["mobilenet_v2", "resnet18"], choices=list(nets.NETS))
+    p.add_argument("--n", nargs="+", type=int, default=[4, 16], help="output channels of a block (default: 4 16)")
+    p.add_argument("--sparsity", nargs="+", type=float, default=[0, 0.5, 0.9], help="0 for dense (default: 0 0.5 0.9)")
     p.add_argument("--size", type=int, default=64, help="pixels (default: %(default)s)")
     options = p.parse_args(arguments)
-    rows = []
-    for name in options.nets:
-        x = torch.zeros(1, 3, options.size, options.size)
-        for n, sparsity in ((4, 0.75), (16, 0.75), (1, 0.0)):
-            model = nets.build(name)
-            if sparsity:
-                nets.impose_1xn(model, n, sparsity)
-            for board in options.boards:
-                with TemporaryDirectory() as folder:
-                    count = instructions(sparsecc.compile(model, board, example_inputs=(x,)), Path(folder))
-                pattern = f"1x{n} {sparsity:.0%}" if sparsity else "dense"
-                macs = nets.multiply_adds(model, x)
-                rows.append([name, pattern, board, f"{count / 1e6:.1f} M", f"{count / macs:.2f}"])
+    patterns = dict.fromkeys((n if sparsity else 1, sparsity) for n in options.n for sparsity in options.sparsity)
     print(
-        table(["network", "pattern", "board", "instructions of a run", "for a multiply-add of the dense network"], rows)
+        table(
+            _HEADS,
+            (
+                _row(name, n, sparsity, board, size=options.size)
+                for name in options.nets
+                for n, sparsity in sorted(patterns, key=lambda pattern: (pattern[1] > 0, pattern))
+                for board in options.boards
+            ),
+        )
     )
     return 0
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
 import hypothesis
 import kernels_c
 import pytest
 import torch
 from cli_case import Made, make_files
+from tuning_case import example, tiny_net
 
+import sparsecc
 from sparsecc.runtime import Library, load
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -31,3 +37,17 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def library() -> Library:
     """The library of the hand-written kernels, with threads and buffers of its own."""
     return load(kernels_c.tiny_library())
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Target -> the folder of the tiny network for it, made once; not to be written to."""
+    exported = functools.cache(lambda: torch.export.export(tiny_net(), example()))
+
+    @functools.cache
+    def made(target: str) -> Path:
+        path = tmp_path_factory.mktemp(target) / "out"
+        sparsecc.compile(exported(), target, example_inputs=example(), threads=1).save(f"{path}/")
+        return path
+
+    return made

@@ -1,4 +1,4 @@
-"""Kernels that load ahead of use, and those that walk blocks and taps in one loop: values, and what they are for."""
+"""Kernels that load ahead of use: values, and what they are for."""
 
 from __future__ import annotations
 
@@ -21,18 +21,15 @@ DIRECT = [case for case in CASES if not case.spec.is_linear and not case.spec.is
 LANES = (4, 8, 16)
 
 
-def pick(space: list[DirectConfig], **knobs: bool) -> DirectConfig:
-    """Of the widest vectors that there are, with the knobs."""
+def pick(space: list[DirectConfig]) -> DirectConfig:
+    """Of the widest vectors that there are, with loads ahead."""
     fitting = [config for config in space if config.lanes in LANES] or space
     config = max(fitting, key=lambda c: (c.reg_n * c.vectors, c.lanes, not c.rows_outer))
-    return replace(config, **knobs) if config.lanes in LANES else config
+    return replace(config, ahead=True, unroll_taps=True) if config.lanes in LANES else config
 
 
-@pytest.mark.parametrize(
-    "knobs", [{"ahead": True, "unroll_taps": True}, {"tap_loop": True, "unroll_taps": False}], ids=str
-)
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, 6))])
-def test_values(knobs, part):
+def test_values(part):
     """Every case, arrays that end at memory nobody may read: no block is loaded that is not there."""
     cases = DIRECT[part::6]
     jobs, expected = [], []
@@ -41,7 +38,7 @@ def test_values(knobs, part):
         bias = np.zeros(case.spec.oc, np.float32) if arrays.bias is None else arrays.bias
         layer = ConvLayer("layer", "layer", case.spec, arrays.weight, bias)
         for grouping in (arrays.blocks.grouping, None) if part % 2 else (arrays.blocks.grouping,):
-            jobs.append(Job(layer, (arrays.x,), grouping, lambda space: pick(space, **knobs)))
+            jobs.append(Job(layer, (arrays.x,), grouping, pick))
             expected.append((case.name, arrays.y))
     found = run_jobs(jobs, target=RUNNABLE[0])
     assert [name for y, (name, want) in zip(found, expected, strict=True) if not np.array_equal(y, want)] == []
@@ -77,7 +74,7 @@ def test_only_cores_in_order_load_ahead():
 def test_records_know_the_knobs():
     config = layer(4, 3, TARGETS["rpi3"]).choice.default
     assert from_json(to_json(config)) == config
-    old = {name: value for name, value in to_json(config).items() if name not in ("ahead", "tap_loop")}
+    old = {name: value for name, value in to_json(config).items() if name != "ahead"}
     assert from_json(old) == replace(config, kernel=replace(config.kernel, ahead=False))
 
 

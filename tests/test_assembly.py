@@ -93,14 +93,9 @@ def arm_loops(assembly: str) -> list[list[str]]:
     return found
 
 
-#: share of multiply-adds among vector instructions of the inner loop: their number on 32-bit systems is held down by
-#: sixteen registers and a load for every weight, and by no multiply-add with a lane
-ARM_SHARE = {64: 0.6, 32: 0.55}
-
-
 @pytest.mark.parametrize("target", ["rpi2", "rpi3", "rpi4", "rpi4-32", "rpi5"])
 @pytest.mark.parametrize("kernel", SPEC)
-@pytest.mark.parametrize("block_n", [4, 16])
+@pytest.mark.parametrize("block_n", [4, pytest.param(8, marks=pytest.mark.slow), 16])
 def test_inner_loop_on_arm(target, kernel, block_n, tmp_path):
     """The same on boards; Cortex-A7 gets fused multiply-adds, too."""
     case = Case(f"assembly_{kernel}_{block_n}", SPEC[kernel], block_n=block_n, density=0.25)
@@ -110,9 +105,9 @@ def test_inner_loop_on_arm(target, kernel, block_n, tmp_path):
     inner = max(arm_loops(assembly), key=lambda loop: sum(bool(fma.match(line)) for line in loop))
     code = [line for line in inner if re.match(r"\s+[a-z]", line)]
     fused = [line for line in code if fma.match(line)]
-    assert len(fused) >= 8 * (SPEC[kernel].taps if bits == 64 else 1)
+    assert len(fused) >= 8 * SPEC[kernel].taps
     vector = [line for line in code if re.match(r"\s+v[a-z]" if bits == 32 else r".*\s[qv]\d", line)]
-    assert len(fused) >= ARM_SHARE[bits] * len(vector)
+    assert len(fused) >= 0.6 * len(vector)
     assert not [line for line in code if re.match(ARM_STORE[bits], line)], "accumulators are spilled"
     assert not [line for line in code if re.match(r"\s+(bl|blx|blr)\s", line)]
     assert not [line for line in code if re.match(r"\s+(vmul|vmla|vadd|fmul|fadd|fmadd)", line)]

@@ -11,6 +11,7 @@ from pathlib import Path
 import kernels_c
 import numpy as np
 import pytest
+from tuning_case import emulator
 
 from sparsecc.build import header_of
 
@@ -107,15 +108,13 @@ def test_create_and_destroy_leak_nothing() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("triple", "musl", "emulator"),
+    ("triple", "musl", "cpu"),
     [
-        ("aarch64-linux-gnu", "aarch64-linux-musl", "qemu-aarch64-static"),
-        ("armv7l-linux-gnueabihf", "arm-linux-musleabihf", "qemu-arm-static"),
+        ("aarch64-linux-gnu", "aarch64-linux-musl", "qemu-aarch64"),
+        ("armv7l-linux-gnueabihf", "arm-linux-musleabihf", "qemu-arm"),
     ],
 )
-def test_arm_archives_run(triple: str, musl: str, emulator: str) -> None:
-    if not shutil.which(emulator):
-        pytest.skip(f"needs {emulator}")
+def test_arm_archives_run(triple: str, musl: str, cpu: str) -> None:
     folder = Path(tempfile.mkdtemp(dir=kernels_c.folder()))
     features = ("neon", "vfp4") if "arm-" in musl else ("neon", "fp-armv8", "v8a")
     program = kernels_c.tiny()
@@ -123,5 +122,5 @@ def test_arm_archives_run(triple: str, musl: str, emulator: str) -> None:
     (folder / "tiny.h").write_text(header_of(program, triple=triple))
     (folder / "app.c").write_text(APP.replace("@", "tiny") + MAIN.format("tiny"))
     subprocess.run((*ZIG, "-target", musl, "-static", "-o", "app", "app.c", "tiny.a", "-lm"), cwd=folder, check=True)
-    done = subprocess.run([emulator, "./app"], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([emulator(cpu), "./app"], cwd=folder, capture_output=True, text=True, timeout=60)
     assert done.stdout.startswith(f"{expected_sum():.1f} "), done

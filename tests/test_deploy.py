@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shlex
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +30,9 @@ BOARDS = {"rpi4": ("qemu-aarch64", "aarch64-linux-gnu"), "rpi2": ("qemu-arm", "a
 
 
 @pytest.fixture(scope="module", params=["x86-64-v3", *BOARDS])
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(request: pytest.FixtureRequest, tiny_folder: Callable[[str], Path]) -> Path:
     """The tiny network for a target, in a folder."""
-    path = tmp_path_factory.mktemp(request.param) / "out"
-    compiled = sparsecc.compile(tiny_net(), request.param, example_inputs=example(), threads=1)
-    compiled.save(f"{path}/")
-    return path
+    return tiny_folder(request.param)
 
 
 def command(folder: Path) -> list[str]:
@@ -121,52 +118,6 @@ def test_the_benchmark_behind_a_command(folder, capsys):
     assert document["runs"] == 3
     assert 0 < document["min_s"] <= document["median_s"]
     assert 1e5 < document["memory_bytes"] < 1e9
-
-
-#: target -> class, machine and flags that readelf shows
-ELF = {
-    "x86-64-v3": ("ELF64", "Advanced Micro Devices X86-64", "0x0"),
-    "rpi4": ("ELF64", "AArch64", "0x0"),
-    "rpi2": ("ELF32", "ARM", "0x5000400, Version5 EABI, hard-float ABI"),
-}
-
-
-def readelf(path: Path, *options: str) -> str:
-    return subprocess.run([program("readelf"), "-W", *options, str(path)], capture_output=True, text=True).stdout
-
-
-@pytest.mark.parametrize("file", ["model.so", "model_bench"])
-def test_architecture_and_abi(folder, file):
-    kind, machine, flags = ELF[read_description(folder / "model.so")["target"]]
-    header = readelf(folder / file, "-h")
-    shown = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in header.splitlines() if ":" in line}
-    assert (shown["Class"], shown["Machine"]) == (kind, machine)
-    assert shown["Flags"] in (flags, flags.replace("0x5000400", "0x5000000").replace(", hard-float ABI", ""))
-    if machine == "ARM":  # the flag says so of programs, the attribute of all
-        assert "Tag_ABI_VFP_args: VFP registers" in readelf(folder / file, "-A")
-
-
-@pytest.mark.parametrize("file", ["model.so", "model_bench"])
-def test_what_is_needed(folder, file):
-    """The C library alone, of 2018 or later; the program needs nothing."""
-    needed = set(re.findall(r"NEEDED.*\[(.*?)\]", readelf(folder / file, "-d")))
-    allowed = r"lib(c|m|pthread)\.so\.[06]|ld-linux[\w.-]*\.so\.\d"
-    assert needed if file == "model.so" else not needed
-    assert not [name for name in needed if not re.fullmatch(allowed, name)]
-    floors = re.findall(r"GLIBC_(\d+)\.(\d+)", readelf(folder / file, "-V"))
-    assert max(((int(major), int(minor)) for major, minor in floors), default=(2, 0)) <= (2, 28)
-
-
-@pytest.mark.parametrize("file", ["model.so", "model_bench"])
-def test_segments_suit_large_pages(folder, file):
-    """Raspberry Pi 5 has pages of 16 KiB, other systems of 64 KiB: no two segments share one."""
-    bits = {"rpi4": 64}.get(read_description(folder / "model.so")["target"], 0)
-    segments = [line.split() for line in readelf(folder / file, "-l").splitlines() if line.split()[:1] == ["LOAD"]]
-    assert segments
-    for words in segments:
-        offset, address, align = int(words[1], 16), int(words[2], 16), int(words[-1], 16)
-        assert align >= (1 << 16 if bits else 1 << 12)
-        assert (address - offset) % align == 0
 
 
 #: NumPy is all that the loader imports; a fresh interpreter finds the library beside it

@@ -54,8 +54,8 @@ _IN_FLIGHT = 4
 _SPARE = 2
 #: runs of input channels
 _CHUNKS = (2, 4, 8, 16, 32)
-#: registers that 32-bit ARM may seem to lack for accumulators, pixels and weights: the last pixels take a weight's
-_SMALL_OVERLAP = 2
+#: weights, and vectors of pixels, of a tap that 32-bit ARM has registers for when taps are unrolled
+_MOST_OF_A_TAP = 6
 #: registers that loads ahead of their use need
 _LEAST_AHEAD = 32
 #: single pixels in the last tile, and channels that make them worth a vector
@@ -129,13 +129,12 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     continue
                 if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
                     continue
-                if _is_small(target) and (reg_n + 1) * (vectors + 1) > target.registers + _SMALL_OVERLAP:
+                if _is_small(target) and not _fits_small(reg_n, vectors, work.taps, target):
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or _unrolls(target, free))
                 for rows_outer in (True,) if work.joined or work.staged else (True, False):
                     ahead = unroll and lanes == target.lanes and loads_ahead(target)
-                    looped = work.taps > 1 and _is_small(target)
-                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead, tap_loop=looped)
+                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead)
                     yield config
                     singles = _singles(work, config, target)
                     if singles:
@@ -158,14 +157,19 @@ def loads_ahead(target: Target) -> bool:
 def _unrolls(target: Target, free: int) -> bool:
     """Whether the loads of several taps leave the accumulators in their registers.
 
-    Between them the compiler needs some registers; on 32-bit ARM it stored accumulators in all tiles that were tried.
+    Between them the compiler needs some registers; on 32-bit ARM it takes care to need none.
     """
-    return free >= _FREE_FOR_TAPS and not _is_small(target)
+    return free >= _FREE_FOR_TAPS or _is_small(target)
 
 
 def _is_small(target: Target) -> bool:
-    """32-bit ARM: every weight takes a register, and LLVM loads those of a tap, all at once, before the pixels."""
+    """32-bit ARM: every weight takes a register, a load and a broadcast in one."""
     return target.lanes == 4 and target.registers == 16
+
+
+def _fits_small(reg_n: int, vectors: int, taps: int, target: Target) -> bool:
+    """Whether 32-bit ARM has registers for sums, for pixels, and for one weight after another."""
+    return (reg_n + 1) * vectors + 1 <= target.registers and (taps == 1 or max(reg_n, vectors) <= _MOST_OF_A_TAP)
 
 
 def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:

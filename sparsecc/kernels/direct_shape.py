@@ -106,8 +106,6 @@ class DirectConfig:
     ahead : bool
         True: whole tiles load for each tap what the next one multiplies, for cores that start instructions in order;
         all taps are unrolled there.
-    tap_loop : bool
-        True: no tap is unrolled, one loop walks kept blocks and taps, for cores with few registers.
     """
 
     lanes: int
@@ -119,12 +117,6 @@ class DirectConfig:
     singles: int = 0
     chunks: int = 1
     ahead: bool = False
-    tap_loop: bool = False
-
-    @property
-    def in_steps(self) -> bool:
-        """True when kept blocks are walked one by one, in a loop of their own: then places may be steps."""
-        return not (self.ahead or self.tap_loop)
 
     @property
     def tile(self) -> int:

@@ -37,37 +37,17 @@ def sum_ahead(tile: Tile, acc: Any) -> None:
 
 
 def sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
-    """A tile's sum, to be scheduled: loops over kept blocks and taps, or with ``tap_loop`` one over both."""
-    walk, kernel = tile.walk, tile.shape.kernel
-    if tile.config.tap_loop:
-        with T.serial(0, walk.count * tile.shape.taps) as step:
-            _step(tile, accs, runs, suffix, ((walk.count * tile.shape.taps, step),))
-        return
+    """A tile's sum, to be scheduled: loops over kept blocks and taps."""
+    config, walk, kernel = tile.config, tile.walk, tile.shape.kernel
     walk.start()
     with T.serial(0, walk.count) as j:
         walk.advance(j)
         with T.grid(*kernel) as (a, b):
-            _step(tile, accs, runs, suffix, ((walk.count, j), (kernel[0], a), (kernel[1], b)))
-
-
-def _step(
-    tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str, loops: tuple[tuple[Any, Any], ...]
-) -> None:
-    """One tap of one kept block for all of the tile's runs; ``loops`` are extents and variables."""
-    if tile.config.prefetch:
-        place = _weights(tile, _block_and_tap(tile, tuple(loop for _, loop in loops)))
-        prefetch(tile.buffers["data"], place + tile.config.prefetch)
-    for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-        _update(tile, acc, vectors, loops, "update" + suffix.format(i))
-
-
-def _block_and_tap(tile: Tile, steps: tuple[Any, ...]) -> tuple[Any, Any, Any]:
-    """Kept block, row and column of the tap that loop variables stand for."""
-    if len(steps) > 1:
-        return steps[0], steps[1], steps[2]
-    (_, kw), taps = tile.shape.kernel, tile.shape.taps
-    tap = T.floormod(steps[0], taps)
-    return T.floordiv(steps[0], taps), T.floordiv(tap, kw), T.floormod(tap, kw)
+            if config.prefetch:
+                prefetch(tile.buffers["data"], _weights(tile, (j, a, b)) + config.prefetch)
+            loops = ((walk.count, j), (kernel[0], a), (kernel[1], b))
+            for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
+                _update(tile, acc, vectors, loops, "update" + suffix.format(i))
 
 
 def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
@@ -98,7 +78,7 @@ def _update(tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any]
     shape, at, walk = tile.shape, tile.at, tile.walk
     spec, source = shape.spec, shape.source
     with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
-        vj, va, vb = _block_and_tap(tile, tuple(T.axis.reduce(extent, loop) for extent, loop in loops))
+        vj, va, vb = (T.axis.reduce(extent, loop) for extent, loop in loops)
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         channel, place = channel_and_pixel(vectors, vn, vv, vl)
         first = tile.buffers["bias"][tile.slot + channel]

@@ -234,7 +234,7 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
         blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
     chunks = config.kernel.chunks if isinstance(config.kernel, DirectConfig) else 1
     rows, index = in_chunks(blocks, chunks), options.index
-    if index == "step" and isinstance(config.kernel, DirectConfig) and not config.kernel.in_steps:
+    if index == "step" and isinstance(config.kernel, DirectConfig) and config.kernel.ahead:
         index = without_steps(columns=blocks.ic)
     scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(

@@ -53,10 +53,8 @@ def _schedule_vectors(schedule: Schedule, name: str, *, scatter: bool) -> None:
 
 def _schedule_sum(schedule: Schedule, update: str, config: DirectConfig) -> None:
     loops = schedule.get_loops(schedule.get_sblock(update))[:-3]
-    first = loops[-1] if config.tap_loop else loops[-3]
-    if not config.tap_loop:
-        schedule.unroll(loops[-1])
-        if config.unroll_taps:
-            schedule.unroll(loops[-2])
+    schedule.unroll(loops[-1])
+    if config.unroll_taps:
+        schedule.unroll(loops[-2])
     # the accumulators' start moves out of the loop over blocks
-    schedule.decompose_reduction(schedule.get_sblock(update), first)
+    schedule.decompose_reduction(schedule.get_sblock(update), loops[-3])

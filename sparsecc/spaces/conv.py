@@ -55,7 +55,7 @@ def lane_space(spec: ConvSpec, target: Target) -> Iterator[LaneConfig]:
 
 def _varied(config: DirectConfig, work: DirectWork) -> Iterator[DirectConfig]:
     unrolled = work.taps * config.reg_n * config.vectors
-    for unroll in (True, False) if work.taps > 1 and not config.tap_loop else (config.unroll_taps,):
+    for unroll in (True, False) if work.taps > 1 else (config.unroll_taps,):
         if unroll and unrolled > _MOST_UNROLLED:
             continue
         for distance in _distances(work):

@@ -17,15 +17,24 @@ _TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
 #: LLVM takes fused multiply-adds to be slow on Cortex-A7, and a chain of them to be a hazard: it made a product and a
 #: sum of all but the last. They do twice the work of a product or a sum (wlog.flatlib.jp, VFP benchmark 2014-02-14)
 _FUSED = ("-slowfpvfmx", "-vmlx-hazards")
+#: LLVM divides integers by an instruction, which Cortex-A5 lacks
+_FEATURES_32 = ("neon", "vfp4", "hwdiv-arm")
 
 
 def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
     return {"kind": "llvm", "mtriple": _TRIPLE_64, "mcpu": cpu, "mattr": ["+neon", *attributes]}
 
 
-def _llvm_32(cpu: str, *attributes: str) -> dict[str, object]:
-    mattr = ["+neon", "+vfp4", *attributes]
-    return {"kind": "llvm", "mtriple": _TRIPLE_32, "mcpu": cpu, "mattr": mattr, "mfloat-abi": "hard"}
+#: 32-bit code is the same for all cores. By what LLVM knows of Cortex-A53 and A72 it loads all that a step of a kernel
+#: needs first, and has no registers left for sums; by Cortex-A7, and with its scheduler that counts registers, it
+#: loads weights one by one
+_LLVM_32: dict[str, object] = {
+    "kind": "llvm",
+    "mtriple": _TRIPLE_32,
+    "mcpu": "cortex-a7",
+    "mattr": ["+neon", "+vfp4", *_FUSED, "+use-misched"],
+    "mfloat-abi": "hard",
+}
 
 
 _AARCH64 = Target(
@@ -49,8 +58,8 @@ _ARMV7 = replace(
     _AARCH64,
     name="armv7",
     triple=_TRIPLE_32,
-    llvm=_llvm_32("cortex-a7", *_FUSED),
-    cpu_features=("neon", "vfp4"),
+    llvm=_LLVM_32,
+    cpu_features=_FEATURES_32,
     registers=16,
     folds_broadcast=False,  # vfma takes whole registers only
     in_order=True,
@@ -112,8 +121,8 @@ ARM: dict[str, Target] = {
         _A53,
         name="rpi3-32",
         triple=_TRIPLE_32,
-        llvm=_llvm_32("cortex-a53"),
-        cpu_features=("neon", "vfp4"),
+        llvm=_LLVM_32,
+        cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
         source=f"{_A53.source}; 32-bit system",
@@ -130,8 +139,8 @@ ARM: dict[str, Target] = {
         _A72,
         name="rpi4-32",
         triple=_TRIPLE_32,
-        llvm=_llvm_32("cortex-a72"),
-        cpu_features=("neon", "vfp4"),
+        llvm=_LLVM_32,
+        cpu_features=_FEATURES_32,
         registers=16,
         folds_broadcast=False,
         source=f"{_A72.source}; 32-bit system",

@@ -11,7 +11,7 @@ from pathlib import Path
 from sparsecc.errors import TargetError
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
-_PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4"}}
+_PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4", "hwdiv-arm": "idiva"}}
 #: what a name may be: it becomes part of files' names
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 #: widths of vectors, and registers, that there are kernels for
