@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,7 +10,7 @@ from pathlib import Path
 import kernels_c
 import numpy as np
 import pytest
-from tuning_case import emulator
+from tuning_case import emulator, program
 
 from sparsecc.build import header_of
 
@@ -96,12 +95,11 @@ def test_header_is_plain_c_and_cpp() -> None:
         subprocess.run((*ZIG, *flags, "-c", f"header.{extension}", "-o", "header.o"), cwd=folder, check=True)
 
 
-@pytest.mark.skipif(not shutil.which("valgrind"), reason="needs valgrind")
 def test_create_and_destroy_leak_nothing() -> None:
     kernels_c.tiny_library()
     sources = {"leak.c": APP.replace("@", "tiny"), "leakmain.c": MAIN.format("tiny")}
     compile_and_run("leak", "-L.", "-l:tiny.so", "-Wl,-rpath,$ORIGIN", sources=sources)
-    command = ["valgrind", "-q", "--leak-check=full", "--show-leak-kinds=all", "--error-exitcode=9", "./leak"]
+    command = [program("valgrind"), "-q", "--leak-check=full", "--show-leak-kinds=all", "--error-exitcode=9", "./leak"]
     done = subprocess.run(command, cwd=kernels_c.folder(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
 

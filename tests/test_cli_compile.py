@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 import torch
 from cli_case import ROOT, SHAPES, command, document, fails
 from torch import nn
+from tuning_case import program
 
 import sparsecc
 
@@ -107,14 +107,12 @@ def test_without_the_compiler_installed(name, made, tmp_path):
 
 
 def test_c_example(made, tmp_path):
-    compiler = shutil.which("cc")
-    if compiler is None:
-        pytest.skip("no C compiler")
-    source, program, folder = ROOT / "examples" / "c" / "main.c", tmp_path / "main", made.library.parent
+    compiler = program("gcc")
+    source, app, folder = ROOT / "examples" / "c" / "main.c", tmp_path / "main", made.library.parent
     strict = ["-std=c99", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
     link = [f"-I{folder}", f"-L{folder}", "-l:model.so", f"-Wl,-rpath,{folder}"]
-    subprocess.run([compiler, *strict, source, *link, "-o", program], check=True)
-    lines = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
+    subprocess.run([compiler, *strict, source, *link, "-o", app], check=True)
+    lines = subprocess.run([app], check=True, capture_output=True, text=True).stdout.splitlines()
     ramps = [np.linspace(-1, 1, np.prod(shape), dtype="float32").reshape(shape) for shape in SHAPES]
     first, second = sparsecc.load(made.library)(*ramps)
     assert lines[1].startswith("output_0 (5 values): ")
