@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sparsecc.cost.chain import chain_pays
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
+from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, Graph, View
 from sparsecc.facts.layer import ConvLayer
@@ -26,7 +27,7 @@ from sparsecc.facts.winograd import transformed_weight
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import Schedules
-from sparsecc.report import Report, make_report
+from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.choice import Choose
@@ -36,6 +37,7 @@ from sparsecc.rewrite.layout import place, window_spec
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.permute import listing, permute
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
 from sparsecc.target import Target
 
@@ -57,6 +59,8 @@ class Artefact:
         Key of a step -> node of the exported program with the same value.
     layouts : tuple of PlaneLayout or None
         Of every step's result.
+    orders : mapping of str to ChannelOrder
+        Key of a step -> order in which its result stores channels, where it is not the network's.
     """
 
     program: Program
@@ -65,6 +69,7 @@ class Artefact:
     report: Report
     origins: Mapping[str, str]
     layouts: tuple[PlaneLayout | None, ...]
+    orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
 
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
@@ -127,22 +132,22 @@ def run(
     records = schedules or Schedules()
     chosen_by: dict[str, str] = {}
     lowered = _lower_all(
-        placed, rewritten.module, plan, target,
+        placed, rewritten.module, rewritten.plan, target,
         lambda key: records.chooser(chosen_by, key, threads=options.threads or 1),
     )  # fmt: skip
     assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
-    dump.functions("6_kernels", assembled.functions)
+    dump.functions("7_kernels", assembled.functions)
 
     progress("build")
     kernels, assembly = compile_object(assembled.functions, target.llvm)
-    dump.text("7_kernels", assembly, suffix=".s")
-    notes = (*imported.notes, *records.problems)
+    dump.text("8_kernels", assembly, suffix=".s")
+    notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, rewritten.plan))
     memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
-    report = replace(make_report(plan, lowered, target.name, notes, figures, chosen_by), memory_bytes=memory)
+    report = replace(make_report(rewritten.plan, lowered, target.name, notes, figures, chosen_by), memory_bytes=memory)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
-    return Artefact(program, kernels, target, report, rewritten.origins, layouts), imported
+    return Artefact(program, kernels, target, report, rewritten.origins, layouts, rewritten.orders), imported
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,11 +161,17 @@ class Rewritten:
         PrimFuncs of generic operators.
     origins : mapping of str to str
         Key of a node -> node of the exported program with the same value.
+    plan : Plan
+        With the rows of blocks as they are now.
+    orders : mapping of str to ChannelOrder
+        Key of a node -> order in which its result stores channels, where it is not the network's.
     """
 
     placed: Placed
     module: IRModule
     origins: Mapping[str, str]
+    plan: Plan
+    orders: Mapping[str, ChannelOrder]
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,11 +185,14 @@ class Fused:
         PrimFuncs of generic operators.
     origins : mapping of str to str
         Key of a layer -> node of the exported program with the value that it stores.
+    orders : mapping of int to ChannelOrder
+        Tensor -> order in which it stores channels, where it is not the network's.
     """
 
     graph: Graph
     module: IRModule
     origins: Mapping[str, str]
+    orders: Mapping[int, ChannelOrder] = field(default_factory=dict)
 
 
 #: whether a convolution (structure None for a dense one) and the window kernel after it become one kernel
@@ -186,10 +200,10 @@ Pays = Callable[[ConvSpec, Structure | None, ConvSpec], bool]
 
 
 def rewrite(imported: Imported, plan: Plan, target: Target, dump: Dump) -> Rewritten:
-    """Fuse, legalize, split, join, and choose layouts."""
-    fused = fuse(imported, dump)
+    """Fuse, legalize, reorder channels, split, join, and choose layouts."""
+    fused, plan = _reorder(fuse(imported, dump), plan, dump)
     rewritten = arrange(fused, plan, pays=lambda spec, found, window: chain_pays(spec, found, window, target))
-    dump.text("5_layout", _listing(rewritten.placed))
+    dump.text("6_layout", _listing(rewritten.placed))
     return rewritten
 
 
@@ -202,12 +216,20 @@ def fuse(imported: Imported, dump: Dump) -> Fused:
     return Fused(extract_graph(module, fused.layers, fused.epilogues), module, fused.origins)
 
 
+def _reorder(fused: Fused, plan: Plan, dump: Dump) -> tuple[Fused, Plan]:
+    """Make neighbours of the output channels that form rows of blocks."""
+    permuted = permute(fused.graph, plan, fused.module)
+    dump.text("5_channels", listing(permuted))
+    return replace(fused, graph=permuted.graph, orders=permuted.orders), permuted.plan
+
+
 def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_weight) -> Rewritten:
     """Split layers for Winograd's algorithm, join chains, choose layouts: all as the plan wants it."""
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
     graph = split_winograd(fused.graph, tiles, transform=transform)
     graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, pays)
-    return Rewritten(place(graph), fused.module, origins)
+    orders = {node.key: fused.orders[node.output] for node in graph.nodes if node.output in fused.orders}
+    return Rewritten(place(graph), fused.module, origins, plan, orders)
 
 
 def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, pays: Pays) -> tuple[Graph, dict[str, str]]:

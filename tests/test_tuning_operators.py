@@ -55,7 +55,7 @@ def operators(model: nn.Module, x: torch.Tensor) -> list[Task]:
     target = resolve(TARGET)
     imported = import_model(model, (x,))
     plan = analyse(imported, target, Options())
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
     return [task for task in tasks if task.key.kind == "generic"]
 
 

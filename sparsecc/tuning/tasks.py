@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule, evaluate
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain, FusedConv, TirOp
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey
@@ -101,9 +100,9 @@ class Task:
         return output
 
 
-def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[Task]:
+def find_tasks(made: Rewritten, target: Target) -> list[Task]:
     """Tasks of a network, in its order."""
-    plans = {layer.key: layer for layer in plan.layers}
+    plans = {layer.key: layer for layer in made.plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
         if not isinstance(node.operator, _TUNABLE):

@@ -167,7 +167,7 @@ def _check(trials: int, minutes: float | None, threads: int, path: Path) -> None
 def _states(model: Any, example_inputs: Any, target: Target, options: Options, *, flat: bool) -> list[TaskState]:
     imported = import_model(model, example_inputs)
     plan = analyse(imported, target, options)
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
     if not tasks:
         raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
     return [TaskState(task) for task in tasks if not (flat and task.key.kind == "generic")]

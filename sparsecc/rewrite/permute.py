@@ -1,0 +1,147 @@
+"""Store channels in an order in which the rows of blocks of rearranged layers are neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.reorder import reordered
+from sparsecc.facts.channel_order import ChannelOrder
+from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.rewrite.channel_blocks import read_blocks
+from sparsecc.rewrite.channel_choice import choose_orders
+from sparsecc.rewrite.channel_graph import Channels, find_channels, reads_any_order
+from sparsecc.rewrite.channels import Orders
+
+_Order = NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Permuted:
+    """A network with reordered channels.
+
+    Attributes
+    ----------
+    graph : Graph
+        With weights, biases and constants to match.
+    plan : Plan
+        With the rows of blocks as they are now.
+    orders : mapping of int to ChannelOrder
+        Tensor -> the order of its channels, where it is not the network's.
+    """
+
+    graph: Graph
+    plan: Plan
+    orders: Mapping[int, ChannelOrder]
+
+
+def permute(graph: Graph, plan: Plan, module: IRModule) -> Permuted:
+    """Choose the orders of channels, and reorder weights to match.
+
+    Before::
+
+        y = conv(x)                     # rows of blocks: channels (0, 3), (1, 2)
+        z = conv(relu6(depthwise(y)))
+
+    After::
+
+        y = conv(x)                     # rows (0, 1), (2, 3) of channels 0 3 1 2
+        z = conv(relu6(depthwise(y)))   # both read weights in the order 0 3 1 2
+
+    The network's inputs and outputs keep their order. A sum over input channels has another order, and another
+    rounding.
+
+    Parameters
+    ----------
+    graph : Graph
+        Of fused layers, before they are split or joined.
+    plan : Plan
+    module : IRModule
+        Functions of generic operators.
+
+    Notes
+    -----
+    Source: Lin et al. 2022 (arXiv 2105.14713), filter rearrangement: the next layer's input channels follow the order
+    of the filters. Here the order goes through whatever keeps channels apart.
+    """
+    plans = {layer.key: layer for layer in plan.layers}
+    if not any(_is_rearranged(layer) for layer in plan.layers):
+        return Permuted(graph, plan, {})
+    channels = find_channels(graph, lambda name: read_blocks(module[name]))
+    orders = choose_orders(graph, channels, plans)
+    if not orders:
+        return Permuted(graph, plan, {})
+    nodes = tuple(_permuted(node, channels, orders) for node in graph.nodes)
+    for node in nodes:
+        if isinstance(node.operator, FusedConv) and node.key in plans:
+            plans[node.key] = _planned(plans[node.key], node, node.operator.layer, channels, orders)
+    tensors = {}
+    for tensor, axis in enumerate(channels.axes):
+        order = channels.classes.order(axis, orders)
+        if axis is not None and order is not None:
+            tensors[tensor] = ChannelOrder(graph.shapes[tensor], axis.axis, order)
+    return Permuted(replace(graph, nodes=nodes), Plan(tuple(plans[layer.key] for layer in plan.layers)), tensors)
+
+
+def _is_rearranged(layer: LayerPlan) -> bool:
+    return layer.decision == "sparse" and layer.structure is not None and not layer.structure.aligned
+
+
+def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
+    """A node with its weights or constants in order."""
+    operator = node.operator
+    if isinstance(operator, FusedConv):
+        inputs, outputs = _orders(node, channels, orders)
+        if inputs is None and outputs is None:
+            return node
+        return replace(node, operator=replace(operator, layer=_layer(operator.layer, inputs, outputs)))
+    if isinstance(operator, TirOp):
+        constants = list(operator.constants)
+        for place, axis in channels.constants[node.output].items():
+            order, constant = channels.classes.order(axis, orders), constants[place]
+            if order is not None and constant is not None:
+                constants[place] = np.take(constant, order, axis=axis.axis)
+        return replace(node, operator=replace(operator, constants=tuple(constants)))
+    return node
+
+
+def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[_Order, _Order]:
+    """Orders of what a layer reads and writes."""
+    source, result = channels.axes[node.inputs[0]], channels.axes[node.output]
+    return channels.classes.order(source, orders), channels.classes.order(result, orders)
+
+
+def _layer(layer: ConvLayer, inputs: _Order, outputs: _Order) -> ConvLayer:
+    weight, bias = layer.weight, layer.bias
+    if outputs is not None:
+        weight, bias = weight[outputs], bias[outputs]
+    if inputs is not None and reads_any_order(layer.spec):
+        weight = weight[:, inputs]
+    return replace(layer, weight=np.ascontiguousarray(weight), bias=bias)
+
+
+def _planned(plan: LayerPlan, node: Node, layer: ConvLayer, channels: Channels, orders: Orders) -> LayerPlan:
+    """The plan of a layer after it was reordered; that of a dense layer tells of its weight as it was given."""
+    inputs, outputs = _orders(node, channels, orders)
+    is_moved = inputs is not None or outputs is not None
+    if not is_moved or plan.structure is None or plan.decision == "dense":
+        return plan
+    return replace(plan, structure=reordered(plan.structure, layer.weight, outputs))
+
+
+def listing(permuted: Permuted) -> str:
+    """The orders as text: one line for every tensor that has one."""
+    lines = []
+    for node in permuted.graph.nodes:
+        found = permuted.orders.get(node.output)
+        if found is not None:
+            shape = "x".join(map(str, found.shape))
+            lines.append(f"t{node.output} {node.key} {shape}, channels {' '.join(map(str, found.order))}")
+    return "\n".join(lines or ["all channels are in the network's order"]) + "\n"
