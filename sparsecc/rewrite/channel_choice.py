@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.reorder import is_aligned, kept_rows, numbers, renumbered
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.conv import ConvSpec
@@ -72,12 +73,13 @@ class Producer:
         return self.spec.is_linear or balanced_order(self.counts[rows]) is None
 
 
-def choose_orders(graph: Graph, channels: Channels, plans: Mapping[str, LayerPlan]) -> Orders:
+def choose_orders(graph: Graph, channels: Channels, plan: Plan) -> Orders:
     """Class -> the order of its channels that gains most; classes that gain nothing keep theirs.
 
     An order is that of a sparse layer's rows of blocks, one after another. Where several layers write one class, all
     their orders are weighed against what each of them gains or loses by them.
     """
+    plans = {layer.key: layer for layer in plan.layers}
     found = {group: _best_order(producers) for group, producers in _producers(graph, channels, plans).items()}
     return {group: order for group, order in found.items() if order is not None}
 

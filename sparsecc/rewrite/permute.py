@@ -71,23 +71,23 @@ def permute(graph: Graph, plan: Plan, module: IRModule) -> Permuted:
     Source: Lin et al. 2022 (arXiv 2105.14713), filter rearrangement: the next layer's input channels follow the order
     of the filters. Here the order goes through whatever keeps channels apart.
     """
-    plans = {layer.key: layer for layer in plan.layers}
     if not any(_is_rearranged(layer) for layer in plan.layers):
         return Permuted(graph, plan, {})
     channels = find_channels(graph, lambda name: read_blocks(module[name]))
-    orders = choose_orders(graph, channels, plans)
-    if not orders:
-        return Permuted(graph, plan, {})
+    return reorder(graph, plan, channels, choose_orders(graph, channels, plan))
+
+
+def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Permuted:
+    """Reorder weights, biases and constants; ``orders`` has any order for any class that is not fixed."""
     nodes = tuple(_permuted(node, channels, orders) for node in graph.nodes)
-    for node in nodes:
-        if isinstance(node.operator, FusedConv) and node.key in plans:
-            plans[node.key] = _planned(plans[node.key], node, node.operator.layer, channels, orders)
-    tensors = {}
+    layers = {node.key: node for node in nodes if isinstance(node.operator, FusedConv)}
+    plans = tuple(_planned(p, layers[p.key], channels, orders) if p.key in layers else p for p in plan.layers)
+    tensors: dict[int, ChannelOrder] = {}
     for tensor, axis in enumerate(channels.axes):
         order = channels.classes.order(axis, orders)
         if axis is not None and order is not None:
             tensors[tensor] = ChannelOrder(graph.shapes[tensor], axis.axis, order)
-    return Permuted(replace(graph, nodes=nodes), Plan(tuple(plans[layer.key] for layer in plan.layers)), tensors)
+    return Permuted(replace(graph, nodes=nodes), Plan(plans), tensors)
 
 
 def _is_rearranged(layer: LayerPlan) -> bool:
@@ -127,13 +127,14 @@ def _layer(layer: ConvLayer, inputs: _Order, outputs: _Order) -> ConvLayer:
     return replace(layer, weight=np.ascontiguousarray(weight), bias=bias)
 
 
-def _planned(plan: LayerPlan, node: Node, layer: ConvLayer, channels: Channels, orders: Orders) -> LayerPlan:
-    """The plan of a layer after it was reordered; that of a dense layer tells of its weight as it was given."""
+def _planned(plan: LayerPlan, node: Node, channels: Channels, orders: Orders) -> LayerPlan:
+    """The plan of a reordered layer; that of a dense one tells of its weight as it was given."""
+    assert isinstance(node.operator, FusedConv), "plans are of convolutions and linear layers"
     inputs, outputs = _orders(node, channels, orders)
     is_moved = inputs is not None or outputs is not None
     if not is_moved or plan.structure is None or plan.decision == "dense":
         return plan
-    return replace(plan, structure=reordered(plan.structure, layer.weight, outputs))
+    return replace(plan, structure=reordered(plan.structure, node.operator.layer.weight, outputs))
 
 
 def listing(permuted: Permuted) -> str:
