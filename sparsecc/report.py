@@ -139,7 +139,7 @@ def rearrangement_notes(found: Plan, compiled: Plan) -> list[str]:
             f"{len(moved)} of {len(before)} layers"
         )
     if before and after:
-        notes.append(f"rows of blocks stay scattered where other layers decide their order: {_some(after)}")
+        notes.append(f"rows of blocks stay scattered where their channels' order is not free: {_some(after)}")
     return notes
 
 

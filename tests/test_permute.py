@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 import sparsecc
+from sparsecc._tvm import te, tirx
 from sparsecc.analyse.plan import LayerInfo, Plan, make_plan
 from sparsecc.analyse.reorder import numbers, renumbered, reordered
 from sparsecc.analyse.structure import find_structure
@@ -31,6 +32,8 @@ from sparsecc.pipeline import Fused, analyse, rewrite, run
 from sparsecc.report import rearrangement_notes
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_graph import Channels, find_channels
+from sparsecc.rewrite.channel_operator import OperatorChannels
+from sparsecc.rewrite.channels import Axis, Classes
 from sparsecc.rewrite.permute import Permuted, listing, permute, reorder
 from sparsecc.runtime import load
 from sparsecc.target import resolve
@@ -253,9 +256,16 @@ def test_any_order_of_free_channels_gives_the_same_results(name):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_any_order_in_random_networks(seed):
-    net = random_net(seed, steps=8)
+    net = random_net(seed, steps=6)
+    check_random_orders(net, random_inputs(net.shapes[0], seed=seed)[0], seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+def test_any_order_in_larger_random_networks(seed):
+    net = random_net(seed, steps=14)
     check_random_orders(net, random_inputs(net.shapes[0], seed=seed)[0], seed)
 
 
@@ -333,9 +343,7 @@ def compiled(name: str):
     return run(build(name), x, resolve("native"), options, progress=str)
 
 
-@pytest.mark.parametrize(
-    "name", ["chain", "depthwise", "residual", "concat", "flatten", "mean", "constants", "short row"]
-)
+@pytest.mark.parametrize("name", ["depthwise", "residual", "concat", "flatten"])
 def test_libraries_agree_with_pytorch(name):
     agree(build(name), (2, 8, 6, 7), min_speedup=1e-9, winograd=False)
 
@@ -355,7 +363,7 @@ def test_winograd_and_chains_take_part():
     assert [step["kind"] for step in artefact.report.steps if step["joined"]] == ["chain"]
 
 
-@pytest.mark.parametrize("name", ["residual", "concat", "channels last", "flatten"])
+@pytest.mark.parametrize("name", ["residual", "channels last"])
 def test_every_step_is_compared_in_its_own_order(name):
     artefact, imported = compiled(name)
     assert artefact.orders
@@ -370,7 +378,7 @@ def test_the_report_says_what_happened(tmp_path):
     lib = sparsecc.compile(model, example_inputs=x, dump=tmp_path, min_speedup=1e-9, winograd=False)
     text = str(lib.report)
     assert "rows of blocks became neighbours in 1 of 2 layers" in text
-    assert "rows of blocks stay scattered where other layers decide their order: b" in text
+    assert "rows of blocks stay scattered where their channels' order is not free: b" in text
     assert {plan.name: plan.structure.label for plan in lib.report.plan.layers if plan.name in "ab"} == {
         "a": "4",
         "b": "4r",
@@ -386,6 +394,51 @@ def test_nothing_is_said_of_networks_without_rearranged_layers():
     x = random_inputs((2, 8, 6, 7))[0]
     plan = plan_of(fused(Net(lambda m, x: m.a(x), a=conv(8, 8)), x)[0])
     assert rearrangement_notes(plan, plan) == []
+
+
+def from_third(c: object) -> object:
+    """``3 <= c``, as a concatenation asks."""
+    return tirx.LE(tirx.const(3, "int32"), c)
+
+
+def if_(condition: object, one: object, other: object) -> object:
+    """One value or the other."""
+    return tirx.if_then_else(condition, one, other)
+
+
+#: what an element of a (2, 6, 6, 6) result is, from two tensors of that shape; whether channels keep their places
+ELEMENTS: Mapping[str, tuple[Callable[..., object], bool]] = {
+    "sum": (lambda x, y, n, c, h, w: x[n, c, h, w] + y[n, c, h, w], True),
+    "other pixels": (lambda x, y, n, c, h, w: x[n, c, w, 5 - h] * y[1 - n, c, h, 0], True),
+    "by row": (lambda x, y, n, c, h, w: if_(h <= w, x[n, c, h, w], y[n, c, h, w]), True),
+    "by channel": (lambda x, y, n, c, h, w: if_(from_third(c), x[n, c, h, w], y[n, c, h, w]), False),
+    "by channel and row": (lambda x, y, n, c, h, w: if_(h <= c, x[n, c, h, w], y[n, c, h, w]), False),
+    "parts": (lambda x, y, n, c, h, w: if_(from_third(c), x[n, c - 3, h, w], y[n, c, h, w]), False),
+    "backwards": (lambda x, y, n, c, h, w: x[n, c, h, w] - y[n, 5 - c, h, w], False),
+    "the next one, too": (lambda x, y, n, c, h, w: x[n, c, h, w] - x[n, (c + 1) % 6, h, w] + y[n, c, h, w], False),
+    "one for all": (lambda x, y, n, c, h, w: x[n, c, h, w] - y[n, 2, h, w], False),
+    "channels and rows exchanged": (lambda x, y, n, c, h, w: x[n, c, h, w] - y[n, h, c, w], False),
+    "diagonal": (lambda x, y, n, c, h, w: x[n, c, c, w] - y[n, c, h, w], False),
+    "number of the channel": (lambda x, y, n, c, h, w: x[n, c, h, w] * y[n, c, h, w] * c.astype("float32"), False),
+    "looked up": (lambda x, y, n, c, h, w: x[n, y[n, c, h, w].astype("int64"), h, w], False),
+}
+
+
+@pytest.mark.parametrize("name", ELEMENTS)
+def test_what_an_operator_does_with_channels(name):
+    element, keeps = ELEMENTS[name]
+    x, y = (te.placeholder((2, 6, 6, 6), name=name) for name in "xy")
+    z = te.compute((2, 6, 6, 6), lambda *at: element(x, y, *at))
+    classes = Classes()
+    axes = [Axis(1, (classes.new(6),)) for _ in "xy"]
+    found = OperatorChannels(classes, [*axes, None], []).run(read_blocks(te.create_prim_func([x, y, z])))
+    assert (not classes.fixed()) == keeps
+    if keeps:
+        assert found is not None
+        assert found.axis == 1
+        assert len({classes.find(axis.parts[0].group) for axis in (*axes, found)}) == 1
+    else:
+        assert classes.fixed() == {classes.find(axis.parts[0].group) for axis in axes}
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 20))

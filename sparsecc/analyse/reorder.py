@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from sparsecc.analyse.choices import Choice, Columns
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
+from sparsecc.facts.indices import OFFSET
 
 
 def renumbered(grouping: NDArray[np.int32], order: NDArray[np.int64]) -> NDArray[np.int32]:
@@ -66,4 +67,5 @@ def reordered(structure: Structure, weight: NDArray[np.float32], order: NDArray[
     if order is not None:
         rows = renumbered(structure.grouping, order)
         structure = replace(structure, grouping=rows, aligned=is_aligned(rows, oc=order.size))
-    return replace(structure, index=kept_rows(structure, weight).index)
+    # whole offsets serve columns in any order; compact indices may no longer fit
+    return structure if structure.index == OFFSET else replace(structure, index=kept_rows(structure, weight).index)

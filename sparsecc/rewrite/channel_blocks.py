@@ -157,7 +157,8 @@ def _joins(value: Any, var: Any, end: int, numbers: dict[Any, int]) -> tuple[Pie
     pieces: list[Piece] = []
     while _is_choice(value):
         condition, last, value = value.args
-        if not isinstance(condition, tirx.LE) or not condition.b.same_as(var):
+        is_bound = isinstance(condition, tirx.LE) and isinstance(condition.a, tirx.IntImm)
+        if not is_bound or not condition.b.same_as(var):
             return ()
         piece = _piece(last, var - condition.a, var, numbers)
         if piece is None or end - piece.extent != int(condition.a):

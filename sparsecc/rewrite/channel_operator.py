@@ -52,11 +52,10 @@ class OperatorChannels:
     def _through(self, block: Block) -> Axis | None:
         """The axis of what a block writes."""
         read = {buffer: axis for buffer in block.loads if (axis := self._channels(buffer)) is not None}
-        if any(
-            (piece.buffer, piece.axis) == (buffer, axis.axis) for piece in block.joins for buffer, axis in read.items()
-        ):
+        places = {(buffer, axis.axis) for buffer, axis in read.items()}
+        if places & {(piece.buffer, piece.axis) for piece in block.joins}:
             return self._join(block)
-        over = [loop for loop in block.loops if any((b, axis.axis) in loop.reads for b, axis in read.items())]
+        over = [loop for loop in block.loops if places & set(loop.reads)]
         if len(over) != 1 or not self._keeps_places(block, over[0], read):
             self._classes.fix(*read.values())
             self._plain.update(self._constants & block.loads.keys())
