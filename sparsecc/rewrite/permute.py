@@ -123,8 +123,8 @@ def _layer(layer: ConvLayer, inputs: _Order, outputs: _Order) -> ConvLayer:
     if outputs is not None:
         weight, bias = weight[outputs], bias[outputs]
     if inputs is not None and reads_any_order(layer.spec):
-        weight = weight[:, inputs]
-    return replace(layer, weight=np.ascontiguousarray(weight), bias=bias)
+        weight = np.take(weight, inputs, axis=1)
+    return replace(layer, weight=weight, bias=bias)
 
 
 def _planned(plan: LayerPlan, node: Node, channels: Channels, orders: Orders) -> LayerPlan:
