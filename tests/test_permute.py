@@ -40,8 +40,8 @@ from sparsecc.target import resolve
 from sparsecc.tuning.tasks import find_tasks
 from sparsecc.verify import first_difference
 
-#: of a tensor's largest value; sums are taken in another order
-ROUNDING = 1e-5
+#: of a tensor's largest value; sums are taken in another order, of a deep network's layers one after another
+ROUNDING, DEEP = 1e-5, 1e-4
 
 
 class Net(nn.Module):
@@ -188,7 +188,7 @@ def plan_of(imported: Imported) -> Plan:
     return make_plan(infos, min_speedup=1e-9)
 
 
-def check_values(before: Fused, after: Permuted, x: Tensor) -> None:
+def check_values(before: Fused, after: Permuted, x: Tensor, tolerance: float = ROUNDING) -> None:
     """Every tensor has the same values; the caller's have them in the same places."""
     expected = run_graph(before.graph, before.module, [x.numpy()])
     found = run_graph(after.graph, before.module, [x.numpy()])
@@ -196,7 +196,7 @@ def check_values(before: Fused, after: Permuted, x: Tensor) -> None:
     for tensor, want in expected.items():
         order = after.orders.get(tensor)
         values = found[tensor] if order is None else order.undone(found[tensor])
-        np.testing.assert_allclose(values, want, rtol=0, atol=ROUNDING * max(1e-30, np.abs(want).max()))
+        np.testing.assert_allclose(values, want, rtol=0, atol=tolerance * max(1e-30, np.abs(want).max()))
 
 
 def scattered(plan: Plan) -> set[str]:
@@ -204,7 +204,7 @@ def scattered(plan: Plan) -> set[str]:
     return {p.key for p in plan.layers if p.decision == "sparse" and p.structure and not p.structure.aligned}
 
 
-def check_structures(graph: Fused, after: Permuted) -> None:
+def check_structures(after: Permuted) -> None:
     """The rows of every sparse layer keep as many blocks of the weight as before."""
     layers = {node.key: node.operator.layer for node in after.graph.nodes if hasattr(node.operator, "layer")}
     for plan in after.plan.layers:
@@ -224,7 +224,7 @@ def test_channels_become_neighbours_where_they_may(name):
     plan = plan_of(imported)
     after = permute(graph.graph, plan, graph.module)
     check_values(graph, after, x)
-    check_structures(graph, after)
+    check_structures(after)
     rearranged = scattered(plan)
     assert {key[0] for key in rearranged} == {key for key in CASES[name][1] if len(key) == 1}
     assert {key[0] for key in rearranged - scattered(after.plan)} == set(CASES[name][2])
@@ -240,12 +240,12 @@ def random_orders(channels: Channels, seed: int) -> dict[int, np.ndarray]:
     return orders
 
 
-def check_random_orders(model: nn.Module, x: Tensor, seed: int) -> Permuted:
+def check_random_orders(model: nn.Module, x: Tensor, seed: int, tolerance: float = ROUNDING) -> Permuted:
     imported, graph = fused(model, x)
     channels = find_channels(graph.graph, lambda name: read_blocks(graph.module[name]))
     after = reorder(graph.graph, plan_of(imported), channels, random_orders(channels, seed))
-    check_values(graph, after, x)
-    check_structures(graph, after)
+    check_values(graph, after, x, tolerance)
+    check_structures(after)
     return after
 
 
@@ -273,7 +273,7 @@ def test_any_order_in_larger_random_networks(seed):
 @pytest.mark.parametrize("name", nets.NETS)
 def test_any_order_in_whole_networks(name):
     model = nets.build(name, width=0.25)
-    after = check_random_orders(model, random_inputs((1, 3, 64, 64))[0], seed=1)
+    after = check_random_orders(model, random_inputs((1, 3, 64, 64))[0], 1, DEEP)
     assert len(after.orders) >= len(after.graph.nodes) // 5
 
 
@@ -302,7 +302,7 @@ def test_dead_channels():
     imported, graph = fused(model, x)
     after = permute(graph.graph, plan_of(imported), graph.module)
     check_values(graph, after, x)
-    check_structures(graph, after)
+    check_structures(after)
     assert not scattered(after.plan)
 
 
