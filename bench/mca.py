@@ -49,7 +49,7 @@ def layer(n: int, kernel: int, target: Target) -> KernelTask:
     conv.weight.data *= torch.from_numpy(kept[:, :, None, None])
     imported = import_model(nn.Sequential(conv, nn.ReLU()), (torch.zeros(1, 128, 28, 28),))
     plan = analyse(imported, target, Options(winograd=False))
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
     return next(task for task in tasks if task.key.kind == "conv")
 
 

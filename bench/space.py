@@ -58,7 +58,7 @@ def tasks_of(cell: Cell, target: Target) -> list[KernelTask]:
     model, _ = pruned_net(cell)
     imported = import_model(model, (np.zeros((1, 3, cell.size, cell.size), np.float32),))
     plan = analyse(imported, target, Options())
-    return find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    return find_tasks(rewrite(imported, plan, target, Dump(None)), target)
 
 
 def measure(task: Task, candidates: Sequence[Config], *, rounds: int) -> dict[Config, Timing]:

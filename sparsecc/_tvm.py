@@ -24,8 +24,8 @@ from tvm.script.ir_builder import IRBuilder
 from tvm.tirx import PrimFunc, compilation_pipeline
 from tvm.tirx.buffer import is_buffer_var
 from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
+from tvm_ffi import structural_equal, structural_map, structural_walk
 from tvm_ffi import structural_hash as structural_hash_of
-from tvm_ffi import structural_map
 
 __all__ = [
     "PIPELINE",
@@ -44,8 +44,10 @@ __all__ = [
     "relax",
     "rpc",
     "s_tir",
+    "structural_equal",
     "structural_hash",
     "structural_map",
+    "structural_walk",
     "te",
     "tirx",
     "topi",

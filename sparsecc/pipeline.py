@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from sparsecc.build import build_library, plan_arena
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
+from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, Graph, View
 from sparsecc.facts.layer import ConvLayer
@@ -26,7 +27,7 @@ from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import Schedules
 from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
-from sparsecc.report import Report, make_report
+from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.choice import Choose, by_cost_model
@@ -37,6 +38,7 @@ from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.permute import listing, permute
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
 from sparsecc.target import Target
 
@@ -58,6 +60,8 @@ class Artefact:
         Key of a step -> node of the exported program with the same value.
     layouts : tuple of PlaneLayout or None
         Of every step's result.
+    orders : mapping of str to ChannelOrder
+        Key of a step -> order in which its result stores channels, where it is not the network's.
     """
 
     program: Program
@@ -66,6 +70,7 @@ class Artefact:
     report: Report
     origins: Mapping[str, str]
     layouts: tuple[PlaneLayout | None, ...]
+    orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
 
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
@@ -131,21 +136,23 @@ def run(
     progress("schedule")
     chosen_by: dict[str, str] = {}
     lowered = _lower_all(
-        placed, rewritten.module, plan, target, lambda key: records.chooser(chosen_by, key, threads=threads)
-    )
+        placed, rewritten.module, rewritten.plan, target,
+        lambda key: records.chooser(chosen_by, key, threads=threads),
+    )  # fmt: skip
     assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
-    dump.functions("6_kernels", assembled.functions)
+    dump.functions("7_kernels", assembled.functions)
 
     progress("build")
     kernels, assembly = compile_object(assembled.functions, target.llvm)
-    dump.text("7_kernels", assembly, suffix=".s")
-    notes = (*imported.notes, *records.problems)
+    dump.text("8_kernels", assembly, suffix=".s")
+    notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, rewritten.plan))
     memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
-    report = replace(make_report(plan, lowered, target.name, notes, figures, chosen_by, joined_by), memory_bytes=memory)
+    report = make_report(rewritten.plan, lowered, target.name, notes, figures, chosen_by, joined_by)
+    report = replace(report, memory_bytes=memory)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
-    return Artefact(program, kernels, target, report, rewritten.origins, layouts), imported
+    return Artefact(program, kernels, target, report, rewritten.origins, layouts, rewritten.orders), imported
 
 
 def decision_scale(target: Target, options: Options) -> Scale:
@@ -164,11 +171,17 @@ class Rewritten:
         PrimFuncs of generic operators.
     origins : mapping of str to str
         Key of a node -> node of the exported program with the same value.
+    plan : Plan
+        With the rows of blocks as they are now.
+    orders : mapping of str to ChannelOrder
+        Key of a node -> order in which its result stores channels, where it is not the network's.
     """
 
     placed: Placed
     module: IRModule
     origins: Mapping[str, str]
+    plan: Plan
+    orders: Mapping[str, ChannelOrder]
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,11 +195,14 @@ class Fused:
         PrimFuncs of generic operators.
     origins : mapping of str to str
         Key of a layer -> node of the exported program with the value that it stores.
+    orders : mapping of int to ChannelOrder
+        Tensor -> order in which it stores channels, where it is not the network's.
     """
 
     graph: Graph
     module: IRModule
     origins: Mapping[str, str]
+    orders: Mapping[int, ChannelOrder] = field(default_factory=dict)
 
 
 #: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
@@ -198,9 +214,10 @@ Chooser = Callable[[str], Choose]
 def rewrite(
     imported: Imported, plan: Plan, target: Target, dump: Dump, chooser: Chooser = lambda key: by_cost_model
 ) -> Rewritten:
-    """Fuse, legalize, split, join, and choose layouts; ``chooser`` gives who decides about joining."""
-    rewritten = join(fuse(imported, dump), plan, target, chooser)
-    dump.text("5_layout", _listing(rewritten.placed))
+    """Fuse, legalize, reorder channels, split, join, and choose layouts; ``chooser`` decides about joining."""
+    fused, plan = prepare(imported, plan, dump)
+    rewritten = join(fused, plan, target, chooser)
+    dump.text("6_layout", _listing(rewritten.placed))
     return rewritten
 
 
@@ -218,12 +235,21 @@ def fuse(imported: Imported, dump: Dump) -> Fused:
     return Fused(extract_graph(module, fused.layers, fused.epilogues), module, fused.origins)
 
 
+def prepare(imported: Imported, plan: Plan, dump: Dump) -> tuple[Fused, Plan]:
+    """Fuse, and make neighbours of the output channels that form rows of blocks."""
+    fused = fuse(imported, dump)
+    permuted = permute(fused.graph, plan, fused.module)
+    dump.text("5_channels", listing(permuted))
+    return replace(fused, graph=permuted.graph, orders=permuted.orders), permuted.plan
+
+
 def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_weight) -> Rewritten:
     """Split layers for Winograd's algorithm, join chains, choose layouts: all as the plan wants it."""
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
     graph = split_winograd(fused.graph, tiles, transform=transform)
     graph, origins = _join_chains(graph, winograd_origins(fused.origins, tiles), plan, pays)
-    return Rewritten(place(graph), fused.module, origins)
+    orders = {node.key: fused.orders[node.output] for node in graph.nodes if node.output in fused.orders}
+    return Rewritten(place(graph), fused.module, origins, plan, orders)
 
 
 def _join_chains(graph: Graph, origins: Mapping[str, str], plan: Plan, pays: Pays) -> tuple[Graph, dict[str, str]]:

@@ -11,6 +11,9 @@ from sparsecc.analyse.plan import Plan
 
 JSON = dict[str, Any]
 
+#: layers that a note names
+_NAMED = 4
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -125,3 +128,34 @@ def _weight_notes(plan: Plan) -> list[str]:
         if structure.denormal:
             notes.append(f"layer {layer.name}: {structure.denormal} weights are denormal; they count as kept")
     return notes
+
+
+def rearrangement_notes(found: Plan, compiled: Plan) -> list[str]:
+    """What became of rows of blocks whose channels are no neighbours in the model.
+
+    Parameters
+    ----------
+    found : Plan
+        As analysed.
+    compiled : Plan
+        After channels were reordered.
+    """
+    before, after = _rearranged(found), _rearranged(compiled)
+    notes = []
+    if moved := [name for name in before if name not in after]:
+        notes.append(
+            f"output channels were reordered at compile time: rows of blocks became neighbours in "
+            f"{len(moved)} of {len(before)} layers"
+        )
+    if before and after:
+        notes.append(f"rows of blocks stay scattered where their channels' order is not free: {_some(after)}")
+    return notes
+
+
+def _rearranged(plan: Plan) -> list[str]:
+    sparse = (layer for layer in plan.layers if layer.decision == "sparse" and layer.structure is not None)
+    return [layer.name for layer in sparse if layer.structure is not None and not layer.structure.aligned]
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -115,7 +115,9 @@ def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float
         node = artefact.origins.get(step.key)
         if node is None or node not in expected:
             continue
-        error = relative_error(found.reshape(expected[node].shape), expected[node], strict=strict)
+        order = artefact.orders.get(step.key)
+        own = found if order is None else order.undone(found)
+        error = relative_error(own.reshape(expected[node].shape), expected[node], strict=strict)
         if error > tolerance:
             return f"the first layer that differs is {step.key} (kernel {step.symbol}, error {error:.1e})"
     return "no single layer differs by that much: the error builds up"

@@ -26,7 +26,7 @@ SPEC = {
 
 def assembly_of(model, inputs, target: str, folder) -> str:
     run(model.eval(), inputs, TARGETS[target], Options(dump=folder, min_speedup=1e-9), progress=str)
-    return (folder / "7_kernels.s").read_text()
+    return (folder / "8_kernels.s").read_text()
 
 
 def functions(assembly: str) -> dict[str, list[str]]:

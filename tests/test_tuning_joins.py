@@ -15,7 +15,7 @@ import sparsecc
 from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, fuse
+from sparsecc.pipeline import analyse, prepare
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import Schedules
 from sparsecc.records.record import Record
@@ -36,7 +36,8 @@ def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) ->
     resolved = resolve(target)
     imported = import_model(model.eval(), (torch.zeros(*shape),))
     plan = analyse(imported, resolved, Options(min_speedup=1e-9, winograd=False))
-    return find_joins(fuse(imported, Dump(None)), plan, resolved, lambda key: by_cost_model)
+    fused, plan = prepare(imported, plan, Dump(None))
+    return find_joins(fused, plan, resolved, lambda key: by_cost_model)
 
 
 @pytest.mark.parametrize(("index", "window"), enumerate(WINDOWS), ids=list(WINDOWS))

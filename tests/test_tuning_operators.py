@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.log import read_log
 from sparsecc.spaces.config import TraceConfig
 from sparsecc.target import resolve
+from sparsecc.tuning.expected import result
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import KernelTask, find_tasks
 from sparsecc.tuning.timing import Timing
@@ -55,7 +57,7 @@ def operators(model: nn.Module, x: torch.Tensor) -> list[KernelTask]:
     target = resolve(TARGET)
     imported = import_model(model, (x,))
     plan = analyse(imported, target, Options())
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), plan, target)
+    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
     return [task for task in tasks if task.key.kind == "generic"]
 
 
@@ -94,3 +96,10 @@ def test_a_trace_of_another_operator_is_not_used(operators):
     assert not any(second.choice.is_legal(config) for config in foreign if second.key != first.key)
     assert not second.choice.is_legal(TraceConfig("[]garbage"))
     assert second.choice.is_legal(second.choice.default)
+
+
+def test_an_average_counts_no_padding_beyond_its_windows():
+    """Windows of three rows end before the last row of padding."""
+    pool, x = nn.AvgPool2d(3, 3, 1), torch.randn(1, 2, 14, 4)
+    (layer,) = import_model(pool, (x,)).layers.values()
+    np.testing.assert_allclose(result(layer, [x.numpy()]), pool(x).numpy(), rtol=0, atol=1e-6)

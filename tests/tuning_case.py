@@ -92,7 +92,7 @@ def tasks(target: str = "x86-64-v3") -> tuple[KernelTask, ...]:
     resolved = resolve(target)
     imported = import_model(tiny_net(), example())
     plan = analyse(imported, resolved, Options())
-    return tuple(find_tasks(rewrite(imported, plan, resolved, Dump(None)), plan, resolved))
+    return tuple(find_tasks(rewrite(imported, plan, resolved, Dump(None)), resolved))
 
 
 def task_of(layer: str, *, target: str = "x86-64-v3") -> KernelTask:

@@ -82,10 +82,12 @@ def _pool(layer: PoolLayer, x: Array) -> Array:
     windows = _windows(x, spec, fill=-np.inf if layer.combine == "max" else 0.0)
     if layer.combine == "max":
         return np.asarray(windows.max(axis=0), np.float32)
-    top, left, bottom, right = layer.counted
+    # padding that no window touches is no part of the spec's
+    counted = tuple(map(min, layer.counted, spec.padding))
+    top, left, bottom, right = counted
     ones = np.pad(np.ones((spec.ih, spec.iw), np.float32), ((top, bottom), (left, right)), constant_values=1)
     # what is padded beyond the counted pixels adds nothing to the divisor
-    inner = tuple(p - c for p, c in zip(spec.padding, layer.counted, strict=True))
+    inner = tuple(p - c for p, c in zip(spec.padding, counted, strict=True))
     counts = _windows(ones[None, None], _with_padding(spec, inner, ones.shape), fill=0.0).sum(axis=0)
     divisor = np.full_like(counts, layer.divisor) if layer.divisor is not None else np.maximum(counts, 1)
     return np.asarray(windows.sum(axis=0) / divisor, np.float32)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule, evaluate
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain, FusedConv, TirOp
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey
@@ -143,9 +142,9 @@ def data_of(placed: Placed, tensors: Sequence[int], output: int, compute: Callab
     return Data(packed, pack(right.reshape(placed.shapes[output]), layout, gaps=gaps))
 
 
-def find_tasks(made: Rewritten, plan: Plan, target: Target) -> list[KernelTask]:
+def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
     """Tasks of a network's kernels, in its order."""
-    plans = {layer.key: layer for layer in plan.layers}
+    plans = {layer.key: layer for layer in made.plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
         if not isinstance(node.operator, _TUNABLE):

@@ -1,0 +1,148 @@
+"""Store channels in an order in which the rows of blocks of rearranged layers are neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.reorder import reordered
+from sparsecc.facts.channel_order import ChannelOrder
+from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.rewrite.channel_blocks import read_blocks
+from sparsecc.rewrite.channel_choice import choose_orders
+from sparsecc.rewrite.channel_graph import Channels, find_channels, reads_any_order
+from sparsecc.rewrite.channels import Orders
+
+_Order = NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Permuted:
+    """A network with reordered channels.
+
+    Attributes
+    ----------
+    graph : Graph
+        With weights, biases and constants to match.
+    plan : Plan
+        With the rows of blocks as they are now.
+    orders : mapping of int to ChannelOrder
+        Tensor -> the order of its channels, where it is not the network's.
+    """
+
+    graph: Graph
+    plan: Plan
+    orders: Mapping[int, ChannelOrder]
+
+
+def permute(graph: Graph, plan: Plan, module: IRModule) -> Permuted:
+    """Choose the orders of channels, and reorder weights to match.
+
+    Before::
+
+        y = conv(x)                     # rows of blocks: channels (0, 3), (1, 2)
+        z = conv(relu6(depthwise(y)))
+
+    After::
+
+        y = conv(x)                     # rows (0, 1), (2, 3) of channels 0 3 1 2
+        z = conv(relu6(depthwise(y)))   # both read weights in the order 0 3 1 2
+
+    The network's inputs and outputs keep their order. A sum over input channels has another order, and another
+    rounding.
+
+    Parameters
+    ----------
+    graph : Graph
+        Of fused layers, before they are split or joined.
+    plan : Plan
+    module : IRModule
+        Functions of generic operators.
+
+    Notes
+    -----
+    Source: Lin et al. 2022 (arXiv 2105.14713), filter rearrangement: the next layer's input channels follow the order
+    of the filters. Here the order goes through whatever keeps channels apart.
+    """
+    if not any(_is_rearranged(layer) for layer in plan.layers):
+        return Permuted(graph, plan, {})
+    channels = find_channels(graph, lambda name: read_blocks(module[name]))
+    return reorder(graph, plan, channels, choose_orders(graph, channels, plan))
+
+
+def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Permuted:
+    """Reorder weights, biases and constants; ``orders`` has any order for any class that is not fixed."""
+    nodes = tuple(_permuted(node, channels, orders) for node in graph.nodes)
+    layers = {node.key: node for node in nodes if isinstance(node.operator, FusedConv)}
+    plans = tuple(_planned(p, layers[p.key], channels, orders) if p.key in layers else p for p in plan.layers)
+    tensors: dict[int, ChannelOrder] = {}
+    for tensor, axis in enumerate(channels.axes):
+        order = channels.classes.order(axis, orders)
+        if axis is not None and order is not None:
+            tensors[tensor] = ChannelOrder(graph.shapes[tensor], axis.axis, order)
+    return Permuted(replace(graph, nodes=nodes), Plan(plans), tensors)
+
+
+def _is_rearranged(layer: LayerPlan) -> bool:
+    return layer.decision == "sparse" and layer.structure is not None and not layer.structure.aligned
+
+
+def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
+    """A node with its weights or constants in order."""
+    operator = node.operator
+    if isinstance(operator, FusedConv):
+        inputs, outputs = _orders(node, channels, orders)
+        if inputs is None and outputs is None:
+            return node
+        return replace(node, operator=replace(operator, layer=_layer(operator.layer, inputs, outputs)))
+    if isinstance(operator, TirOp):
+        constants = list(operator.constants)
+        for place, axis in channels.constants[node.output].items():
+            order, constant = channels.classes.order(axis, orders), constants[place]
+            if order is not None and constant is not None:
+                constants[place] = np.take(constant, order, axis=axis.axis)
+        return replace(node, operator=replace(operator, constants=tuple(constants)))
+    return node
+
+
+def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[_Order, _Order]:
+    """Orders of what a layer reads and writes."""
+    source, result = channels.axes[node.inputs[0]], channels.axes[node.output]
+    return channels.classes.order(source, orders), channels.classes.order(result, orders)
+
+
+def _layer(layer: ConvLayer, inputs: _Order, outputs: _Order) -> ConvLayer:
+    weight, bias = layer.weight, layer.bias
+    if outputs is not None:
+        weight, bias = weight[outputs], bias[outputs]
+    if inputs is not None and reads_any_order(layer.spec):
+        weight = np.take(weight, inputs, axis=1)
+    return replace(layer, weight=weight, bias=bias)
+
+
+def _planned(plan: LayerPlan, node: Node, channels: Channels, orders: Orders) -> LayerPlan:
+    """The plan of a reordered layer; that of a dense one tells of its weight as it was given."""
+    assert isinstance(node.operator, FusedConv), "plans are of convolutions and linear layers"
+    inputs, outputs = _orders(node, channels, orders)
+    is_moved = inputs is not None or outputs is not None
+    if not is_moved or plan.structure is None or plan.decision == "dense":
+        return plan
+    return replace(plan, structure=reordered(plan.structure, node.operator.layer.weight, outputs))
+
+
+def listing(permuted: Permuted) -> str:
+    """The orders as text: one line for every tensor that has one."""
+    lines = []
+    for node in permuted.graph.nodes:
+        found = permuted.orders.get(node.output)
+        if found is not None:
+            shape = "x".join(map(str, found.shape))
+            lines.append(f"t{node.output} {node.key} {shape}, channels {' '.join(map(str, found.order))}")
+    return "\n".join(lines or ["all channels are in the network's order"]) + "\n"
