@@ -56,6 +56,8 @@ _SPARE = 2
 _CHUNKS = (2, 4, 8, 16, 32)
 #: weights, and vectors of pixels, of a tap that 32-bit ARM has registers for when taps are unrolled
 _MOST_OF_A_TAP = 6
+#: ... and taps whose addresses it has registers for: those of 5x5 cost more than a loop over rows of the kernel
+_MOST_TAPS = 9
 #: registers that loads ahead of their use need
 _LEAST_AHEAD = 32
 #: single pixels in the last tile, and channels that make them worth a vector
@@ -131,7 +133,7 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                     continue
                 if _is_small(target) and not _fits_small(reg_n, vectors, work.taps, target):
                     continue
-                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and (work.taps == 1 or _unrolls(target, free))
+                unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and _unrolls(work.taps, target, free)
                 for rows_outer in (True,) if work.joined or work.staged else (True, False):
                     ahead = unroll and lanes == target.lanes and loads_ahead(target)
                     config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead)
@@ -154,12 +156,12 @@ def loads_ahead(target: Target) -> bool:
     return target.in_order and target.registers >= _LEAST_AHEAD
 
 
-def _unrolls(target: Target, free: int) -> bool:
+def _unrolls(taps: int, target: Target, free: int) -> bool:
     """Whether the loads of several taps leave the accumulators in their registers.
 
     Between them the compiler needs some registers; on 32-bit ARM it takes care to need none.
     """
-    return free >= _FREE_FOR_TAPS or _is_small(target)
+    return taps <= _MOST_TAPS if _is_small(target) else taps == 1 or free >= _FREE_FOR_TAPS
 
 
 def _is_small(target: Target) -> bool:
