@@ -30,6 +30,8 @@ from sparsecc.tuning.timing import Outcome, Timing
 
 TARGET = "x86-64-v3"
 JOINED, APART = JoinConfig(True), JoinConfig(False)
+#: in place, dealt out to phases, packed by the window kernel, and a pooling
+QUICK = ("3x3", "3x3_stride_2", "9x9", "max_pool")
 
 
 def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) -> list[JoinTask]:
@@ -40,7 +42,13 @@ def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) ->
     return find_joins(fused, plan, resolved, lambda key: by_cost_model)
 
 
-@pytest.mark.parametrize(("index", "window"), enumerate(WINDOWS), ids=list(WINDOWS))
+@pytest.mark.parametrize(
+    ("index", "window"),
+    [
+        pytest.param(i, window, id=window, marks=() if window in QUICK else pytest.mark.slow)
+        for i, window in enumerate(WINDOWS)
+    ],
+)
 def test_both_ways_compute_the_same(index, window):
     """Sizes and patterns are spread over the windows; the measuring program checks against the reference."""
     size = [max(s, 12) for s in SIZES[index % len(SIZES)]]
