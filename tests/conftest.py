@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import advise_case
 import hypothesis
 import kernels_c
 import pytest
@@ -14,6 +15,7 @@ from cli_case import Made, make_files
 from tuning_case import example, tiny_net
 
 import sparsecc
+from sparsecc.advice.result import Advice
 from sparsecc.runtime import Library, load
 
 hypothesis.settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
@@ -25,6 +27,13 @@ def _seeded_and_calm() -> None:
     """Modules made in a test get the same weights every time; PyTorch's own threads would only be in the way."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def advice() -> Advice:
+    """For the network of the advisor's tests, computed once."""
+    torch.manual_seed(0)
+    return sparsecc.advise(advise_case.Net().eval(), "x86-64-v3", (4, 16), example_inputs=(advise_case.X,))
 
 
 @pytest.fixture(scope="session")

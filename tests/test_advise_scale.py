@@ -1,0 +1,133 @@
+"""From cycles to microseconds: records of this processor, and its clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from advise_case import TARGET
+from nets import impose_1xn
+from torch import nn
+
+from sparsecc.analyse.structure import find_structure
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.layer_key import LayerKey
+from sparsecc.importer import import_model
+from sparsecc.kernels.chain import ChainConfig
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.window_shape import WindowConfig
+from sparsecc.machine import calibrate
+from sparsecc.machine.measure import measure_clock
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse
+from sparsecc.records.record import Record
+from sparsecc.records.scale import Scale, Shape, _predicted, scale_of, slower_than_predicted
+from sparsecc.spaces.config import ConvConfig, JoinedConfig
+from sparsecc.target import TARGETS, resolve
+
+
+def record(n: int, us: float, *, cpu: str = "here") -> Record:
+    spec = ConvSpec(n=1, ic=64, ih=14, iw=14, oc=64)
+    key = LayerKey(
+        kind="conv", spec=spec, block_n=n, density=25 if n else 100, pattern="ragged" if n else "dense",
+        scattered=False, epilogue="bias", pitch=(14, 14),
+    )  # fmt: skip
+    config = ConvConfig(n or 4, DirectConfig(8, 2, 4, rows_outer=True, unroll_taps=True))
+    return Record(key, TARGET.name, (), 1, config, us, 0.0, config, us, 9, 1, cpu, "2026-01-01", {})
+
+
+def test_records_of_this_processor_scale_cycles():
+    records = [*(record(0, 20.0) for _ in range(8)), *(record(4, 10.0) for _ in range(8)), record(16, 1e6)]
+    records += [record(4, 1e6, cpu="elsewhere")] * 8
+    scale = scale_of(records, TARGET, ghz=2.0, cpu="here", source="clock")
+    assert set(scale.factors) == {0, 4}  # one record says nothing
+    assert scale.factor(8) == scale.factor(4)
+    assert scale.source == "clock; 16 records of this processor"
+    twice = scale_of([replace(r, us=2 * r.us) for r in records], TARGET, ghz=2.0, cpu="here", source="")
+    assert twice.factor(4) == pytest.approx(2 * scale.factor(4))
+    assert scale_of(records, TARGET, ghz=2.0, cpu="other", source="clock") == Scale(2.0, {}, "clock")
+    # what was measured is what is predicted then, whatever the clock
+    fast = scale_of(records, TARGET, ghz=4.0, cpu="here", source="")
+    assert fast.us(convolution=1e3, block_n=4) == pytest.approx(scale.us(convolution=1e3, block_n=4))
+    assert fast.us(convolution=0.0, rest=4e3) == 1.0
+
+
+def test_a_measured_layer_is_predicted_as_measured():
+    other = ConvSpec(n=1, ic=64, ih=28, iw=28, oc=128)
+    slow = replace(record(4, 30.0), layer=replace(record(4, 30.0).layer, spec=other))
+    records = [*(record(4, 10.0) for _ in range(8)), slow]
+    scale = scale_of(records, TARGET, ghz=2.0, cpu="here", source="")
+    for each in (records[0], slow):
+        cycles, shape = _predicted(each, TARGET), Shape(each.layer.spec)
+        assert scale.us(convolution=cycles, block_n=4, shape=shape) == pytest.approx(each.us)
+        # the nearest measured N speaks for others; dense layers have a scale of their own
+        assert scale.us(convolution=cycles, block_n=8, shape=shape) == pytest.approx(each.us)
+        assert scale.us(convolution=cycles, shape=shape) == scale.us(convolution=cycles)
+    unknown = Shape(replace(other, oc=64))
+    assert scale.us(convolution=1e3, block_n=4, shape=unknown) == scale.us(convolution=1e3, block_n=4)
+
+
+def test_the_choice_between_sparse_and_dense_is_corrected_by_records():
+    spec, weight = ConvSpec(1, 64, 28, 28, 64), np.ones((64, 64, 1, 1), np.float32)
+    weight[:, ::2] = 0
+    found = replace(find_structure(weight), block_n=4)
+    scale = Scale(1.0, {0: 0.5, 4: 1.0})
+    assert slower_than_predicted(scale, spec, found) == 2.0
+    assert slower_than_predicted(replace(scale, layers={(4, Shape(spec)): 1.5}), spec, found) == 3.0
+    assert slower_than_predicted(replace(scale, layers={(0, Shape(spec)): 0.5}), spec, found) == 4.0
+    unmeasured = [(Scale(1.0), spec), (Scale(1.0, {4: 2.0}), spec), (scale, ConvSpec(1, 64, 1, 1, 64))]
+    assert [slower_than_predicted(known, each, found) for known, each in unmeasured] == [1.0] * 3
+    assert slower_than_predicted(scale, spec, replace(found, by_tap=True)) == 1.0
+
+
+def test_shipped_records_decide_with_the_cost_model():
+    """At 15 % a block of 4 gains by the cost model alone, but not as measured: the compiler and the advisor know."""
+    model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1))
+    impose_1xn(model, 4, 0.15, include=["0"])
+    imported = import_model(model.eval(), (torch.zeros(1, 256, 14, 14),))
+    by_model, by_records = (
+        analyse(imported, TARGET, Options(winograd=False, schedules=which)).layers[0] for which in (None, "shipped")
+    )
+    assert by_records.predicted < by_model.predicted
+    assert (by_model.decision, by_records.decision) == ("sparse", "dense")
+
+
+def test_records_of_chains_scale_window_kernels():
+    def chain(us: float) -> Record:
+        spec, window = ConvSpec(1, 64, 28, 28, 64), ConvSpec(1, 64, 28, 28, 64, 3, 3, padding=(1, 1, 1, 1), groups=64)
+        key = LayerKey(
+            kind="chain", spec=spec, block_n=4, density=25, pattern="ragged", scattered=False, epilogue="bias, bias",
+            pitch=(29, 28), window=window, combine="weighted",
+        )  # fmt: skip
+        conv = DirectConfig(8, 2, 4, rows_outer=True, unroll_taps=True)
+        config = JoinedConfig(4, ChainConfig(conv, WindowConfig(8, 1, 4)))
+        return Record(key, TARGET.name, (), 1, config, us, 0.0, config, us, 9, 1, "here", "2026-01-01", {})
+
+    alone = [record(4, 10.0) for _ in range(8)]
+    found = [
+        scale_of([*alone, *(chain(us) for _ in range(8))], TARGET, ghz=2.0, cpu="here", source="") for us in (200, 400)
+    ]
+    assert found[0].factors == found[1].factors
+    assert found[1].windows > found[0].windows > 0.5
+    assert scale_of([*alone, chain(1e6)], TARGET, ghz=2.0, cpu="here", source="").windows == 1.0  # one says nothing
+
+
+def test_the_clock_is_measured_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+    monkeypatch.setattr(calibrate, "measure_clock", lambda target, cc=None: calls.append(target) or 3.21)
+    assert calibrate.clock_here(TARGET) == calibrate.clock_here(TARGET) == (3.21, "measured on this machine")
+    assert calls == [TARGET]
+
+
+def test_a_measured_clock_is_plausible():
+    assert 0.3 < measure_clock(resolve("native")) < 8
+
+
+def test_a_clock_that_cannot_be_measured_is_the_usual_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "sparsecc").mkdir()
+    calibrate.clock_file(calibrate.processor()).write_text('{"ghz": -1}')
+    assert calibrate.clock_here(TARGETS["rpi4"]) == (1.8, "usual for rpi4")
