@@ -7,9 +7,10 @@ skips functions whose calling convention is already set.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ __all__ = [
     "export_kernels",
     "expression_mutator",
     "meta_schedule",
+    "quiet_if_unfinished",
     "relax",
     "rpc",
     "s_tir",
@@ -82,6 +84,16 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
         path = Path(folder) / "kernels.o"
         built.write_to_file(str(path))
         return path.read_bytes(), str(built.inspect_source("s"))
+
+
+@contextlib.contextmanager
+def quiet_if_unfinished(builder: relax.BlockBuilder) -> Iterator[None]:
+    """End the block that an error leaves open in a function's builder: TVM would warn of it on stderr, much later."""
+    try:
+        yield
+    except BaseException:
+        builder._end_block()
+        raise
 
 
 def export_kernels(

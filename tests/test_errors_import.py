@@ -10,6 +10,7 @@ The list goes on in ``test_errors_run.py`` and ``test_errors_files.py``. Tested 
 from __future__ import annotations
 
 import copy
+import gc
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -213,6 +214,15 @@ def not_pt2(folder: Path) -> dict[str, Path]:
     torch.save(Net(), folder / "pickled.pt2")
     (folder / "whole.pt2").unlink()
     return {path.stem: path for path in folder.iterdir()}
+
+
+def test_nothing_is_printed_of_a_model_that_is_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not even when what was begun of it is thrown away."""
+    gc.collect()
+    capfd.readouterr()
+    refused(NotSupportedError, "is not supported", model=Function(lambda x: torch.fft.rfft(x).abs()))
+    gc.collect()
+    assert capfd.readouterr() == ("", "")
 
 
 def test_files_that_are_no_models(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

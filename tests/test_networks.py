@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 
 import nets
@@ -12,7 +13,7 @@ import sparsecc
 
 LIMIT = 1e-4
 #: networks that take long to compile and have no operator that the others lack
-HEAVY = ("densenet121", "darknet53_yolo", "unet_prelu", "resnet34")
+HEAVY = ("densenet121", "darknet53_yolo", "unet_prelu", "resnet34", "se_resnet50", "regnet_y_400mf")
 SIZES = [(64, 64), (97, 161), (225, 225)]
 #: N, sparsity, rearranged, uniform; unstructured 90 % is left to full width, where channels do not die of it
 PATTERNS = [
@@ -47,19 +48,20 @@ def check(name: str, pattern, *, size: tuple[int, int], batch: int, width: float
     return sparse
 
 
-@pytest.mark.parametrize(
-    ("index", "name"),
-    [
-        pytest.param(i, name, id=name, marks=pytest.mark.slow if name in HEAVY else ())
-        for i, name in enumerate(nets.NETS)
-    ],
-)
+def over(names: Sequence[str]) -> pytest.MarkDecorator:
+    """Networks with their places in a list; the heavy ones are slow tests."""
+    marks = {name: pytest.mark.slow if name in HEAVY else () for name in names}
+    params = [pytest.param(i, name, id=name, marks=marks[name]) for i, name in enumerate(names)]
+    return pytest.mark.parametrize(("index", "name"), params)
+
+
+@over(list(nets.NETS))
 def test_pruned(index, name):
     """Over the networks every pattern, both batch sizes and two image sizes occur."""
     check(name, PATTERNS[index % len(PATTERNS)], size=SIZES[index % 2], batch=(1, 3)[index // 2 % 2])
 
 
-@pytest.mark.parametrize(("index", "name"), enumerate(list(nets.NETS)[::5]), ids=list(nets.NETS)[::5])
+@over(list(nets.NETS)[::5])
 def test_dense(index, name):
     check(name, None, size=SIZES[(index + 1) % 2], batch=(1, 3)[index % 2])
 

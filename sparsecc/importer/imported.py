@@ -12,7 +12,7 @@ from torch import fx
 from torch.export import ExportedProgram, default_decompositions
 from torch.export.graph_signature import OutputKind
 
-from sparsecc._tvm import ExportedProgramImporter, IRModule, relax
+from sparsecc._tvm import ExportedProgramImporter, IRModule, quiet_if_unfinished, relax
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import Layer
@@ -86,7 +86,7 @@ def import_model(
     ctx = Context(builder, fold_constants(program))
     inputs = user_inputs(program)
     params = [relax.Var(node.name, relax.TensorType(tuple(node.meta["val"].shape), "float32")) for node in inputs]
-    with builder.function("main", params):
+    with quiet_if_unfinished(builder), builder.function("main", params):
         ctx.values.update(zip(inputs, params, strict=True))
         with builder.dataflow():
             results = _translate(ctx, program)
