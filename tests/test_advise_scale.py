@@ -23,7 +23,7 @@ from sparsecc.machine.measure import measure_clock
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse
 from sparsecc.records.record import Record
-from sparsecc.records.scale import Scale, Shape, _predicted, scale_of, slower_than_predicted
+from sparsecc.records.scale import Scale, scale_of, slower_than_predicted
 from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import TARGETS, resolve
 
@@ -54,29 +54,12 @@ def test_records_of_this_processor_scale_cycles():
     assert fast.us(convolution=0.0, rest=4e3) == 1.0
 
 
-def test_a_measured_layer_is_predicted_as_measured():
-    other = ConvSpec(n=1, ic=64, ih=28, iw=28, oc=128)
-    slow = replace(record(4, 30.0), layer=replace(record(4, 30.0).layer, spec=other))
-    records = [*(record(4, 10.0) for _ in range(8)), slow]
-    scale = scale_of(records, TARGET, ghz=2.0, cpu="here", source="")
-    for each in (records[0], slow):
-        cycles, shape = _predicted(each, TARGET), Shape(each.layer.spec)
-        assert scale.us(convolution=cycles, block_n=4, shape=shape) == pytest.approx(each.us)
-        # the nearest measured N speaks for others; dense layers have a scale of their own
-        assert scale.us(convolution=cycles, block_n=8, shape=shape) == pytest.approx(each.us)
-        assert scale.us(convolution=cycles, shape=shape) == scale.us(convolution=cycles)
-    unknown = Shape(replace(other, oc=64))
-    assert scale.us(convolution=1e3, block_n=4, shape=unknown) == scale.us(convolution=1e3, block_n=4)
-
-
 def test_the_choice_between_sparse_and_dense_is_corrected_by_records():
     spec, weight = ConvSpec(1, 64, 28, 28, 64), np.ones((64, 64, 1, 1), np.float32)
     weight[:, ::2] = 0
     found = replace(find_structure(weight), block_n=4)
     scale = Scale(1.0, {0: 0.5, 4: 1.0})
     assert slower_than_predicted(scale, spec, found) == 2.0
-    assert slower_than_predicted(replace(scale, layers={(4, Shape(spec)): 1.5}), spec, found) == 3.0
-    assert slower_than_predicted(replace(scale, layers={(0, Shape(spec)): 0.5}), spec, found) == 4.0
     unmeasured = [(Scale(1.0), spec), (Scale(1.0, {4: 2.0}), spec), (scale, ConvSpec(1, 64, 1, 1, 64))]
     assert [slower_than_predicted(known, each, found) for known, each in unmeasured] == [1.0] * 3
     assert slower_than_predicted(scale, spec, replace(found, by_tap=True)) == 1.0

@@ -25,9 +25,8 @@ from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.pipeline import Rewritten
-from sparsecc.records.scale import Scale, Shape
+from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps
-from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_chain import chain_shapes
 from sparsecc.rewrite.lower_conv import direct_works, image, store_shape
 from sparsecc.rewrite.lower_window import window_shape
@@ -62,8 +61,6 @@ class StepCost:
         Keys of layers that it computes too.
     windows : float
         Cycles of a depthwise convolution or pooling, alone or joined.
-    shape : Shape or None
-        Of that convolution; None where there is none, or Winograd's algorithm computes it.
     """
 
     key: str
@@ -74,7 +71,6 @@ class StepCost:
     block_n: int = 0
     joined: tuple[str, ...] = ()
     windows: float = 0.0
-    shape: Shape | None = None
 
     @property
     def cycles(self) -> float:
@@ -83,9 +79,7 @@ class StepCost:
 
     def us(self, scale: Scale) -> float:
         """Microseconds."""
-        return scale.us(
-            convolution=self.convolution, rest=self.rest, windows=self.windows, block_n=self.block_n, shape=self.shape
-        )
+        return scale.us(convolution=self.convolution, rest=self.rest, windows=self.windows, block_n=self.block_n)
 
 
 class _Cost(NamedTuple):
@@ -117,10 +111,7 @@ class _Steps:
         rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
         found = _kept(self._plans[node.key]) if kernel.convolution else None
         block_n = 0 if found is None else found.block_n
-        return StepCost(
-            node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows,
-            _shape(node) if kernel.kind in ("conv", "chain") else None,
-        )  # fmt: skip
+        return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows)
 
     def _kernel(self, node: PlacedNode) -> _Cost:
         operator, placed, target = node.operator, self._placed, self._target
@@ -208,13 +199,6 @@ class _Steps:
         near = self._target.bandwidth(self._target.l2_bytes + plan.kept_bytes)
         far = self._target.bandwidth(self._all_weights)
         return _FETCHED * plan.kept_bytes * max(0.0, 1 / far - 1 / near)
-
-
-def _shape(node: PlacedNode) -> Shape | None:
-    operator = node.operator
-    if isinstance(operator, Chain):
-        return Shape(operator.conv.layer.spec, window_spec(operator))
-    return Shape(operator.layer.spec) if isinstance(operator, FusedConv) else None
 
 
 def _kept(plan: LayerPlan) -> Structure | None:

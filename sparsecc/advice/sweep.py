@@ -12,7 +12,7 @@ from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.records.scale import Scale, Shape, slower_than_predicted
+from sparsecc.records.scale import Scale, slower_than_predicted
 from sparsecc.target import Target
 
 #: bounds are found to this much
@@ -77,9 +77,8 @@ def layer_curve(
 
 
 def dense_us(spec: ConvSpec, planner: Planner, scale: Scale) -> float:
-    """Microseconds of a dense layer; those of Winograd's algorithm are no layer that was measured by itself."""
-    shape = Shape(spec) if planner.gain(spec) is None else None
-    return scale.us(convolution=planner.dense_cycles(spec), shape=shape)
+    """Microseconds of a dense layer."""
+    return scale.us(convolution=planner.dense_cycles(spec))
 
 
 def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Sides:
@@ -88,7 +87,7 @@ def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Si
     cycles = planner.costs.layer(spec, structure)
     empty = planner.costs.layer(spec, structure_of(spec, Impose(impose.block_n, 1.0)))
     memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
-    us = scale.us(convolution=1.0, block_n=impose.block_n, shape=Shape(spec))
+    us = scale.us(convolution=1.0, block_n=impose.block_n)
     return Sides((cycles - memory) * us, memory * us, cycles * slower_than_predicted(planner.scale, spec, structure))
 
 
