@@ -43,6 +43,7 @@ def test_darb_keeps_about_the_share(patterns):
     assert kept == pytest.approx(0.25, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_command(patterns, tmp_path, capsys):
     small = ["--net", "mobilenet_v1", "--width", "0.25", "--size", "64", "--sparsity", "0.75", "--rounds", "2"]
     out = tmp_path / "patterns.json"
