@@ -153,8 +153,7 @@ def rearrangement_notes(found: Plan, compiled: Plan) -> list[str]:
 
 
 def _rearranged(plan: Plan) -> list[str]:
-    sparse = (layer for layer in plan.layers if layer.decision == "sparse" and layer.structure is not None)
-    return [layer.name for layer in sparse if layer.structure is not None and not layer.structure.aligned]
+    return [layer.name for layer in plan.layers if layer.kept is not None and not layer.kept.aligned]
 
 
 def _some(names: Sequence[str]) -> str:

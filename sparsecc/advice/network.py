@@ -21,7 +21,6 @@ from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
 from sparsecc.pipeline import Fused, arrange, decision_scale, fuse
-from sparsecc.rewrite.join_choice import found_structure
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
 
@@ -62,7 +61,7 @@ class Network:
         return self._steps[impose]
 
     def _pays(self, chain: Chain, plan: LayerPlan) -> bool:
-        return self.planner.costs.pays(chain.conv.layer.spec, found_structure(plan), window_spec(chain))
+        return self.planner.costs.pays(chain.conv.layer.spec, plan.kept, window_spec(chain))
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 from sparsecc._tvm import IRModule, Schedule
 from sparsecc.advice.costs import Costs
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import linear_cycles
 from sparsecc.cost.stream import clear_cycles, generic_cycles, mean_cycles, repack_cycles
 from sparsecc.cost.winograd import input_cycles, output_cycles, product_cycles
@@ -109,7 +108,7 @@ class _Steps:
         kernel = self._kernel(node)
         joined = (node.operator.window_key,) if isinstance(node.operator, Chain) else ()
         rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
-        found = _kept(self._plans[node.key]) if kernel.convolution else None
+        found = self._plans[node.key].kept if kernel.convolution else None
         block_n = 0 if found is None else found.block_n
         return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows)
 
@@ -139,12 +138,12 @@ class _Steps:
     def _convolution(self, node: PlacedNode, operator: FusedConv) -> _Cost:
         plan, spec = self._plans[node.key], operator.layer.spec
         if spec.is_linear:
-            cycles = linear_cycles(spec, _kept(plan), self._target)
+            cycles = linear_cycles(spec, plan.kept, self._target)
             return _Cost("linear", cycles, chosen=cycles)
         if spec.is_depthwise:
             return _Cost("window", 0.0, windows=self._window(node, operator))
         store, source = store_shape(node, self._placed, operator.epilogue), image(self._placed, node.inputs[0])
-        kept = _kept(plan)
+        kept = plan.kept
         works = direct_works(spec, kept, store, source, by_tap=kept is not None and kept.by_tap)
         _, cycles = self._costs.direct(operator, works, store, source)
         if plan.tile is not None:
@@ -154,7 +153,7 @@ class _Steps:
     def _chain(self, node: PlacedNode, chain: Chain) -> _Cost:
         between, windows = chain_shapes(node, chain, self._placed, self._target)
         source = image(self._placed, node.inputs[0])
-        kept = _kept(self._plans[node.key])
+        kept = self._plans[node.key].kept
         by_tap = kept is not None and kept.by_tap
         works = direct_works(chain.conv.layer.spec, kept, between, source, joined=True, by_tap=by_tap)
         config, cycles = self._costs.direct(chain.conv, works, between, source)
@@ -199,10 +198,6 @@ class _Steps:
         near = self._target.bandwidth(self._target.l2_bytes + plan.kept_bytes)
         far = self._target.bandwidth(self._all_weights)
         return _FETCHED * plan.kept_bytes * max(0.0, 1 / far - 1 / near)
-
-
-def _kept(plan: LayerPlan) -> Structure | None:
-    return plan.structure if plan.decision == "sparse" else None
 
 
 def _iterations(module: IRModule, function: str) -> int:

@@ -71,12 +71,17 @@ class LayerPlan:
     tile: int | None = None
 
     @property
+    def kept(self) -> Structure | None:
+        """Rows of blocks that are computed; None for a dense layer."""
+        return self.structure if self.decision == "sparse" else None
+
+    @property
     def kept_macs(self) -> int:
         """Multiply-adds of the layer as decided, filled slots and explicit zeros included."""
-        if self.decision == "dense" or self.structure is None:
+        if self.kept is None:
             return self.spec.macs
         pixels = self.spec.n * self.spec.oh * self.spec.ow
-        return self.structure.nnzb * self.structure.block_n * self.structure.taps(self.spec.taps) * pixels
+        return self.kept.nnzb * self.kept.block_n * self.kept.taps(self.spec.taps) * pixels
 
     @property
     def dense_bytes(self) -> int:
@@ -88,10 +93,10 @@ class LayerPlan:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
         if self.tile is not None:
             return 4 * self.spec.oc * self.spec.ic * Tiling(self.spec, self.tile).products
-        if self.decision == "dense" or self.structure is None:
+        if self.kept is None:
             return self.dense_bytes
-        weights = self.structure.nnzb * self.structure.block_n * self.structure.taps(self.spec.taps)
-        return 4 * (weights + self.structure.rows + 1) + self.structure.nnzb * self.index_bytes
+        weights = self.kept.nnzb * self.kept.block_n * self.kept.taps(self.spec.taps)
+        return 4 * (weights + self.kept.rows + 1) + self.kept.nnzb * self.index_bytes
 
     @property
     def index_bytes(self) -> int:

@@ -89,8 +89,8 @@ def _totals(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple
 
 def indices_text(layers: Sequence[LayerPlan]) -> str:
     """Say what of the kept bytes are indices, and in which formats."""
-    sparse = [layer for layer in layers if layer.decision == "sparse" and layer.structure is not None]
-    nbytes = sum(layer.index_bytes * layer.structure.nnzb for layer in sparse if layer.structure)
+    sparse = [layer for layer in layers if layer.kept is not None]
+    nbytes = sum(layer.index_bytes * layer.kept.nnzb for layer in sparse if layer.kept)
     count = Counter(8 * layer.index_bytes for layer in sparse)
     formats = ", ".join(f"{bits} bit in {_layers(count[bits])}" for bits in sorted(count))
     return f"{_short(nbytes)}B of it indices ({formats})" if sparse else "no indices"

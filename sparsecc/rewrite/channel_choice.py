@@ -90,11 +90,11 @@ def _producers(graph: Graph, channels: Channels, plans: Mapping[str, LayerPlan])
     found: dict[int, list[Producer]] = {}
     for node in graph.nodes:
         axis, plan = channels.axes[node.output], plans.get(node.key)
-        if not isinstance(node.operator, FusedConv) or plan is None or plan.structure is None or axis is None:
+        if not isinstance(node.operator, FusedConv) or plan is None or plan.kept is None or axis is None:
             continue
         layer, group = node.operator.layer, channels.classes.find(axis.parts[0].group)
-        if plan.decision == "sparse" and reads_any_order(layer.spec) and group not in fixed:
-            found.setdefault(group, []).append(Producer(layer.spec, plan.structure, layer.weight))
+        if reads_any_order(layer.spec) and group not in fixed:
+            found.setdefault(group, []).append(Producer(layer.spec, plan.kept, layer.weight))
     return found
 
 

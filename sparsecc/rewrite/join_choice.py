@@ -21,14 +21,13 @@ _JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
 def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     """The question for a pair; ``plan`` is that of its convolution."""
-    spec, structure = chain.conv.layer.spec, found_structure(plan)
-    joined, apart = join_cycles(spec, structure, window_spec(chain), target)
+    joined, apart = join_cycles(chain.conv.layer.spec, plan.kept, window_spec(chain), target)
     default, other = (_JOINED, _APART) if joined <= apart else (_APART, _JOINED)
 
     def predict(config: Config) -> float:
         return joined if config == _JOINED else apart
 
-    return Choice(_key(chain, structure), default, lambda: (default, other), predict)
+    return Choice(_key(chain, plan.kept), default, lambda: (default, other), predict)
 
 
 def is_joined(chain: Chain, plan: LayerPlan, target: Target, choose: Choose) -> bool:
@@ -36,11 +35,6 @@ def is_joined(chain: Chain, plan: LayerPlan, target: Target, choose: Choose) -> 
     config = choose(join_choice(chain, plan, target))
     assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
     return config.joined
-
-
-def found_structure(plan: LayerPlan) -> Structure | None:
-    """Rows of blocks that are computed; None for a dense layer."""
-    return plan.structure if plan.decision == "sparse" else None
 
 
 def _key(chain: Chain, structure: Structure | None) -> LayerKey:

@@ -91,7 +91,7 @@ def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Per
 
 
 def _is_rearranged(layer: LayerPlan) -> bool:
-    return layer.decision == "sparse" and layer.structure is not None and not layer.structure.aligned
+    return layer.kept is not None and not layer.kept.aligned
 
 
 def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
