@@ -153,7 +153,7 @@ def rearrangement_notes(found: Plan, compiled: Plan) -> list[str]:
 
 
 def _rearranged(plan: Plan) -> list[str]:
-    return [layer.name for layer in plan.layers if layer.kept is not None and not layer.kept.aligned]
+    return [layer.name for layer in plan.layers if layer.rearranged]
 
 
 def _some(names: Sequence[str]) -> str:

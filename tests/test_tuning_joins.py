@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_chain import SIZES, WINDOWS, net
+from chain_case import SIZES, WINDOWS, net
 from tuning_case import emulator, example, tiny_net
 
 import sparsecc

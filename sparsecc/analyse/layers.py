@@ -76,6 +76,11 @@ class LayerPlan:
         return self.structure if self.decision == "sparse" else None
 
     @property
+    def rearranged(self) -> bool:
+        """Whether rows are computed whose channels are not neighbours."""
+        return self.kept is not None and not self.kept.aligned
+
+    @property
     def kept_macs(self) -> int:
         """Multiply-adds of the layer as decided, filled slots and explicit zeros included."""
         if self.kept is None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.structure import Structure
 from sparsecc.cost.linear import predict_linear
 from sparsecc.facts.blocks import to_blocks
 from sparsecc.facts.conv import ConvSpec
@@ -44,8 +45,8 @@ def lower_linear(
 ) -> Lowered:
     """Lower a linear layer, sparse or dense as planned."""
     layer, spec = operator.layer, operator.layer.spec
-    dense = plan.decision == "dense" or plan.structure is None
-    rows = _dense_rows(layer.weight, target) if dense else _sparse_rows(layer.weight, plan)
+    dense = plan.kept is None
+    rows = _dense_rows(layer.weight, target) if plan.kept is None else _sparse_rows(layer.weight, plan.kept)
     counts = np.diff(rows.indptr)
     is_uniform = counts.size > 0 and counts[0] > 0 and bool((counts == counts[0]).all())
     shape = LinearShape(
@@ -90,9 +91,8 @@ def _dense_rows(weight: NDArray[np.float32], target: Target) -> _Rows:
     )
 
 
-def _sparse_rows(weight: NDArray[np.float32], plan: LayerPlan) -> _Rows:
-    assert plan.structure is not None, "a sparse layer has a structure"
-    blocks = to_blocks(weight, groups=1, grouping=plan.structure.grouping)
+def _sparse_rows(weight: NDArray[np.float32], structure: Structure) -> _Rows:
+    blocks = to_blocks(weight, groups=1, grouping=structure.grouping)
     return _Rows(
         data=blocks.data,
         indices=blocks.indices.astype(np.int32),

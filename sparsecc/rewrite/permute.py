@@ -71,7 +71,7 @@ def permute(graph: Graph, plan: Plan, module: IRModule) -> Permuted:
     Source: Lin et al. 2022 (arXiv 2105.14713), filter rearrangement: the next layer's input channels follow the order
     of the filters. Here the order goes through whatever keeps channels apart.
     """
-    if not any(_is_rearranged(layer) for layer in plan.layers):
+    if not any(layer.rearranged for layer in plan.layers):
         return Permuted(graph, plan, {})
     channels = find_channels(graph, lambda name: read_blocks(module[name]))
     return reorder(graph, plan, channels, choose_orders(graph, channels, plan))
@@ -88,10 +88,6 @@ def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Per
         if axis is not None and order is not None:
             tensors[tensor] = ChannelOrder(graph.shapes[tensor], axis.axis, order)
     return Permuted(replace(graph, nodes=nodes), Plan(plans), tensors)
-
-
-def _is_rearranged(layer: LayerPlan) -> bool:
-    return layer.kept is not None and not layer.kept.aligned
 
 
 def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
