@@ -30,6 +30,7 @@ from tvm_ffi import structural_hash as structural_hash_of
 
 __all__ = [
     "PIPELINE",
+    "TOGETHER",
     "ExportedProgramImporter",
     "IRBuilder",
     "IRModule",
@@ -59,6 +60,8 @@ __all__ = [
 PIPELINE = "sparsecc"
 #: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
 _C_CALL = 2
+#: attribute of a region that every thread walks; the parallel loops inside it are shared among them
+TOGETHER = "pragma_parallel_launch_point"
 #: allocations up to this size stay on the stack; larger ones are scratch planes
 _STACK_BYTES = 4096
 
@@ -200,13 +203,37 @@ def _stack_accumulators(module: IRModule, _context: Any) -> IRModule:
     return IRModule(functions, attrs=module.attrs)
 
 
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.PrivateScratch")  # type: ignore[untyped-decorator]
+def _private_scratch(module: IRModule, _context: Any) -> IRModule:
+    """Give every thread of a parallel region its own temporaries.
+
+    A region that all threads walk together (:data:`TOGETHER`) has them inside, but TVM moves them out, where threads
+    would share them::
+
+        alloc a; together: { ... a ... }    ->    together: { alloc a; ... a ... }
+    """
+
+    def fix(sequence: Any) -> Any:
+        region = next((s for s in sequence.seq if isinstance(s, tirx.AttrStmt) and s.attr_key == TOGETHER), None)
+        own = [statement for statement in sequence.seq if isinstance(statement, tirx.AllocBuffer)]
+        if region is None or not own:
+            return sequence
+        body = region.body.seq if isinstance(region.body, tirx.SeqStmt) else [region.body]
+        inside = tirx.AttrStmt(region.node, region.attr_key, region.value, tirx.SeqStmt([*own, *body]))
+        rest = [statement for statement in sequence.seq if not isinstance(statement, tirx.AllocBuffer)]
+        return tirx.SeqStmt([inside if statement.same_as(region) else statement for statement in rest])
+
+    functions = {gv: structural_map(f, (tirx.SeqStmt, fix)) for gv, f in module.functions.items()}
+    return IRModule(functions, attrs=module.attrs)
+
+
 def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
     passes, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
 
     def host() -> Any:
         lower = tirx.transform
         return tvm.transform.Sequential(
-            [_device_scope, _stack_accumulators, lower.LowerTVMBuiltin(), lower.LowerIntrin()]
+            [_device_scope, _stack_accumulators, _private_scratch, lower.LowerTVMBuiltin(), lower.LowerIntrin()]
         )
 
     return passes, host, device

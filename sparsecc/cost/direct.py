@@ -41,6 +41,8 @@ _STREAMED, WRITTEN = 1.4, 1.7
 #: of them every multiply-add is a load
 _AGAIN, _AGAIN_MANY = {1: 1.0, 2: 0.7}, 0.4
 _LINE_BYTES = 64
+#: cycles to copy a vector
+_COPIED = 1.5
 #: half vectors on a core whose full ones take two halves: measured 1.3 times as fast, not twice
 _NARROW = 0.75
 #: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add: by
@@ -84,7 +86,13 @@ class DirectWork:
     joined : bool
         True when a window kernel reads the planes one by one: row by row of blocks.
     staged : bool
-        True when planes are copied to another pitch: row by row of blocks, too.
+        True when planes are copied to another pitch: row by row of blocks, unless ``widens``.
+    widens : bool
+        True when the copy can be made in place, see :class:`~sparsecc.kernels.direct_shape.DirectShape`.
+    repeats : bool
+        True when a row repeats a channel: what waits in the output would be added to, or moved, twice.
+    aligned : bool
+        True when planes of the input begin at a cache line.
     halo : int
         Floats of a plane around a tile that its blocks read, where a block is one tap.
     """
@@ -102,6 +110,9 @@ class DirectWork:
     residual: bool = False
     joined: bool = False
     staged: bool = False
+    widens: bool = False
+    repeats: bool = False
+    aligned: bool = False
     halo: int = 0
 
     @property
@@ -113,10 +124,11 @@ class DirectWork:
 def best_config(work: DirectWork, target: Target) -> DirectConfig:
     """The config with the least predicted time.
 
-    Runs of input channels are left to a search but for single channels: a Zen 3 gained a tenth from them there (1x1,
-    1024 to 256 at 14x14, 90 % of the weights pruned), and with N = 4 nothing.
+    Runs of input channels are left to a search but for single channels and copies: a Zen 3 gained a tenth from them
+    there (1x1, 1024 to 256 at 14x14, 90 % of the weights pruned), and with N = 4 nothing.
     """
-    usual = (config for config in direct_space(work, target) if config.chunks == 1 or config.reg_n == 1)
+    space = direct_space(work, target)
+    usual = (config for config in space if config.chunks == 1 or config.reg_n == 1 or config.packed)
     return min(usual, key=lambda config: predict(work, config, target))
 
 
@@ -134,14 +146,25 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                 if _is_small(target) and not _fits_small(reg_n, vectors, work.taps, target):
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and _unrolls(work.taps, target, free)
-                for rows_outer in (True,) if work.joined or work.staged else (True, False):
+                for rows_outer in (True, False) if _may_walk_tiles(work) else (True,):
                     ahead = unroll and lanes == target.lanes and loads_ahead(target)
                     config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead)
-                    yield config
-                    singles = _singles(work, config, target)
-                    if singles:
-                        yield replace(config, singles=singles)
-                    yield from (replace(config, chunks=chunks) for chunks in _chunks(work, config, target))
+                    yield from _variants(work, config, target)
+
+
+def _may_walk_tiles(work: DirectWork) -> bool:
+    """Whether a tile may have all rows of blocks before the next one."""
+    return not work.joined and (not work.staged or (work.widens and not work.repeats))
+
+
+def _variants(work: DirectWork, config: DirectConfig, target: Target) -> Iterator[DirectConfig]:
+    """A tile with single pixels, with runs of input channels, and reading a copy."""
+    singles = _singles(work, config, target)
+    variants = [config, *([replace(config, singles=singles)] if singles else [])]
+    variants += [replace(config, chunks=chunks) for chunks in _chunks(work, config, target)]
+    yield from variants
+    if not config.rows_outer and work.halo == 0 and work.taps == 1 and work.groups == 1 and not target.in_order:
+        yield from (replace(variant, packed=True) for variant in variants)
 
 
 def _pixels(reg_n: int, vectors: int, target: Target) -> int:
@@ -187,7 +210,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
 
 def _chunks(work: DirectWork, config: DirectConfig, target: Target) -> Iterator[int]:
     """Runs of input channels worth a try: where a tile of all channels is more than the first cache holds."""
-    if config.rows_outer or config.ahead or work.groups > 1:
+    if config.rows_outer or config.ahead or work.groups > 1 or work.repeats:
         return
     for chunks in _CHUNKS:
         if work.ic % chunks or _tile_bytes(work, config) * 2 < target.l1_bytes * chunks:
@@ -209,19 +232,20 @@ def predict(work: DirectWork, config: DirectConfig, target: Target) -> float:
 def compute_cycles(work: DirectWork, config: DirectConfig, target: Target) -> float:
     """Cycles of what a core starts, for one image."""
     tiles = cut(work.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
-    cycles = tiles.count * _tile(work, config.reg_n, tiles.whole, config.chunks, target)
+    cycles = tiles.count * _tile(work, config, tiles.whole, target)
     if tiles.rest:
-        cycles += _tile(work, config.reg_n, tiles.rest, config.chunks, target)
+        cycles += _tile(work, config, tiles.rest, target)
     return work.block_n // config.reg_n * cycles
 
 
-def _tile(work: DirectWork, reg_n: int, runs: tuple[Vectors, ...], chunks: int, target: Target) -> float:
+def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], target: Target) -> float:
     """Cycles of one tile in all rows of blocks."""
+    reg_n, chunks, packed = config.reg_n, config.chunks, config.packed
     singles = sum(run.count for run in runs if run.by_channel)
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
     weight = 1 / target.loads_per_cycle if _is_small(target) else 0.5
-    loads = sum(run.count * _load(run.lanes, target) for run in runs) + (reg_n + singles) * weight
+    loads = sum(run.count * _load(run.lanes, target, packed=packed) for run in runs) + (reg_n + singles) * weight
     separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
     instructions = fmas + separate + reg_n * (not target.folds_broadcast)
     started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
@@ -244,9 +268,9 @@ def _start(fmas: int, lanes: int, target: Target) -> float:
     return max(fmas * _width(lanes, target) / target.fma_per_cycle, target.fma_latency)
 
 
-def _load(lanes: int, target: Target) -> float:
+def _load(lanes: int, target: Target, *, packed: bool) -> float:
     """Cycles of a load: pixels lie anywhere, so one of a whole line always touches two, a half every other time."""
-    touched = 1 + lanes * 4 / _LINE_BYTES
+    touched = 1 if packed else 1 + lanes * 4 / _LINE_BYTES
     return touched * max(lanes / target.lanes, 0.5) / target.loads_per_cycle
 
 
@@ -270,13 +294,25 @@ def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> flo
         reading = _STREAMED * streamed / target.bandwidth(image) + weights / target.bandwidth(target.l2_bytes + weights)
         return reading + streamed_results(work, target)
     tile_bytes = _tile_bytes(work, config) / config.chunks
+    if config.packed:
+        tile_bytes *= _dense_lines(work, config)
     fetch = _lines(work.ic, config.tile, image, target) * (1 + (work.taps > 1))
     share = _AGAIN.get(config.reg_n, _AGAIN_MANY)
     again = share * work.nnzb * subs * config.tile * 4 / target.bandwidth(tile_bytes)
+    if config.packed:
+        again *= _dense_lines(work, config)
+        fetch += _COPIED * work.ic * config.vectors
     results = WRITTEN * _lines(work.results, config.tile, work.results * work.flat * 4, target)
     sums = work.rows * work.block_n * config.tile * 4
     results += 2 * (config.chunks - 1) * sums / target.bandwidth(sums + tile_bytes)
-    return tiles * (fetch + results + again + weights / target.bandwidth(weights))
+    moved = streamed_results(work, target) if work.staged else 0.0
+    return tiles * (fetch + results + again + weights / target.bandwidth(weights)) + moved
+
+
+def _dense_lines(work: DirectWork, config: DirectConfig) -> float:
+    """Cache lines of a tile's copy relative to those that it touches in the input."""
+    lines = config.tile * 4 / _LINE_BYTES
+    return lines / (lines + (-lines % 1 if work.aligned else 1 - 4 / _LINE_BYTES))
 
 
 def _tile_bytes(work: DirectWork, config: DirectConfig) -> float:

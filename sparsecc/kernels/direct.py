@@ -7,17 +7,19 @@ and dense convolutions are the same loop with other offsets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from sparsecc._tvm import PrimFunc, T
+from sparsecc._tvm import TOGETHER, PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sum_ahead, sum_plainly
 from sparsecc.kernels.direct_tile import At, Sink, Tile
 from sparsecc.kernels.function import kernel
+from sparsecc.kernels.gather import Gathered, first_pixel, gather, whole_or_rest
 from sparsecc.kernels.store import finish
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 from sparsecc.kernels.walk import Walk
@@ -34,8 +36,8 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     Loops::
 
-        for image, half of the plane, share of the rows:
-            for row, sub, tile:                                      # or tile, run of input channels, row, sub
+        parallel for image, half of the plane, row:                  # or for image, tile, run of input channels:
+            for sub, tile:                                           #     [copy a run;] parallel for row: for sub
                 acc[reg_n, vectors, lanes] = bias                    # or the sums of the run before, from output
                 for kept block of row, tap:
                     acc += data * input[offset + tap + pixel]
@@ -66,35 +68,89 @@ def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str,
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    tiles, subs, output = tiles_of(shape, config), shape.block_n // config.reg_n, buffers["output"]
-    split = shares.middle(tiles)
-    halves = 1 if split is None else 2
-    parts = shape.rows if config.rows_outer else shares.row_shares(shape.rows, halves=halves)
-
     def plane(at: At, n: Any) -> Any:
         return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
 
-    def emit(image: Any, row: Any, sub: Any, chunk: Any, tile: Any) -> None:
-        with T.sblock("tile"):
-            extents = (shape.spec.n, shape.rows, subs, tiles.total)
-            image, row, sub, tile = map(T.axis.spatial, extents, (image, row, sub, tile))
-            chunk = T.axis.reduce(config.chunks, chunk) if config.chunks > 1 else 0
-            T.reads()
-            T.writes(output[0 : output.ty.shape[0]])
-            emit_tile(shape, config, buffers, At(image, row, sub, chunk), tile, Sink(output, shape.store, plane))
+    sink = Sink(buffers["output"], shape.store, plane)
+    if config.rows_outer:
+        _rows_outer(shape, config, buffers, sink)
+    elif shape.rows == 1 or shares.middle(tiles_of(shape, config)) is not None:
+        _tiles_shared(shape, config, buffers, sink)
+    else:
+        rows_shared(shape, config, buffers, sink)
 
-    with T.grid(shape.spec.n, halves, parts) as loops, T.sblock("share"):
-        image, half, part = T.axis.remap("SSS", list(loops))
+
+def _rows_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], sink: Sink) -> None:
+    """Row by row of blocks; threads share the rows, and the halves of an image."""
+    tiles, subs = tiles_of(shape, config), shape.block_n // config.reg_n
+    split = shares.middle(tiles)
+    halves = 1 if split is None else 2
+    with T.parallel(0, shape.spec.n * halves * shape.rows) as share:
+        row = T.floormod(share, shape.rows)
+        half = T.floormod(T.floordiv(share, shape.rows), halves)
+        image = T.floordiv(share, halves * shape.rows)
+        with T.serial(0, subs) as sub, T.serial(*shares.half_of(tiles.total, split, half)) as tile:
+            _emit_block(shape, config, buffers, At(image, row, sub), tile, sink)
+
+
+def _tiles_shared(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], sink: Sink) -> None:
+    """Tile by tile; threads share the tiles."""
+    total = tiles_of(shape, config).total
+    with T.parallel(0, shape.spec.n * total) as share:
+        image, tile = T.floordiv(share, total), T.floormod(share, total)
+        _emit_rows(shape, config, buffers, image, tile, sink, T.serial)
+
+
+def rows_shared(
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    sink: Sink,
+    finish: Callable[[Any, Any], None] | None = None,
+) -> None:
+    """Tile by tile; threads share the rows of blocks of each, always the same ones.
+
+    ``finish`` emits what a row of an image needs when all its tiles are done, in the thread that did them.
+    """
+    # TVM takes a loop of one iteration away, and wants one to share
+    together, loop = (T.attr(0, TOGETHER, 0), T.parallel) if shape.rows > 1 else (nullcontext(), T.serial)
+    with together, T.serial(0, shape.spec.n) as image:
+        with T.serial(0, tiles_of(shape, config).total) as tile:
+            _emit_rows(shape, config, buffers, image, tile, sink, loop)
+        if finish is not None:
+            with loop(0, shape.rows) as row:
+                finish(image, row)
+
+
+def _emit_rows(
+    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], image: Any, tile: Any, sink: Sink, loop: Any
+) -> None:
+    """All rows of blocks of one tile, for one run of input channels after another."""
+    copy = T.alloc_buffer((shape.run * shape.gathered,), "float32", scope="global") if config.packed else None
+    with T.serial(0, config.chunks) as chunk:
+        if copy is not None:
+            gather(shape, buffers, copy, tiles_of(shape, config), image=image, chunk=chunk, tile=tile)
+        with loop(0, shape.rows) as row, T.serial(0, shape.block_n // config.reg_n) as sub:
+            _emit_block(shape, config, buffers, At(image, row, sub, chunk), tile, sink, copy)
+
+
+def _emit_block(
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    at: At,
+    tile: Any,
+    sink: Sink,
+    copy: Any = None,
+) -> None:
+    subs, total = shape.block_n // config.reg_n, tiles_of(shape, config).total
+    with T.sblock("tile"):
+        extents, loops = (shape.spec.n, shape.rows, subs, total), (at.image, at.row, at.sub, tile)
+        image, row, sub, tile = map(T.axis.spatial, extents, loops)
+        chunk = T.axis.reduce(config.chunks, at.chunk) if config.chunks > 1 else 0
         T.reads()
-        T.writes(output[0 : output.ty.shape[0]])
-        rows, run = shares.part_of(shape.rows, parts, part), shares.half_of(tiles.total, split, half)
-        if config.rows_outer:
-            with T.serial(*rows) as row, T.serial(0, subs) as sub, T.serial(*run) as tile:
-                emit(image, row, sub, 0, tile)
-        else:
-            chunks = T.serial(0, config.chunks)
-            with T.serial(*run) as tile, chunks as chunk, T.serial(*rows) as row, T.serial(0, subs) as sub:
-                emit(image, row, sub, chunk, tile)
+        T.writes(sink.buffer[0 : sink.buffer.ty.shape[0]])
+        emit_tile(shape, config, buffers, At(image, row, sub, chunk), tile, sink, copy)
 
 
 def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:
@@ -107,30 +163,23 @@ def channel_in(shape: DirectShape, buffers: dict[str, Any], slot: Any) -> Any:
     return buffers["channels"][slot] if shape.scattered else slot
 
 
-def emit_tile(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, tile: Any, sink: Sink) -> None:
-    """Code of tile number ``tile``: a whole one, or the rest."""
+def emit_tile(
+    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, tile: Any, sink: Sink, copy: Any = None
+) -> None:
+    """Code of tile number ``tile``: a whole one, or the rest; ``copy`` has the pixels where they were gathered."""
     tiles = tiles_of(shape, config)
 
     def emit(start: Any, runs: tuple[Vectors, ...], suffix: str) -> None:
         walk = Walk(shape, buffers, at.row, at.chunk)
-        _emit(Tile(shape, config, buffers, replace(at, start=start), sink, walk), runs, suffix)
+        gathered = None if copy is None else Gathered(copy, first_pixel(runs))
+        _emit(Tile(shape, config, buffers, replace(at, start=start), sink, walk, gathered), runs, suffix)
 
-    def whole() -> None:
-        emit(tile * tiles.pixels, tiles.whole, "")
-
-    def rest() -> None:
-        emit(tiles.count * tiles.pixels, tiles.rest, "_rest_{}")
-
-    if not tiles.rest:
-        whole()
-    elif not tiles.count:
-        rest()
-    else:
-        with T.If(tile < tiles.count):
-            with T.Then():
-                whole()
-            with T.Else():
-                rest()
+    whole_or_rest(
+        tiles,
+        tile,
+        whole=lambda: emit(tile * tiles.pixels, tiles.whole, ""),
+        rest=lambda: emit(tiles.count * tiles.pixels, tiles.rest, "_rest_{}"),
+    )
 
 
 def _emit(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> None:

@@ -37,6 +37,8 @@ class DirectShape:
         How the places of kept blocks are stored, see :func:`~sparsecc.facts.indices.index_format`.
     chunks : int
         Runs of input channels; the kept blocks of each row are packed run by run, see :class:`DirectConfig`.
+    gathered : int
+        Floats that a tile has of each input channel in the copy that it reads (``packed``); 0 where it reads the input.
     """
 
     spec: ConvSpec
@@ -51,6 +53,17 @@ class DirectShape:
     by_tap: bool = False
     index: IndexFormat = "offset"
     chunks: int = 1
+    gathered: int = 0
+
+    @property
+    def stride(self) -> int:
+        """Floats from an input channel to the next one where tiles read."""
+        return self.gathered or self.source.channel
+
+    @property
+    def run(self) -> int:
+        """Input channels of a conv group in a run."""
+        return self.spec.ic_per_group // self.chunks
 
     @property
     def kernel(self) -> tuple[int, int]:
@@ -78,6 +91,11 @@ class DirectShape:
         """True when output rows lie otherwise than those of the input: planes are computed aside, then copied."""
         return self.source.pitch != self.store.layout.pitch
 
+    @property
+    def widens(self) -> bool:
+        """True when planes can be computed inside their place in the output, then moved apart."""
+        return widens(self.source, self.store)
+
 
 @dataclass(frozen=True)
 class DirectConfig:
@@ -103,6 +121,10 @@ class DirectConfig:
     chunks : int
         Equal runs of input channels. A tile takes them one after another for all rows, so that what it reads of a run
         stays in the first cache; until the last one sums wait in the output. One where ``rows_outer`` or ``ahead``.
+    packed : bool
+        True: the pixels of a tile are copied first, those of all input channels of a run side by side, so that they
+        share no cache lines with others and vectors lie on one line each. Not where ``rows_outer`` or ``ahead``, nor
+        with kernels larger than one tap.
     ahead : bool
         True: whole tiles load for each tap what the next one multiplies, for cores that start instructions in order;
         all taps are unrolled there.
@@ -116,12 +138,19 @@ class DirectConfig:
     prefetch: int = 0
     singles: int = 0
     chunks: int = 1
+    packed: bool = False
     ahead: bool = False
 
     @property
     def tile(self) -> int:
         """Pixels in a tile."""
         return self.lanes * self.vectors
+
+
+def widens(source: PlaneLayout, store: StoreShape) -> bool:
+    """Whether rows that lie as in ``source`` have room where they are stored, and move one way only."""
+    layout = store.layout
+    return source.pitch < layout.pitch and layout.deal == 1 and not layout.is_split
 
 
 def argument_names(shape: DirectShape) -> tuple[str, ...]:

@@ -90,7 +90,10 @@ def _update(tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any]
         with T.init():
             T.buffer_store(acc, first, [vn, vv, vl])
         weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel]
-        base = at.image * (spec.ic * source.channel) + walk.offset(vj)
-        tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
-        pixel = tile.buffers["input"][base + tap + at.start + place]
+        if tile.gathered is not None:
+            pixel = tile.gathered.pixel(walk.offset(vj), place)
+        else:
+            base = at.image * (spec.ic * source.channel) + walk.offset(vj)
+            tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
+            pixel = tile.buffers["input"][base + tap + at.start + place]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
+from sparsecc.kernels.gather import Gathered
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.walk import Walk
 
@@ -45,6 +46,7 @@ class Tile:
     at: At
     sink: Sink
     walk: Walk
+    gathered: Gathered | None = None
 
     @property
     def slot(self) -> Any:

@@ -16,14 +16,20 @@ def store_pixels(
 ) -> None:
     """Finish ``count`` pixels of a row and store them from float ``pixel`` of a plane on; ``value`` gives the i-th."""
     lanes = next(width for width in (16, 8, 4, 2, 1) if width <= count)
-    for first, width in _vectors(count, lanes):
+    vectors = _vectors(count, lanes)
+    # all loads before all stores: the pixels may move within one plane, and vectors may overlap
+    loaded = [T.alloc_buffer((width,), "float32", scope="global") for _, width in vectors]
+    for (first, width), row in zip(vectors, loaded, strict=True):
+        with T.vectorized(0, width) as lane:
+            T.buffer_store(row, value(first + lane), [lane])
+    for (first, width), row in zip(vectors, loaded, strict=True):
         with T.vectorized(0, width) as lane:
             residual = None
             if store.residual is not None:
                 place = plane * store.residual.channel + store.residual.lead + pixel + first + lane
                 residual = buffers["residual"][place]
             where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
-            done = finish(value(first + lane), store, residual=residual, mask=None)
+            done = finish(row[lane], store, residual=residual, mask=None)
             T.buffer_store(buffers["output"], done, [where])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layout import LINE, PlaneLayout
-from sparsecc.kernels.direct import emit_tile, output_channel, tiles_of
+from sparsecc.kernels.direct import channel_in, emit_tile, output_channel, rows_shared, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
@@ -23,24 +23,36 @@ from sparsecc.kernels.store import StoreShape
 def staged(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     """Build the unscheduled kernel; parameters are those of :func:`~sparsecc.kernels.direct.direct`, without ``mask``.
 
-    Loops::
+    Loops where a row of blocks has all of an image first::
 
-        for image, row, sub:
+        parallel for image, row, sub:
             for tile: planes[reg_n] = convolution                        # with the input's pitch
             for n in reg_n, row of pixels:
                 output = epilogue(planes)                                # with its own
+
+    Where a tile has all rows of blocks first (``widens``), planes are computed at the end of where they will be, and
+    moved apart row by row::
+
+        for image:
+            for tile, run of input channels: parallel for row, sub: end of output's planes = convolution
+            parallel for row: for n in block_n, row of pixels: output = epilogue(end of the plane)
     """
     return kernel(
         [(name, buffer_of(name, shape)) for name in argument_names(shape)],
-        lambda buffers: _body(shape, config, buffers),
+        lambda buffers: (_rows_outer if config.rows_outer else _tiles_outer)(shape, config, buffers),
     )
 
 
-def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    output, reg_n = buffers["output"], config.reg_n
+def _rows_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
+    output, reg_n, subs = buffers["output"], config.reg_n, shape.block_n // config.reg_n
     aside = _planes(shape, reg_n)
-    with T.grid(shape.spec.n, shape.rows, shape.block_n // reg_n) as loops, T.sblock("share"):
-        at = At(*T.axis.remap("SSS", list(loops)))
+    with T.parallel(0, shape.spec.n * shape.rows * subs) as loop, T.sblock("share"):
+        share = T.axis.spatial(shape.spec.n * shape.rows * subs, loop)
+        at = At(
+            T.floordiv(share, shape.rows * subs),
+            T.floormod(T.floordiv(share, subs), shape.rows),
+            T.floormod(share, subs),
+        )
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         planes = T.alloc_buffer((aside.layout.size(reg_n),), "float32", scope="global")
@@ -52,6 +64,24 @@ def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> 
         with T.serial(0, reg_n) as n:
             plane = at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
             _copy_rows(shape, buffers, planes, n * aside.layout.channel, plane)
+
+
+def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
+    output, layout = buffers["output"], shape.store.layout
+    # the last row of pixels is where it stays
+    end = layout.lead + (layout.h - 1) * layout.pitch + layout.w - shape.flat
+    plane_end = PlaneLayout(h=1, w=shape.flat, pitch=shape.flat, plane=layout.channel, lead=end)
+
+    def plane(at: At, n: Any) -> Any:
+        return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
+
+    def finish(image: Any, row: Any) -> None:
+        with T.serial(0, shape.block_n) as n:
+            number = image * shape.store.channels + channel_in(shape, buffers, row * shape.block_n + n)
+            _copy_rows(shape, buffers, output, number * layout.channel + end, number)
+
+    store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue())
+    rows_shared(shape, config, buffers, Sink(output, store, plane), finish)
 
 
 def _planes(shape: DirectShape, reg_n: int) -> StoreShape:

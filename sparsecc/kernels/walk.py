@@ -36,7 +36,8 @@ class Walk:
         """Emit what comes before the loop over kept blocks."""
         if self._steps:
             self._column = T.alloc_buffer((1,), "int32", scope="global")
-            T.buffer_store(self._column, self._chunk * (self._shape.columns // self._shape.chunks), [0])
+            first = 0 if self._shape.gathered else self._chunk * (self._shape.columns // self._shape.chunks)
+            T.buffer_store(self._column, T.int32(first) if isinstance(first, int) else first, [0])
 
     def advance(self, j: Any) -> None:
         """Emit what comes first for kept block ``j``."""
@@ -45,15 +46,18 @@ class Walk:
             T.buffer_store(self._column, self._column[0] + step, [0])
 
     def offset(self, j: Any) -> Any:
-        """Floats from the image's first channel to the channel (or the tap) of kept block ``j``."""
+        """Floats from the image's first channel to the channel (or the tap) of kept block ``j``.
+
+        In a copy of a run's pixels: from the run's first channel.
+        """
         shape, buffers = self._shape, self._buffers
         if shape.dense:
-            channel = self._group_channel() + self._chunk * (shape.spec.ic_per_group // shape.chunks)
-            return channel * shape.source.channel + j * shape.source.channel
+            first = 0 if shape.gathered else self._group_channel() + self._chunk * shape.run
+            return first * shape.stride + j * shape.stride
         if shape.index == "offset":
             return buffers["offsets"][self.first + j]
         column = self._column[0] if self._steps else T.cast(buffers["columns"][self.first + j], "int32")
-        return buffers["table"][column] if shape.by_tap else column * shape.source.channel
+        return buffers["table"][column] if shape.by_tap else column * shape.stride
 
     @property
     def _steps(self) -> bool:

@@ -19,10 +19,12 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.indices import OFFSET, IndexFormat, without_steps
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.layout import LINE, PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
-from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names
+from sparsecc.kernels.direct import tiles_of
+from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, widens
+from sparsecc.kernels.gather import floats_of
 from sparsecc.kernels.store import StoreShape
 from sparsecc.rewrite.balance import balanced_order
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
@@ -232,9 +234,10 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     blocks = options.blocks
     if blocks is None:
         blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
-    chunks = config.kernel.chunks if isinstance(config.kernel, DirectConfig) else 1
-    rows, index = in_chunks(blocks, chunks), options.index
-    if index == "step" and isinstance(config.kernel, DirectConfig) and config.kernel.ahead:
+    kernel = config.kernel if isinstance(config.kernel, DirectConfig) else None
+    packed, chunks = kernel is not None and kernel.packed, 1 if kernel is None else kernel.chunks
+    rows, index = in_chunks(blocks, chunks, relative=packed), options.index
+    if index == "step" and kernel is not None and kernel.ahead:
         index = without_steps(columns=blocks.ic)
     scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
     shape = DirectShape(
@@ -242,10 +245,12 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
         uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
         index=index, chunks=chunks,
     )  # fmt: skip
-    together = config.kernel.reg_n if isinstance(config.kernel, DirectConfig) else blocks.block_n
+    if kernel is not None and packed:
+        shape = replace(shape, gathered=floats_of(tiles_of(shape, kernel)))
+    together = blocks.block_n if kernel is None else kernel.reg_n
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(rows, reg_n=together),
-        **pack_places(rows, spec, source, index, name=layer.name),
+        **pack_places(rows, spec, source, index, gathered=shape.gathered, name=layer.name),
         "indptr": rows.indptr,
         "bias": layer.bias[blocks.oc_perm],
         "channels": blocks.oc_perm.astype(np.int32),
@@ -283,5 +288,6 @@ def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape,
         images=spec.n * spec.groups, groups=spec.groups, flat=flat, plane=source.channel,
         ic=spec.ic_per_group, taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n,
         nnzb=-(-nnzb // spec.groups),
-        residual=store.residual is not None, staged=source.pitch != store.layout.pitch,
+        residual=store.residual is not None, staged=source.pitch != store.layout.pitch, widens=widens(source, store),
+        repeats=rows * block_n != spec.oc, aligned=source.channel % LINE == 0,
     )  # fmt: skip

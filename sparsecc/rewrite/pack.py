@@ -23,7 +23,8 @@ class Rows:
     Attributes
     ----------
     data, indices, indptr : numpy.ndarray
-        As in :class:`~sparsecc.facts.blocks.BlockSparse`, but ``indptr`` has an entry for every row of every run.
+        As in :class:`~sparsecc.facts.blocks.BlockSparse`, but ``indptr`` has an entry for every row of every run, and
+        ``indices`` may count from the run's first channel.
     first : numpy.ndarray
         int32, the column that each of those rows begins with.
     """
@@ -40,8 +41,11 @@ class Rows:
         return int(counts[0]) if counts.size and counts[0] > 0 and bool((counts == counts[0]).all()) else None
 
 
-def in_chunks(blocks: BlockSparse, chunks: int) -> Rows:
-    """Put the kept blocks of equal runs of input channels one after another, for all rows each."""
+def in_chunks(blocks: BlockSparse, chunks: int, *, relative: bool = False) -> Rows:
+    """Put the kept blocks of equal runs of input channels one after another, for all rows each.
+
+    ``relative``: their indices count from the first channel of the run.
+    """
     width = blocks.ic // chunks
     row = np.repeat(np.arange(blocks.rows), blocks.counts)
     place = blocks.indices // width * blocks.rows + row
@@ -49,7 +53,10 @@ def in_chunks(blocks: BlockSparse, chunks: int) -> Rows:
     counts = np.bincount(place, minlength=chunks * blocks.rows)
     indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     first = np.repeat(np.arange(chunks) * width, blocks.rows).astype(np.int32)
-    return Rows(blocks.data[order], blocks.indices[order], indptr, first)
+    indices = blocks.indices[order]
+    if relative:
+        first, indices = np.zeros_like(first), indices % width
+    return Rows(blocks.data[order], indices, indptr, first)
 
 
 def pack_data(rows: Rows, *, reg_n: int) -> NDArray[np.float32]:
@@ -65,9 +72,9 @@ def pack_data(rows: Rows, *, reg_n: int) -> NDArray[np.float32]:
 
 
 def pack_places(
-    rows: Rows, spec: ConvSpec, source: PlaneLayout, index: IndexFormat, *, name: str
+    rows: Rows, spec: ConvSpec, source: PlaneLayout, index: IndexFormat, *, gathered: int = 0, name: str
 ) -> dict[str, NDArray[Any]]:
-    """Where kept blocks read in planes of ``source``, by parameter of the kernel.
+    """Where kept blocks read in planes of ``source``, or in a copy of ``gathered`` floats each, by kernel parameter.
 
     Raises
     ------
@@ -75,6 +82,8 @@ def pack_places(
         An offset needs more than 32 bits.
     """
     each = spec.taps // rows.data.shape[2]
+    if gathered:
+        source = PlaneLayout(h=1, w=gathered, pitch=gathered, plane=gathered)
     if index == "offset":
         return {"offsets": at_least_one(_offsets(rows.indices, each, spec, source, name))}
     places = {"table": _offsets(np.arange(spec.ic * each, dtype=np.int32), each, spec, source, name)}

@@ -11,10 +11,10 @@ from sparsecc.kernels.staged import staged
 def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     """Schedule the direct kernel.
 
-    Before::
+    Threads and tiles are as the kernel has them. Before::
 
-        for image, half of the plane, share of the rows:
-            for row, sub, tile:
+        parallel for image, half of the plane, row:
+            for sub, tile:
                 for n, v, lane: acc = bias
                 for block, a, b:
                     for n, v, lane: acc += data * input
@@ -22,14 +22,13 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     After::
 
-        parallel image * half * share:
-            for row, sub, tile:
+        parallel for image, half of the plane, row:
+            for sub, tile:
                 unrolled n, v: vector lane: acc = bias
                 for block: unrolled a, b, n, v: vector lane: acc += data * input
                 unrolled n, v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(staged(shape, config) if shape.is_staged else direct(shape, config))
-    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("share"))))
     schedule_tiles(schedule, shape, config)
     return schedule.mod["main"]
 

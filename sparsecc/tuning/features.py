@@ -48,7 +48,7 @@ def _config(config: Config, key: LayerKey, target: Target) -> list[float]:
     return [_NONE, config.lanes, config.reg_m, *_DIRECT_NONE[2:], *_window(None), _NONE]
 
 
-_DIRECT_NONE = [_NONE] * 14
+_DIRECT_NONE = [_NONE] * 15
 
 
 def _direct(c: DirectConfig, key: LayerKey, target: Target) -> list[float]:
@@ -59,13 +59,29 @@ def _direct(c: DirectConfig, key: LayerKey, target: Target) -> list[float]:
     return [
         c.lanes, c.vectors, c.reg_n, c.rows_outer, c.unroll_taps, math.log2(c.prefetch + 1), c.singles,
         accumulators / target.registers, accumulators / (c.vectors + c.reg_n), tiles * c.tile / flat,
-        accumulators * key.spec.taps, 0.0, math.log2(c.chunks), c.ahead,
+        accumulators * key.spec.taps, 0.0, math.log2(c.chunks), c.ahead, c.packed,
     ]  # fmt: skip
 
 
 def _lanes(c: LaneConfig, key: LayerKey) -> list[float]:
     rows = -(-key.spec.oh // c.rows) * c.rows / key.spec.oh
-    return [c.lanes, c.rows, c.cols, 1.0, 0.0, math.log2(c.prefetch + 1), 0.0, c.pixels, 0.0, rows, 0.0, 1.0, 0.0, 0.0]
+    return [
+        c.lanes,
+        c.rows,
+        c.cols,
+        1.0,
+        0.0,
+        math.log2(c.prefetch + 1),
+        0.0,
+        c.pixels,
+        0.0,
+        rows,
+        0.0,
+        1.0,
+        0.0,
+        0.0,
+        0.0,
+    ]
 
 
 def _window(c: WindowConfig | None) -> list[float]:
