@@ -12,7 +12,7 @@ from cases import BY_NAME, CASES, Case, build
 from helpers import RUNNABLE, run_strictly
 
 from sparsecc.cost.channel_lanes import lane_config
-from sparsecc.cost.direct import direct_space
+from sparsecc.cost.direct import DirectWork, direct_space
 from sparsecc.options import Options
 from sparsecc.pipeline import run
 from sparsecc.rewrite import lower_conv
@@ -102,6 +102,37 @@ def test_runs_of_input_channels(cases, sparse, target, monkeypatch):
     options = {"min_speedup": ALWAYS} if sparse else {"keep_dense": ["*"]}
     check(cases, compiled(cases, target, **options))
     assert cut
+
+
+@pytest.mark.parametrize("target", RUNNABLE)
+@pytest.mark.parametrize("sparse", [True, False])
+def test_tiles_are_copied(sparse, target, monkeypatch):
+    """Copies of tiles, in runs of input channels and in one, with single pixels and without."""
+    best, copied = lower_conv.best_config, []
+
+    def from_a_copy(work, target):
+        packed = [config for config in direct_space(work, target) if config.packed]
+        if not packed:
+            return best(work, target)
+        copied.append(packed[(7 * work.ic + work.flat) % len(packed)])
+        return copied[-1]
+
+    monkeypatch.setattr(lower_conv, "lane_config", lambda spec, **options: None)
+    monkeypatch.setattr(lower_conv, "best_config", from_a_copy)
+    cases = [case for case in CASES if case.spec.taps == 1 and case.spec.groups == 1]
+    for batch in range(0, len(cases), 8):
+        options = {"min_speedup": ALWAYS} if sparse else {"keep_dense": ["*"]}
+        check(cases[batch : batch + 8], compiled(cases[batch : batch + 8], target, **options))
+    assert len({(config.vectors, config.chunks) for config in copied}) > 1
+
+
+def test_no_sums_wait_in_the_output_for_a_repeated_channel():
+    """The last row of six channels by four repeats one: two sums would be kept in one place."""
+    work = DirectWork(1, 784, 784, 512, 1, 1, 2, 4, 256, repeats=True)
+    configs = list(direct_space(work, resolve("x86-64-v3")))
+    assert configs
+    assert {config.chunks for config in configs} == {1}
+    assert {config.chunks for config in direct_space(replace(work, repeats=False), resolve("x86-64-v3"))} > {1, 2}
 
 
 @pytest.mark.parametrize("target", RUNNABLE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 from cases import Case, build, case_grouping
@@ -11,8 +13,12 @@ from hypothesis import strategies as st
 from layout_case import NO_HALO, ONE, convolutions
 from random_nets import random_net
 
+from sparsecc.cost.direct import DirectWork, direct_space
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.rewrite import lower_conv
+from sparsecc.target import Target
 
 
 @st.composite
@@ -38,12 +44,29 @@ def jobs(draw: st.DrawFn) -> tuple[Job, np.ndarray]:
     return Job(layer, inputs, rows, None, halo, Epilogue(act, place_of_sum)), expected
 
 
+def wrong(batch: list[tuple[Job, np.ndarray]]) -> list[str]:
+    found = run_jobs([job for job, _ in batch])
+    return [str(job.layer.spec) for (job, want), y in zip(batch, found, strict=True) if not np.array_equal(y, want)]
+
+
 @settings(max_examples=12)
 @given(batch=st.lists(jobs(), min_size=6, max_size=6))
 def test_any_convolution_is_exact(batch: list[tuple[Job, np.ndarray]]) -> None:
-    found = run_jobs([job for job, _ in batch])
-    wrong = [str(job.layer.spec) for (job, want), y in zip(batch, found, strict=True) if not np.array_equal(y, want)]
-    assert wrong == []
+    assert wrong(batch) == []
+
+
+@settings(max_examples=8)
+@given(batch=st.lists(jobs(), min_size=6, max_size=6), seed=st.integers(0, 99))
+def test_any_convolution_is_exact_tile_by_tile(batch: list[tuple[Job, np.ndarray]], seed: int) -> None:
+    """Wherever a tile can have all rows of blocks first, results that are moved apart in their planes included."""
+    best = lower_conv.best_config
+
+    def tile_by_tile(work: DirectWork, target: Target) -> DirectConfig:
+        configs = [config for config in direct_space(work, target) if not config.rows_outer]
+        return configs[seed % len(configs)] if configs else best(work, target)
+
+    with patch.object(lower_conv, "best_config", tile_by_tile):
+        assert wrong(batch) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
