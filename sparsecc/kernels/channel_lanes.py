@@ -82,7 +82,7 @@ def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
 def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> None:
     spec = shape.spec
     bands, left_over = divmod(spec.oh, config.rows)
-    parts = shares.row_shares(shape.rows, halves=1)
+    parts = shares.row_shares(shape.rows)
     with T.parallel(0, spec.n * parts) as share:
         image, part = T.floordiv(share, parts), T.floormod(share, parts)
         with T.serial(*shares.part_of(shape.rows, parts, part)) as row:

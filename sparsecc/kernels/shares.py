@@ -4,6 +4,10 @@ Threads take equal runs of shares. The halves of an image come first, so that wi
 after layer, the same half of every image, and finds most of what it reads in its own cache; only then rows of blocks.
 Halves meet at a cache line. Small planes are not halved, they have few lines for each one that both threads would
 write: there each thread computes some channels of the whole image.
+
+Kernels that have all rows of blocks for a tile before the next tile follow the same rule with tiles, which lie in the
+order of the image, in the place of halves. On small planes all threads walk all tiles, each with rows of its own: what
+a thread reads of a tile it reads once, however many threads there are.
 """
 
 from __future__ import annotations
@@ -38,9 +42,9 @@ def middle_band(bands: int, *, floats: int) -> int | None:
     return split if floats >= _LEAST_FLOATS and bands - 2 * split <= _TOLERANCE * bands else None
 
 
-def row_shares(rows: int, *, halves: int) -> int:
-    """Shares to cut the rows of blocks into where a share walks its tiles one by one."""
-    return min(rows, -(-_SHARES // halves))
+def row_shares(rows: int) -> int:
+    """Shares to cut the rows of blocks into."""
+    return min(rows, _SHARES)
 
 
 def part_of(total: int, parts: int, part: Any) -> tuple[Any, Any]:
