@@ -22,7 +22,7 @@ from sparsecc._tvm import IRModule, compile_object
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import find_structure
-from sparsecc.cost.direct import direct_space
+from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node

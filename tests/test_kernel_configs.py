@@ -13,7 +13,7 @@ from helpers import RUNNABLE, Job, run_jobs
 from numpy.typing import NDArray
 
 from sparsecc.cost.decide import work_of
-from sparsecc.cost.direct import direct_space
+from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.layer import Combine, ConvLayer, MeanLayer, PoolLayer

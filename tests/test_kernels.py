@@ -12,7 +12,8 @@ from cases import BY_NAME, CASES, Case, build
 from helpers import RUNNABLE, run_strictly
 
 from sparsecc.cost.channel_lanes import lane_config
-from sparsecc.cost.direct import DirectWork, direct_space
+from sparsecc.cost.direct import DirectWork
+from sparsecc.cost.direct_space import direct_space
 from sparsecc.options import Options
 from sparsecc.pipeline import run
 from sparsecc.rewrite import lower_conv

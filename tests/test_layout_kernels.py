@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from layout_case import NO_HALO, ONE, convolutions
 from random_nets import random_net
 
-from sparsecc.cost.direct import DirectWork, direct_space
+from sparsecc.cost.direct import DirectWork
+from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig

@@ -11,12 +11,12 @@ from sparsecc.cost.direct import (
     EXPOSED,
     WRITTEN,
     DirectWork,
-    best_config,
     compute_cycles,
     memory_cycles,
     predict,
     streamed_results,
 )
+from sparsecc.cost.direct_space import best_config
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.direct import BLOCK, EXPOSED, RESTART, WIDTH, DirectWork, memory_cycles
+from sparsecc.cost.direct import EXPOSED, WIDTH, DirectWork, memory_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -18,7 +18,9 @@ _LEAST_PIXELS = 8
 _SCALAR = 0.5
 #: shuffles and stores that finish a vector of pixels in all channels of a block, per channel
 _FINISH = 7.0
-#: the same for reading a residual
+#: cycles that a kept block costs beside its multiply-adds, and to begin a tile
+_BLOCK, _RESTART = 1.3, 12.0
+#: the same as _FINISH for reading a residual
 _RESIDUAL = 7.0
 
 
@@ -52,8 +54,8 @@ def _tile(work: DirectWork, config: LaneConfig, rows: int, target: Target) -> fl
     pixels = rows * config.cols
     tap = max(pixels / target.fma_per_cycle, target.fma_latency, (pixels + 1) / WIDTH)
     vectors = rows * -(-config.cols // config.lanes)
-    finish = vectors * config.lanes * (_FINISH + _RESIDUAL * work.residual) + pixels + RESTART
-    return work.nnzb * (work.taps * tap + BLOCK) + work.rows * finish
+    finish = vectors * config.lanes * (_FINISH + _RESIDUAL * work.residual) + pixels + _RESTART
+    return work.nnzb * (work.taps * tap + _BLOCK) + work.rows * finish
 
 
 def _loading(work: DirectWork, pixels: int, target: Target) -> float:

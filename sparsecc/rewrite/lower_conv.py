@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.decide import by_single_tap, dense_block_sizes
-from sparsecc.cost.direct import DirectWork, best_config, predict
+from sparsecc.cost.direct import DirectWork, predict
+from sparsecc.cost.direct_space import best_config
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
@@ -147,7 +148,8 @@ class DirectOptions:
 
     def _best(self, block_n: int) -> ConvConfig:
         work, target = self.works[block_n], self.target
-        distance = prefetch_distance(4 * self.spec.groups * work.nnzb * work.block_n * work.taps, target)
+        nbytes = 4 * self.spec.groups * work.nnzb * work.block_n * work.taps
+        distance = prefetch_distance(nbytes, target, taps=work.taps)
         direct = ConvConfig(block_n, replace(best_config(work, target), prefetch=distance))
         kernel = None if work.joined else lane_config(self.spec, block_n=block_n, target=target)
         if kernel is None:

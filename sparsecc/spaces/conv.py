@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sparsecc.cost.direct import DirectWork, direct_space
+from sparsecc.cost.direct import DirectWork
+from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
