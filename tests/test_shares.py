@@ -35,10 +35,9 @@ def test_small_planes_are_not_halved() -> None:
     assert shares.middle_band(1, floats=5000) is None
 
 
-@given(rows=st.integers(1, 500), halves=st.sampled_from([1, 2]))
-def test_row_shares_serve_two_to_four_threads(rows: int, halves: int) -> None:
-    parts = shares.row_shares(rows, halves=halves)
-    assert parts == min(rows, 12 // halves)
+@given(rows=st.integers(1, 500))
+def test_row_shares_serve_two_to_four_threads(rows: int) -> None:
+    assert shares.row_shares(rows) == min(rows, 12)
 
 
 @given(total=st.integers(1, 300), parts=st.integers(1, 20))
