@@ -80,7 +80,7 @@ def test_shipped_records_decide_with_the_cost_model(monkeypatch):
 
 
 def test_shipped_records_agree_with_the_cost_model():
-    """Of sparse layers and of dense ones it is wrong by about the same factor: what it compares, it compares rightly."""
+    """Of sparse and of dense layers it is wrong by about the same factor: what it compares, it compares rightly."""
     factors = shipped_scale(TARGET).factors
     assert {0, 4, 16} <= set(factors)
     assert all(factor == pytest.approx(factors[0], rel=0.1) for factor in factors.values())
