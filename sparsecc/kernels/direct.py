@@ -17,10 +17,10 @@ from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sum_ahead, sum_plainly
-from sparsecc.kernels.direct_tile import At, Sink, Tile
+from sparsecc.kernels.direct_tile import At, Gathered, Sink, Tile, whole_or_rest
 from sparsecc.kernels.function import kernel
-from sparsecc.kernels.gather import Gathered, first_pixel, gather, whole_or_rest
-from sparsecc.kernels.store import finish
+from sparsecc.kernels.gather import first_pixel, gather
+from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 from sparsecc.kernels.walk import Walk
 
@@ -68,10 +68,7 @@ def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str,
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    def plane(at: At, n: Any) -> Any:
-        return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
-
-    sink = Sink(buffers["output"], shape.store, plane)
+    sink = output_sink(shape, config, buffers, shape.store)
     if config.rows_outer:
         _rows_outer(shape, config, buffers, sink)
     elif shape.rows == 1 or shares.middle(tiles_of(shape, config)) is not None:
@@ -151,6 +148,15 @@ def _emit_block(
         T.reads()
         T.writes(sink.buffer[0 : sink.buffer.ty.shape[0]])
         emit_tile(shape, config, buffers, At(image, row, sub, chunk), tile, sink, copy)
+
+
+def output_sink(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], store: StoreShape) -> Sink:
+    """The output, with planes that lie as in ``store``."""
+
+    def plane(at: At, n: Any) -> Any:
+        return at.image * store.channels + output_channel(shape, config, buffers, at, n)
+
+    return Sink(buffers["output"], store, plane)
 
 
 def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparsecc._tvm import T
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
-from sparsecc.kernels.gather import Gathered
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.tiles import Tiles
 from sparsecc.kernels.walk import Walk
 
 
@@ -37,6 +38,26 @@ class Sink:
 
 
 @dataclass(frozen=True)
+class Gathered:
+    """The copy of one tile.
+
+    Attributes
+    ----------
+    buffer : buffer
+        A run of input channels, ``DirectShape.gathered`` floats each.
+    first : int
+        Pixel of the tile that is the first in the copy: negative where the tile's last vector begins before it.
+    """
+
+    buffer: Any
+    first: int
+
+    def pixel(self, channel: Any, place: Any) -> Any:
+        """Pixel ``place`` of the tile, of the channel that begins at float ``channel``."""
+        return self.buffer[channel + place - self.first]
+
+
+@dataclass(frozen=True)
 class Tile:
     """What the code of a tile is made from."""
 
@@ -52,3 +73,17 @@ class Tile:
     def slot(self) -> Any:
         """Place of the first channel in registers among those of all rows."""
         return self.at.row * self.shape.block_n + self.at.sub * self.config.reg_n
+
+
+def whole_or_rest(tiles: Tiles, tile: Any, *, whole: Callable[[], None], rest: Callable[[], None]) -> None:
+    """Emit what a whole tile needs, and what the rest does, where there are both."""
+    if not tiles.rest:
+        whole()
+    elif not tiles.count:
+        rest()
+    else:
+        with T.If(tile < tiles.count):
+            with T.Then():
+                whole()
+            with T.Else():
+                rest()

@@ -9,34 +9,14 @@ such gaps: more channels stay in the first cache, and every vector lies on one l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 from sparsecc._tvm import T
 from sparsecc.kernels.direct_shape import DirectShape
+from sparsecc.kernels.direct_tile import whole_or_rest
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.tiles import Tiles, Vectors
-
-
-@dataclass(frozen=True)
-class Gathered:
-    """The copy of one tile.
-
-    Attributes
-    ----------
-    buffer : buffer
-        A run of input channels, ``DirectShape.gathered`` floats each.
-    first : int
-        Pixel of the tile that is the first in the copy: negative where the tile's last vector begins before it.
-    """
-
-    buffer: Any
-    first: int
-
-    def pixel(self, channel: Any, place: Any) -> Any:
-        """Pixel ``place`` of the tile, of the channel that begins at float ``channel``."""
-        return self.buffer[channel + place - self.first]
 
 
 def floats_of(tiles: Tiles) -> int:
@@ -66,20 +46,6 @@ def gather(
         whole=lambda: emit(tile * tiles.pixels, tiles.whole),
         rest=lambda: emit(tiles.count * tiles.pixels, tiles.rest),
     )
-
-
-def whole_or_rest(tiles: Tiles, tile: Any, *, whole: Callable[[], None], rest: Callable[[], None]) -> None:
-    """Emit what a whole tile needs, and what the rest does, where there are both."""
-    if not tiles.rest:
-        whole()
-    elif not tiles.count:
-        rest()
-    else:
-        with T.If(tile < tiles.count):
-            with T.Then():
-                whole()
-            with T.Else():
-                rest()
 
 
 def first_pixel(runs: Sequence[Vectors]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layout import LINE, PlaneLayout
-from sparsecc.kernels.direct import channel_in, emit_tile, output_channel, rows_shared, tiles_of
+from sparsecc.kernels.direct import channel_in, emit_tile, output_channel, output_sink, rows_shared, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
@@ -67,21 +67,18 @@ def _rows_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any
 
 
 def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
-    output, layout = buffers["output"], shape.store.layout
+    layout = shape.store.layout
     # the last row of pixels is where it stays
     end = layout.lead + (layout.h - 1) * layout.pitch + layout.w - shape.flat
     plane_end = PlaneLayout(h=1, w=shape.flat, pitch=shape.flat, plane=layout.channel, lead=end)
 
-    def plane(at: At, n: Any) -> Any:
-        return at.image * shape.store.channels + output_channel(shape, config, buffers, at, n)
-
     def finish(image: Any, row: Any) -> None:
         with T.serial(0, shape.block_n) as n:
             number = image * shape.store.channels + channel_in(shape, buffers, row * shape.block_n + n)
-            _copy_rows(shape, buffers, output, number * layout.channel + end, number)
+            _copy_rows(shape, buffers, buffers["output"], number * layout.channel + end, number)
 
     store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue())
-    rows_shared(shape, config, buffers, Sink(output, store, plane), finish)
+    rows_shared(shape, config, buffers, output_sink(shape, config, buffers, store), finish)
 
 
 def _planes(shape: DirectShape, reg_n: int) -> StoreShape:
