@@ -173,6 +173,10 @@ def test_the_command_line(tmp_path, capsys):
     best = tmp_path / "best.jsonl"
     assert main(["schedules", "prune", str(log), "-o", str(best)]) == 0
     assert len(best.read_text().splitlines()) == len(listed)
+    assert main(["schedules", "prune", str(log), "-o", str(best), "--least-gain", "0.999"]) == 0
+    assert all(record.config == record.default for record in read_log(best).records)
+    assert main(["schedules", "list", str(best), "--least-gain", "0.1"]) == 2
+    assert main(["schedules", "prune", str(log), "-o", str(best)]) == 0
     assert main(["schedules", "check", str(best)]) == 0
     best.write_text(best.read_text() + "{}\n")
     assert main(["schedules", "check", str(best)]) == 2

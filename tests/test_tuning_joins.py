@@ -156,5 +156,7 @@ def test_the_nearest_pair_decides(tmp_path):
     assert how.startswith("nearest record: ")
     hopeless = replace(task.choice, predict=lambda config: 1.0 if config == task.choice.default else 2.0)
     assert Schedules((record,)).choose(hopeless, threads=1) == (task.choice.default, "cost model")
+    far = replace(record, layer=replace(other, density=task.key.density + 25))
+    assert Schedules((far,)).choose(task.choice, threads=1) == (task.choice.default, "cost model")
     append(tmp_path / "log.jsonl", [record])
     assert read_log(tmp_path / "log.jsonl").records == [record]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,7 @@ examples:
   sparsecc schedules list model.jsonl
   sparsecc schedules merge first.jsonl second.jsonl -o both.jsonl
   sparsecc schedules prune both.jsonl -o best.jsonl
+  sparsecc schedules prune both.jsonl -o careful.jsonl --least-gain 0.05
 """
 _COLUMNS = (
     Column("layer", left=True),
@@ -47,6 +48,11 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("action", choices=_ACTIONS, help="what to do")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="files of records")
     parser.add_argument("-o", "--output", type=Path, metavar="OUT", help="file to write, for merge and prune")
+    parser.add_argument(
+        "--least-gain", type=_share, metavar="SHARE",
+        help="for prune: where a config takes hardly less time than the cost model's, by less than this share of it, "
+        "record the cost model's (default: 0)",
+    )  # fmt: skip
     arguments.add_json(parser)
 
 
@@ -54,7 +60,7 @@ def execute(options: Namespace) -> int:
     """Do what was asked for."""
     _check_call(options)
     try:
-        from sparsecc.records.log import best_of, merged, read_log, to_line, write_lines
+        from sparsecc.records.log import best_of, cautious, merged, read_log, to_line, write_lines
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     logs = [read_log(path) for path in options.files]
@@ -64,7 +70,8 @@ def execute(options: Namespace) -> int:
     if options.action == "merge":
         lines = merged(logs)
     else:
-        lines = [to_line(record) for record in best_of(record for log in logs for record in log.records)]
+        best = best_of(record for log in logs for record in log.records)
+        lines = [to_line(cautious(record, least_gain=options.least_gain or 0.0)) for record in best]
     if options.output is not None:
         write_lines(options.output, lines)
         say(stderr(), f"wrote {options.output}: {len(lines)} records")
@@ -83,8 +90,20 @@ def _check_call(options: Namespace) -> None:
         raise UserError(f"schedules {options.action}: name the file to write with -o")
     if not writes and options.output is not None:
         raise UserError(f"schedules {options.action}: writes no file; leave out -o")
+    if options.least_gain is not None and options.action != "prune":
+        raise UserError(f"schedules {options.action}: --least-gain is for prune; leave it out")
     if options.output is not None:
         check_writable(options.output)
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share < 1:
+        raise ArgumentTypeError(f"found {text!r}, expected a share of the time, from 0 to less than 1")
+    return share
 
 
 def _list(logs: list[Log], *, as_json: bool) -> None:
