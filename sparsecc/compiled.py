@@ -15,6 +15,7 @@ from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
+from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.records.lookup import find_schedules
@@ -202,7 +203,7 @@ def compile(
         impose=pattern_of(impose),
     )
     resolved, figures = resolve_here(target, cc=cc)
-    records = find_schedules(options.schedules, resolved)
+    records = find_schedules(options.schedules, resolved, cpu=processor() if target == "native" else None)
     tell = progress or (lambda stage: None)
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records

@@ -188,6 +188,16 @@ def test_the_record_for_as_many_threads_comes_first():
         assert config == expected
 
 
+def test_the_record_of_another_processor_must_be_plausible_on_this_one():
+    """Figures of the machine tell how slow a config of a core of another kind would be here."""
+    slow, fine = {OTHER: 100.0, DIRECT: 130.0}, {OTHER: 100.0, DIRECT: 120.0}
+    elsewhere = Schedules((RECORD,), cpu="AuthenticAMD-26-2")
+    assert elsewhere.choose(choice(predicted=slow), threads=1) == (OTHER, BY_MODEL)
+    assert elsewhere.choose(choice(predicted=fine), threads=1)[0] == DIRECT
+    for cpu in (RECORD.cpu, None):  # its own, or a named target, where nothing is known of the core
+        assert Schedules((RECORD,), cpu=cpu).choose(choice(predicted=slow), threads=1)[0] == DIRECT
+
+
 def test_a_config_that_is_not_legal_is_not_used():
     assert Schedules((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1) == (OTHER, BY_MODEL)
 

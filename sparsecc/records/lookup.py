@@ -20,7 +20,8 @@ from sparsecc.target import Target
 _FARTHEST = 1.5
 #: per cent of the blocks by which the densities of two pairs may differ for both to be joined or neither
 _JOINED_ALIKE = 5
-#: a near layer's config must be within this factor of the least time that the cost model predicts
+#: a config of a near layer, or of another processor, must be within this factor of the least time that the cost model
+#: predicts
 _PLAUSIBLE = 1.25
 
 BY_MODEL = "cost model"
@@ -38,11 +39,14 @@ class Schedules:
         Where they are from, for the report.
     problems : tuple of str
         Lines that were skipped.
+    cpu : str or None
+        Processor that is compiled for, where it is this machine's: records of others must be plausible there.
     """
 
     records: tuple[Record, ...] = ()
     source: str = ""
     problems: tuple[str, ...] = ()
+    cpu: str | None = None
 
     def chooser(self, how: dict[str, str], name: str, *, threads: int) -> Choose:
         """A choice by record; ``how[name]`` receives what it was made by."""
@@ -61,7 +65,7 @@ class Schedules:
             return choice.default, BY_MODEL
         legal = functools.cache(choice.is_legal)
         for record in sorted(exact, key=lambda r: (r.threads != threads, r.threads)):
-            if legal(record.config):
+            if legal(record.config) and (self.cpu in (None, record.cpu) or _is_plausible(record.config, choice)):
                 return record.config, f"record: {record.us:g} us on {record.cpu}, {record.date[:10]}"
         for record in sorted(near, key=lambda r: (distance(r.layer, choice.key), r.threads != threads, r.threads)):
             if legal(record.config) and _is_plausible(record.config, choice):
@@ -132,8 +136,10 @@ def shipped(target: Target, *, folders: Sequence[Path] = ()) -> Schedules:
     return Schedules()
 
 
-def find_schedules(which: str | os.PathLike[str] | None, target: Target) -> Schedules:
+def find_schedules(which: str | os.PathLike[str] | None, target: Target, *, cpu: str | None = None) -> Schedules:
     """What ``schedules=`` of :func:`sparsecc.compile` names: ``"shipped"``, a file, or None for none.
+
+    ``cpu`` is the processor that is compiled for, where that is known.
 
     Raises
     ------
@@ -142,4 +148,5 @@ def find_schedules(which: str | os.PathLike[str] | None, target: Target) -> Sche
     """
     if which is None:
         return Schedules()
-    return shipped(target) if which == "shipped" else load_schedules(Path(which), target)
+    found = shipped(target) if which == "shipped" else load_schedules(Path(which), target)
+    return replace(found, cpu=cpu)
