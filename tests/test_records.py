@@ -208,13 +208,22 @@ def test_the_nearest_layer():
     assert distance(replace(KEY, scattered=True), KEY) == pytest.approx(0.1)
     assert distance(near, KEY) == 1.0
     assert distance(nearer, KEY) == pytest.approx(math.log2(30 / 25))
-    far, close = replace(RECORD, layer=near, config=OTHER), replace(RECORD, layer=nearer)
+    far, close = replace(RECORD, layer=near, config=OTHER, default=DIRECT), replace(RECORD, layer=nearer)
     predicted = {ConvConfig(16, DirectConfig(8, 1, 1, True, True)): 100.0, DIRECT: 110.0, OTHER: 100.0}
     config, how = Schedules((far, close)).choose(choice(predicted=predicted), threads=1)
     assert config == DIRECT
     assert how.startswith("nearest record: conv 1x64x14x14 to 128x14x14")
     predicted[DIRECT] = 130.0  # the cost model thinks it is a bad idea here: the next one, then
     assert Schedules((far, close)).choose(choice(predicted=predicted), threads=1)[0] == OTHER
+
+
+def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_model():
+    nearer, farther = replace(KEY, density=30), replace(KEY, spec=replace(SPEC, oc=256))
+    confirmed = replace(RECORD, layer=nearer, config=DIRECT, default=DIRECT)
+    assert Schedules((confirmed,)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    better = replace(RECORD, layer=farther)
+    assert Schedules((better,)).choose(choice(), threads=1)[0] == DIRECT
+    assert Schedules((better, confirmed)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,8 @@ class Schedules:
             if legal(record.config) and (self.cpu in (None, record.cpu) or _is_plausible(record.config, choice)):
                 return record.config, f"record: {record.us:g} us on {record.cpu}, {record.date[:10]}"
         for record in sorted(near, key=lambda r: (distance(r.layer, choice.key), r.threads != threads, r.threads)):
+            if record.config == record.default:
+                break  # where the cost model was right about the nearest layer, it is believed about this one
             if legal(record.config) and _is_plausible(record.config, choice):
                 return record.config, f"nearest record: {record.layer}"
         return choice.default, BY_MODEL
