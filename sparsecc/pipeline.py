@@ -33,6 +33,7 @@ from sparsecc.rewrite.chain import join_chains
 from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
+from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.join_choice import is_joined
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
@@ -131,7 +132,7 @@ def run(
     records, threads = schedules or Schedules(), options.threads or 1
     joined_by: dict[str, str] = {}
     rewritten = rewrite(imported, plan, target, dump, lambda key: records.chooser(joined_by, key, threads=threads))
-    placed = rewritten.placed
+    placed = in_place(rewritten.placed, target)
 
     progress("schedule")
     chosen_by: dict[str, str] = {}

@@ -111,7 +111,7 @@ def outputs(library: Library, imported: Imported) -> tuple[Array, ...]:
 def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> str:
     """Name the first layer whose result differs, by running the network with every tensor as an output."""
     expected, strict = _intermediates(imported), _is_finite(imported)
-    for step, found in _traced(artefact, imported, cc=cc):
+    for step, before, found in _traced(artefact, imported, cc=cc):
         node = artefact.origins.get(step.key)
         if node is None or node not in expected:
             continue
@@ -119,7 +119,8 @@ def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float
         own = found if order is None else order.undone(found)
         error = relative_error(own.reshape(expected[node].shape), expected[node], strict=strict)
         if error > tolerance:
-            return f"the first layer that differs is {step.key} (kernel {step.symbol}, error {error:.1e})"
+            which = " or ".join([step.key, *(f"{key}, whose result it replaces" for key in before)])
+            return f"the first layer that differs is {which} (kernel {step.symbol}, error {error:.1e})"
     return "no single layer differs by that much: the error builds up"
 
 
@@ -158,18 +159,22 @@ def _intermediates(imported: Imported) -> dict[str, Array]:
     return values
 
 
-def _traced(artefact: Artefact, imported: Imported, *, cc: str | None) -> Iterator[tuple[Step, Array]]:
-    """Every step with its result as a contiguous array."""
+def _traced(artefact: Artefact, imported: Imported, *, cc: str | None) -> Iterator[tuple[Step, tuple[str, ...], Array]]:
+    """Every step whose result is still there at the end, keys of those that wrote there before, contiguous pixels."""
     program = artefact.program
     with scratch_folder() as folder:
         path = folder / "trace.so"
         replace(artefact, program=_all_outputs(program)).link(path, cc=cc)
         with load(path, threads=1) as library:
             results = outputs(library, imported)
-    for step, layout in zip(program.steps, artefact.layouts, strict=False):
-        ref = step.args[step.writes[0]]
+    written = [step.args[step.writes[0]] for step in program.steps]
+    for i, (step, layout) in enumerate(zip(program.steps, artefact.layouts, strict=False)):
+        ref = written[i]
+        if ref in written[i + 1 :]:
+            continue
+        before = tuple(program.steps[j].key for j in range(i) if written[j] == ref)
         index = ref.index + (len(program.outputs) if ref.place == "buffer" else 0)
-        yield step, _pixels(results[index], layout)
+        yield step, before, _pixels(results[index], layout)
 
 
 def _all_outputs(program: Program) -> Program:

@@ -25,7 +25,8 @@ class Repack:
 class PlacedNode:
     """As :class:`~sparsecc.facts.graph.Node`, with copies between layouts made explicit.
 
-    ``packs`` marks kernels that copy every plane of their input into scratch memory, in the layout they need.
+    ``packs`` marks kernels that copy every plane of their input into scratch memory, in the layout they need;
+    ``in_place`` those whose output lies where their input was (:mod:`sparsecc.rewrite.in_place`).
     """
 
     key: str
@@ -33,6 +34,7 @@ class PlacedNode:
     inputs: tuple[int, ...]
     output: int
     packs: bool = False
+    in_place: bool = False
 
 
 @dataclass(frozen=True)

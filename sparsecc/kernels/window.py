@@ -9,6 +9,7 @@ from sparsecc.kernels import shares
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.repack import fill_lead, pack_plane
 from sparsecc.kernels.window_flat import emit_flat_tiles
+from sparsecc.kernels.window_place import planes_in_place
 from sparsecc.kernels.window_rows import emit_bands, row_bands
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
@@ -18,7 +19,7 @@ def argument_names(shape: WindowShape) -> tuple[str, ...]:
     return tuple(
         name
         for name, present in (
-            ("input", True),
+            ("input", not shape.in_place),
             ("data", shape.combine == "weighted"),
             ("bias", shape.combine == "weighted"),
             ("scale", shape.combine == "sum"),
@@ -43,6 +44,8 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
             for tile:
                 for tap: acc = combine(acc, input or scratch[tap + pixel])
                 output = epilogue(acc)
+
+    Where results take the place of the input there is no ``input``, and a plane is one tile.
     """
     return kernel([(name, floats(size)) for name, size in sizes(shape)], lambda buffers: _body(shape, config, buffers))
 
@@ -69,6 +72,9 @@ def is_banded(shape: WindowShape, config: WindowConfig) -> bool:
 
 def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> None:
     spec, output = shape.spec, buffers["output"]
+    if shape.in_place:
+        planes_in_place(shape, config, buffers)
+        return
     split = shares.middle_band(row_bands(shape, config), floats=shape.store.flat) if is_banded(shape, config) else None
     with T.grid(spec.n, 1 if split is None else 2, spec.oc) as loops, T.sblock("plane"):
         image, half, channel = T.axis.remap("SSS", list(loops))

@@ -73,7 +73,7 @@ def emit_band(
     """Code of the tiles of one band."""
     width = row_width(shape, config.lanes)
     columns = cut(width, lanes=widest(width, config.lanes), vectors=config.vectors)
-    tile = _RowTile(image, channel, first_row(shape, config, band))
+    tile = RowTile(image, channel, first_row(shape, config, band))
     if columns.count:
         with T.serial(0, columns.count) as i:
             _runs(shape, config, buffers, read, tile, i * columns.pixels, columns.whole)
@@ -83,7 +83,9 @@ def emit_band(
 
 
 @dataclass(frozen=True)
-class _RowTile:
+class RowTile:
+    """Where a tile begins: image, channel, row."""
+
     image: Any
     channel: Any
     top: Any
@@ -99,7 +101,7 @@ def _runs(
     config: WindowConfig,
     buffers: dict[str, Any],
     read: Plane,
-    tile: _RowTile,
+    tile: RowTile,
     first: Any,
     runs: tuple[Vectors, ...],
 ) -> None:
@@ -107,23 +109,23 @@ def _runs(
         for v in range(run.count):
             col = first + run.start + v * run.lanes
             acc = T.alloc_buffer((config.rows, run.lanes), "float32", scope="global")
-            _accumulate(shape, config, buffers, read, tile, acc, col, run.lanes)
+            accumulate(shape, config, buffers, read, tile, acc, col, run.lanes)
             for row in range(config.rows):
                 with T.vectorized(0, run.lanes) as lane:
                     _store_pixel(shape, config, buffers, tile, acc[row, lane], row, col + lane)
 
 
-def _accumulate(
+def accumulate(
     shape: WindowShape,
     config: WindowConfig,
     buffers: dict[str, Any],
     read: Plane,
-    tile: _RowTile,
+    tile: RowTile,
     acc: Any,
     col: Any,
     lanes: int,
 ) -> None:
-    """One vector of pixels in each row: every input vector is loaded once, for all windows that it is part of."""
+    """Sum up one vector of pixels in each row: an input vector is loaded once, for all windows that it is part of."""
     first = initial(shape, buffers, tile.channel)
     for row in range(config.rows):
         with T.vectorized(0, lanes) as lane:
@@ -158,7 +160,7 @@ def loads(spec: ConvSpec, layout: PlaneLayout, rows: int) -> list[tuple[int, lis
 
 
 def _store_pixel(
-    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: _RowTile, value: Any, row: int, col: Any
+    shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: RowTile, value: Any, row: int, col: Any
 ) -> None:
     store = shape.store
     pixel = (tile.top + row) * store.layout.pitch + col
@@ -173,7 +175,7 @@ def _store_pixel(
     T.buffer_store(buffers["output"], finish(value, store, residual=residual, mask=mask), [where])
 
 
-def _clear_gaps(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: _RowTile) -> None:
+def _clear_gaps(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any], tile: RowTile) -> None:
     layout = shape.store.layout
     for row in range(config.rows):
         fill(buffers["output"], tile.place(shape.store, layout, row, layout.w), layout.pitch - layout.w, 0.0)

@@ -34,6 +34,8 @@ class WindowShape:
         ``weighted`` (depthwise convolution), ``sum`` (times a factor per pixel: average pooling) or ``max``.
     scratch : RepackShape or None
         How every plane is copied into scratch memory before it is read; then ``source`` is any unsplit layout.
+    in_place : bool
+        Results take the place of the input, see :mod:`sparsecc.kernels.window_place`.
     """
 
     spec: ConvSpec
@@ -41,6 +43,7 @@ class WindowShape:
     store: StoreShape
     combine: Combine
     scratch: RepackShape | None = None
+    in_place: bool = False
 
 
 @dataclass(frozen=True)

@@ -132,7 +132,7 @@ def _views(placed: Placed) -> dict[int, int]:
     """Tensor -> the one whose floats it shares."""
     same: dict[int, int] = {}
     for node in placed.nodes:
-        if isinstance(node.operator, View):
+        if isinstance(node.operator, View) or node.in_place:
             source = node.inputs[0]
             same[node.output] = same.get(source, source)
     return same

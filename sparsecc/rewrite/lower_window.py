@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -62,13 +62,30 @@ def window_shape(
     return WindowShape(spec, source, store, combine, scratch)
 
 
+def most_rows(spec: ConvSpec, target: Target) -> int:
+    """Rows of a tile that registers have room for, beside weights and loaded pixels."""
+    return target.registers - min(spec.taps, _WEIGHTS) - _SPARE
+
+
+def place_lanes(spec: ConvSpec, target: Target) -> int | None:
+    """Width of a vector that has all of a row, if there is one."""
+    return next((n for n in (4, 8, 16) if spec.ow <= n <= target.lanes), None)
+
+
 def window_config(shape: WindowShape, target: Target) -> WindowConfig:
-    """Tiles of the number of rows with the fewest loads and multiply-adds; runs of pixels for large windows."""
+    """Tiles of the number of rows with the fewest loads and multiply-adds; runs of pixels for large windows.
+
+    In place a plane is one tile.
+    """
+    if shape.in_place:
+        lanes = place_lanes(shape.spec, target)
+        assert lanes is not None, "only rows of one vector are written where they were read"
+        return WindowConfig(lanes, 1, shape.spec.oh)
     if shape.spec.taps > UNROLLED_TAPS:
         lanes = min(target.lanes, shape.store.flat)
         return WindowConfig(lanes, max(1, min(_VECTORS, shape.store.flat // lanes)), rows=0)
     spec, read = shape.spec, shape.scratch.target if shape.scratch else shape.source
-    most = max(1, min(spec.oh, target.registers - min(spec.taps, _WEIGHTS) - _SPARE))
+    most = max(1, min(spec.oh, most_rows(spec, target)))
 
     def cost(rows: int) -> float:
         return -(-spec.oh // rows) * tile_cycles(spec, read, rows, target)
@@ -106,7 +123,7 @@ def _lower(
     target: Target,
     choose: Choose,
 ) -> Lowered:
-    shape = window_shape(operator, store, source, target, packs=node.packs)
+    shape = replace(window_shape(operator, store, source, target, packs=node.packs), in_place=node.in_place)
     config = choose(_choice(shape, target))
     assert isinstance(config, WindowConfig), "a window kernel's choice gives its config"
     values: dict[str, int | NDArray[Any]] = {
@@ -128,6 +145,8 @@ def _choice(shape: WindowShape, target: Target) -> Choice:
     )  # fmt: skip
 
     def space() -> tuple[WindowConfig, ...]:
+        if shape.in_place:
+            return (default,)
         return tuple(dict.fromkeys((default, *window_space(shape, target))))
 
     return Choice(key, default, space, lambda config: None)

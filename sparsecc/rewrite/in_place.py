@@ -1,0 +1,58 @@
+"""Let depthwise convolutions of small images write where they read.
+
+Before::
+
+    y = conv1x1(x)
+    z = depthwise(y)                # nobody else reads y
+
+After::
+
+    y = conv1x1(x)
+    y = depthwise(y)                # rows of z in the planes of y
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.kernels.window_place import fits
+from sparsecc.rewrite.lower_window import most_rows, place_lanes
+from sparsecc.target import Target
+
+
+def in_place(placed: Placed, target: Target) -> Placed:
+    """Mark the nodes, and give their results the planes of their inputs."""
+    readers = Counter(tensor for node in placed.nodes for tensor in node.inputs)
+    makers = {node.output: node for node in placed.nodes}
+    layouts, nodes = list(placed.layouts), []
+    for node in placed.nodes:
+        layout = _layout(node, placed, makers, target) if readers[node.inputs[0]] == 1 else None
+        if layout is not None:
+            layouts[node.output] = layout
+            node = replace(node, in_place=True)
+        nodes.append(node)
+    return replace(placed, layouts=tuple(layouts), nodes=tuple(nodes))
+
+
+def _layout(node: PlacedNode, placed: Placed, makers: Mapping[int, PlacedNode], target: Target) -> PlaneLayout | None:
+    """Layout of the result in the planes of the input; None where it can't be there."""
+    tensor, operator = node.inputs[0], node.operator
+    if not isinstance(operator, FusedConv) or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
+        return None
+    spec, maker = operator.layer.spec, makers.get(tensor)
+    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic or spec.oh > most_rows(spec, target):
+        return None
+    # a view's floats, and the caller's, may have other readers
+    if maker is None or not isinstance(maker.operator, FusedConv) or tensor in placed.outputs:
+        return None
+    source, result = placed.layouts[tensor], placed.layouts[node.output]
+    if source is None or result is None or any(result.halo) or source.is_split or source.deal > 1:
+        return None
+    layout = replace(result, plane=source.plane, lead=source.lead, tail=source.tail)
+    lanes = place_lanes(spec, target)
+    return layout if lanes is not None and fits(source, layout, lanes=lanes) else None

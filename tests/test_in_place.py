@@ -1,0 +1,138 @@
+"""Depthwise convolutions whose results take the place of their input."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+import torch
+from helpers import RUNNABLE, agree, random_inputs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from sparsecc import pipeline
+from sparsecc.dump import Dump
+from sparsecc.facts.layout import compact, padded
+from sparsecc.importer import import_model
+from sparsecc.kernels.window_place import fits
+from sparsecc.options import Options
+from sparsecc.pipeline import Artefact, analyse, rewrite, run
+from sparsecc.rewrite.in_place import in_place
+from sparsecc.target import Target, resolve
+from sparsecc.verify import first_difference
+
+#: widest image whose rows are one vector, by target
+WIDEST = {"x86-64-v4": 16, "x86-64-v3": 8}
+
+
+def depthwise(channels: int, kernel: int = 3, *, stride: int = 1) -> nn.Conv2d:
+    """A depthwise convolution that keeps the size of the image."""
+    return nn.Conv2d(channels, channels, kernel, stride=stride, padding=kernel // 2, groups=channels)
+
+
+def net(channels: int, kernel: int = 3) -> nn.Sequential:
+    """A depthwise convolution between two of one tap; large enough for PyTorch not to be alone with its rounding."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(4, channels, 1), nn.ReLU6(), depthwise(channels, kernel), nn.ReLU6(), nn.Conv2d(channels, 4, 1)
+    )  # fmt: skip
+
+
+def overwritten(artefact: Artefact) -> list[str]:
+    """Keys of the steps whose result is replaced by the next step's."""
+    steps = artefact.program.steps
+    return [a.key for a, b in pairwise(steps) if a.args[a.writes[0]] == b.args[b.writes[0]]]
+
+
+@pytest.mark.parametrize("target", [name for name in RUNNABLE if name in WIDEST])
+@pytest.mark.parametrize("size", [(3, 5), (7, 7), (8, 8), (9, 4), (14, 14), (20, 16), (24, 5), (17, 17)])
+def test_small_images_are_written_where_they_were_read(target, size):
+    with patch.object(pipeline, "is_joined", lambda *_: False):
+        artefact = agree(net(24), (2, 4, *size), target=target)
+    # a tile needs a register for each row
+    rows = resolve(target).registers - 12
+    assert overwritten(artefact) == (["layer_0"] if size[1] <= WIDEST[target] and size[0] <= rows else [])
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    size=st.tuples(st.integers(3, 16), st.integers(3, 16)),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    padding=st.tuples(st.integers(0, 3), st.integers(0, 3)),
+    dilation=st.integers(1, 2),
+    batch=st.integers(1, 3),
+    channels=st.integers(1, 9),
+)
+def test_any_window_is_right(size, kernel, padding, dilation, batch, channels):
+    reach = [dilation * (k - 1) + 1 for k in kernel]
+    padding = [max(p, r - s) for p, r, s in zip(padding, reach, size, strict=True)]
+    torch.manual_seed(0)
+    window = nn.Conv2d(channels, channels, kernel, padding=tuple(padding), dilation=dilation, groups=channels)
+    model = nn.Sequential(nn.Conv2d(3, channels, 1), nn.ReLU(), window, nn.ReLU(), nn.Conv2d(channels, 2, 1))
+    agree(model, (batch, 3, *size))
+
+
+class Twice(nn.Module):
+    """The depthwise layer's input has a second reader."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.window, self.last = nn.Conv2d(4, 16, 1), depthwise(16), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.first(x)
+        return self.last(self.window(y) + y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Twice(),
+        nn.Sequential(nn.Conv2d(4, 16, 1), depthwise(16)),  # the caller's output
+        nn.Sequential(depthwise(4), nn.Conv2d(4, 4, 1)),  # the caller's input
+        nn.Sequential(nn.Conv2d(4, 16, 1), depthwise(16, stride=2), nn.Conv2d(16, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 16, 1), depthwise(16), nn.Conv2d(16, 4, 3, padding=1)),  # needs gaps itself
+        nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 16, 3, padding=1, groups=8), nn.Conv2d(16, 4, 1)),
+    ],
+    ids=["two readers", "output", "input", "stride", "halo", "more channels"],
+)
+def test_what_is_needed_elsewhere_stays(model):
+    assert overwritten(agree(model, (1, 4, 7, 7))) == []
+
+
+def test_a_wide_vector_leaves_the_next_plane_alone():
+    source = padded(14, 14, halo=(1, 1, 1, 1), pitch=15)
+    assert fits(source, compact(14, 14), lanes=16)
+    assert not fits(source, compact(14, 14), lanes=8)  # a row is wider
+    # the last vector would reach what the next plane reads as the row above it
+    assert not fits(replace(source, plane=13 * 14 + 16 + 15), compact(14, 14), lanes=16)
+
+
+@pytest.mark.parametrize("name", ["rpi4", "x86-64-v3"])
+def test_targets_with_few_lanes_or_registers(name):
+    """Rows of 14 pixels are several vectors there."""
+    target: Target = resolve(name)
+    model, x = net(24).eval(), random_inputs((1, 4, 14, 14))
+    assert overwritten(run(model, x, target, Options(), progress=str)[0]) == []
+
+
+def test_a_difference_names_both_layers():
+    model, x = net(24).eval(), random_inputs((1, 4, 7, 7))
+    artefact, imported = run(model, x, resolve("native"), Options(), progress=str)
+    assert overwritten(artefact) == ["layer_0"]
+    assert "no single layer" in first_difference(artefact, imported, tolerance=1e-4, cc=None)
+    weights = tuple(w * np.float32(1.5) if w.dtype == np.float32 else w for w in artefact.program.weights)
+    wrong = replace(artefact, program=replace(artefact.program, weights=weights))
+    found = first_difference(wrong, imported, tolerance=1e-4, cc=None)
+    assert "the first layer that differs is layer_2 or layer_0, whose result it replaces" in found
+
+
+def test_nothing_changes_where_nothing_fits():
+    target = resolve("x86-64-v4")
+    imported = import_model(net(24).eval(), random_inputs((1, 4, 40, 40)))
+    placed = rewrite(imported, analyse(imported, target, Options()), target, Dump(None)).placed
+    assert in_place(placed, target) == placed
