@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from sparsecc._tvm import IRModule, Schedule
@@ -17,7 +17,7 @@ from sparsecc.errors import InternalError
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv, TirOp, View
 from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.placed import PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.facts.program import Ref
 from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -26,6 +26,7 @@ from sparsecc.kernels.repack import RepackShape
 from sparsecc.pipeline import Rewritten
 from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps
+from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.lower_chain import chain_shapes
 from sparsecc.rewrite.lower_conv import direct_works, image, store_shape
 from sparsecc.rewrite.lower_window import window_shape
@@ -93,13 +94,14 @@ class _Cost(NamedTuple):
 
 def network_steps(made: Rewritten, plans: Mapping[str, LayerPlan], costs: Costs) -> list[StepCost]:
     """Steps in order; views take no time and are left out."""
-    predict = _Steps(made, plans, costs)
-    return [predict.step(node) for node in made.placed.nodes if not isinstance(node.operator, View)]
+    placed = in_place(made.placed, costs.target)
+    predict = _Steps(placed, made.module, plans, costs)
+    return [predict.step(node) for node in placed.nodes if not isinstance(node.operator, View)]
 
 
 class _Steps:
-    def __init__(self, made: Rewritten, plans: Mapping[str, LayerPlan], costs: Costs) -> None:
-        self._placed, self._module, self._plans, self._costs = made.placed, made.module, plans, costs
+    def __init__(self, placed: Placed, module: IRModule, plans: Mapping[str, LayerPlan], costs: Costs) -> None:
+        self._placed, self._module, self._plans, self._costs = placed, module, plans, costs
         self._target = costs.target
         self._all_weights = sum(layer.kept_bytes for layer in plans.values())
 
@@ -165,7 +167,7 @@ class _Steps:
         epilogue = operator.epilogue if isinstance(operator, FusedConv) else Epilogue()
         store, source = store_shape(node, self._placed, epilogue), image(self._placed, node.inputs[0])
         shape = window_shape(operator, store, source, self._target, packs=node.packs)
-        return self._costs.window(shape)
+        return self._costs.window(replace(shape, in_place=node.in_place))
 
     def _repack(self, node: PlacedNode, operator: Repack) -> float:
         n, c = self._placed.shapes[node.output][:2]

@@ -7,10 +7,11 @@ from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.target import Target
 
-#: cycles of a row's loop, of a vector that is copied, and of one whose pixels are dealt out to two
-_ROW, _VECTOR, _DEALT = 8.0, 2.0, 4.0
-#: cycles of a plane's loop, and of an addition that waits for the one before
-_PLANE, _ADD = 30.0, 4.0
+#: cycles of a plane's loop, of a row's loop, of a vector that is copied, and of one whose pixels are dealt out to two
+_COPIED_PLANE, _ROW, _VECTOR, _DEALT = 30.0, 8.0, 2.0, 4.0
+#: cycles of a plane's loop, and of an addition, by whether a core starts instructions in order: there it waits for the
+#: one before, elsewhere those of several planes overlap
+_PLANE, _ADD = {True: 30.0, False: 8.0}, {True: 4.0, False: 1.0}
 #: cycles of a vector of results of an operator without a kernel: address arithmetic, loads, a store
 _GENERIC = 6.0
 #: cycles to clear a run of floats: a call of ``memset``
@@ -22,7 +23,7 @@ def repack_cycles(shape: RepackShape, target: Target, *, cached: bool = False) -
     source, layout = shape.source, shape.target
     vectors = -(-source.w // shape.lanes)
     rows = source.h * (_ROW + vectors * (_DEALT if layout.is_split else _VECTOR))
-    copying = shape.planes * (_PLANE + rows)
+    copying = shape.planes * (_COPIED_PLANE + rows)
     if cached:
         return copying
     read, written = 4 * shape.planes * source.channel, 4 * shape.planes * layout.channel
@@ -34,7 +35,7 @@ def mean_cycles(shape: MeanShape, target: Target) -> float:
     source = shape.source
     lanes = min(target.lanes, source.w)
     chunks, rest = divmod(source.w, lanes)
-    adding = shape.planes * (_PLANE + (source.h * (chunks + rest) + lanes) * _ADD)
+    adding = shape.planes * (_PLANE[target.in_order] + (source.h * (chunks + rest) + lanes) * _ADD[target.in_order])
     read = 4 * shape.planes * source.channel
     return max(adding, read / target.bandwidth(read))
 

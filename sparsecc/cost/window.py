@@ -21,7 +21,7 @@ _EXPOSED = 0.25
 
 def tile_cycles(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target) -> float:
     """Cycles of a tile by itself, by which its rows are chosen: one vector of pixels in each of ``rows`` rows."""
-    return _started(spec, read, rows, target) + _TILE_CYCLES
+    return _started(spec, read, rows, target, lanes=target.lanes) + _TILE_CYCLES
 
 
 def window_cycles(shape: WindowShape, config: WindowConfig, target: Target) -> float:
@@ -30,7 +30,7 @@ def window_cycles(shape: WindowShape, config: WindowConfig, target: Target) -> f
     compute = arithmetic_cycles(shape, config, target)
     read = 4 * spec.n * spec.ic * shape.source.channel
     results = 4 * spec.n * spec.oc * shape.store.flat
-    seen = read + results * (1 + (shape.store.residual is not None))
+    seen = read if shape.in_place else read + results * (1 + (shape.store.residual is not None))
     memory = (read + results * WRITTEN) / target.bandwidth(seen)
     return max(compute, memory) + _EXPOSED * min(compute, memory)
 
@@ -44,17 +44,27 @@ def arithmetic_cycles(shape: WindowShape, config: WindowConfig, target: Target) 
         tiles = -(-shape.store.flat // config.tile)
         vector = max(1 / target.fma_per_cycle, 2 / target.loads_per_cycle)
         return planes * (packing + tiles * (spec.taps * config.vectors * vector + _TILE_CYCLES))
+    band = sum(
+        _started(spec, read, config.rows, target, lanes=lanes) + _BESIDE + _STORE * config.rows
+        for lanes in _widths(shape, config)
+    )
+    return planes * (packing + -(-spec.oh // config.rows) * band)
+
+
+def _widths(shape: WindowShape, config: WindowConfig) -> list[int]:
+    """Lanes of the vectors of a row."""
+    if shape.in_place:
+        return [config.lanes]
     columns = cut(row_width(shape, config.lanes), lanes=widest(shape.store.layout.w, config.lanes), vectors=1)
-    vectors = columns.count + sum(run.count for run in columns.rest)
-    bands = -(-spec.oh // config.rows)
-    tile = _started(spec, read, config.rows, target) + _BESIDE + _STORE * config.rows
-    return planes * (packing + bands * vectors * tile)
+    return [columns.lanes] * columns.count + [run.lanes for run in columns.rest for _ in range(run.count)]
 
 
-def _started(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target) -> float:
+def _started(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target, *, lanes: int) -> float:
     """Cycles to start a tile's multiply-adds and loads.
 
-    A vector of pixels lies across two cache lines: loading one takes as long as two.
+    A vector of pixels lies across two cache lines: loading one takes as long as two. Where a full vector takes both
+    halves of a unit, one of half the width takes half the time.
     """
     arithmetic, loading = rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows))
-    return max(arithmetic, loading / target.loads_per_cycle)
+    halves = target.fma_per_cycle == 1 and 2 * lanes <= target.lanes
+    return max(arithmetic, loading / target.loads_per_cycle) / (1 + halves)
