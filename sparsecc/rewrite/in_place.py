@@ -31,7 +31,7 @@ def in_place(placed: Placed, target: Target) -> Placed:
     makers = {node.output: node for node in placed.nodes}
     layouts, nodes = list(placed.layouts), []
     for node in placed.nodes:
-        layout = _layout(node, placed, makers, target) if readers[node.inputs[0]] == 1 else None
+        layout = _layout(node, placed, readers, makers, target)
         if layout is not None:
             layouts[node.output] = layout
             node = replace(node, in_place=True)
@@ -39,16 +39,24 @@ def in_place(placed: Placed, target: Target) -> Placed:
     return replace(placed, layouts=tuple(layouts), nodes=tuple(nodes))
 
 
-def _layout(node: PlacedNode, placed: Placed, makers: Mapping[int, PlacedNode], target: Target) -> PlaneLayout | None:
+def _layout(
+    node: PlacedNode,
+    placed: Placed,
+    readers: Mapping[int, int],
+    makers: Mapping[int, PlacedNode],
+    target: Target,
+) -> PlaneLayout | None:
     """Layout of the result in the planes of the input; None where it can't be there."""
-    tensor, operator = node.inputs[0], node.operator
+    operator = node.operator
     if not isinstance(operator, FusedConv) or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
         return None
+    tensor = node.inputs[0]
     spec, maker = operator.layer.spec, makers.get(tensor)
     if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic or spec.oh > most_rows(spec, target):
         return None
     # a view's floats, and the caller's, may have other readers
-    if maker is None or not isinstance(maker.operator, FusedConv) or tensor in placed.outputs:
+    alone = readers[tensor] == 1 and tensor not in placed.outputs
+    if not alone or maker is None or not isinstance(maker.operator, FusedConv):
         return None
     source, result = placed.layouts[tensor], placed.layouts[node.output]
     if source is None or result is None or any(result.halo) or source.is_split or source.deal > 1:
