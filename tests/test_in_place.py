@@ -86,6 +86,20 @@ def test_what_one_run_leaves_does_not_show_in_the_next():
             close(library(x.numpy()), model(x).detach().numpy(), tolerance=1e-5)
 
 
+def test_one_after_another_in_the_same_planes():
+    """The second one's input has the layout that the first one got."""
+    torch.manual_seed(0)
+    second = nn.Conv2d(24, 24, 3, groups=24)
+    model = nn.Sequential(
+        nn.Conv2d(4, 24, 1), nn.ReLU(), depthwise(24), nn.ReLU(), second, nn.ReLU(), nn.Conv2d(24, 4, 1)
+    )  # fmt: skip
+    assert overwritten(agree(model, (2, 4, 7, 7))) == ["layer_0", "layer_2"]
+
+
+def test_windows_too_large_to_unroll_stay():
+    assert overwritten(agree(net(8, kernel=9), (1, 4, 12, 12))) == []
+
+
 class Twice(nn.Module):
     """The depthwise layer's input has a second reader."""
 

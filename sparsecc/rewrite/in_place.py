@@ -21,6 +21,7 @@ from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.window_place import fits
+from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.lower_window import most_rows, place_lanes
 from sparsecc.target import Target
 
@@ -29,14 +30,13 @@ def in_place(placed: Placed, target: Target) -> Placed:
     """Mark the nodes, and give their results the planes of their inputs."""
     readers = Counter(tensor for node in placed.nodes for tensor in node.inputs)
     makers = {node.output: node for node in placed.nodes}
-    layouts, nodes = list(placed.layouts), []
-    for node in placed.nodes:
+    for i, node in enumerate(placed.nodes):
         layout = _layout(node, placed, readers, makers, target)
         if layout is not None:
-            layouts[node.output] = layout
-            node = replace(node, in_place=True)
-        nodes.append(node)
-    return replace(placed, layouts=tuple(layouts), nodes=tuple(nodes))
+            layouts, nodes = list(placed.layouts), list(placed.nodes)
+            layouts[node.output], nodes[i] = layout, replace(node, in_place=True)
+            placed = replace(placed, layouts=tuple(layouts), nodes=tuple(nodes))  # the next one may follow in its place
+    return placed
 
 
 def _layout(
@@ -52,7 +52,9 @@ def _layout(
         return None
     tensor = node.inputs[0]
     spec, maker = operator.layer.spec, makers.get(tensor)
-    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic or spec.oh > most_rows(spec, target):
+    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic:
+        return None
+    if spec.taps > UNROLLED_TAPS or spec.oh > most_rows(spec, target):
         return None
     # a view's floats, and the caller's, may have other readers
     alone = readers[tensor] == 1 and tensor not in placed.outputs
