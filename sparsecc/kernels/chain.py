@@ -18,6 +18,7 @@ from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.repack import fill
+from sparsecc.kernels.surround import clear_surround
 from sparsecc.kernels.tiles import Tiles
 from sparsecc.kernels.window_rows import emit_band, first_row, row_bands
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
@@ -134,6 +135,8 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
                     emit_band(shape.window, config.window, read, plane, image, channel, band)
                 else:
                     window.emit_plane(shape.window, config.window, read, origin, image, channel)
+                with T.If(band == bands - 1), T.Then():
+                    clear_surround(shape.window.store, output, image * shape.window.store.channels + channel)
 
 
 def bands_of(shape: WindowShape, config: WindowConfig) -> int:

@@ -18,6 +18,7 @@ from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_sum import prefetch
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
+from sparsecc.kernels.surround import clear_surround
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.transpose import transposed
 from sparsecc.kernels.walk import Walk
@@ -91,6 +92,9 @@ def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> No
                 _tile(shape, config, buffers, tile)
             if left_over:
                 _tile(shape, config, buffers, _Tile(image, row, bands * config.rows, 0, left_over))
+            with T.serial(0, config.lanes) as n:
+                plane = image * shape.store.channels + channel_in(shape, buffers, row * config.lanes + n)
+                clear_surround(shape.store, buffers["output"], plane)
 
 
 def _tile(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile) -> None:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-from sparsecc._tvm import TOGETHER, PrimFunc, T
+from sparsecc._tvm import TOGETHER, PrimFunc, T, tirx
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
@@ -21,6 +21,7 @@ from sparsecc.kernels.direct_tile import At, Gathered, Sink, Tile, whole_or_rest
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.gather import first_pixel, gather
 from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.surround import clear_surround, has_surround
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 from sparsecc.kernels.walk import Walk
 
@@ -156,7 +157,7 @@ def output_sink(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any
     def plane(at: At, n: Any) -> Any:
         return at.image * store.channels + output_channel(shape, config, buffers, at, n)
 
-    return Sink(buffers["output"], store, plane)
+    return Sink(buffers["output"], store, plane, surrounds=has_surround(store.layout))
 
 
 def output_channel(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], at: At, n: Any) -> Any:
@@ -186,6 +187,10 @@ def emit_tile(
         whole=lambda: emit(tile * tiles.pixels, tiles.whole, ""),
         rest=lambda: emit(tiles.count * tiles.pixels, tiles.rest, "_rest_{}"),
     )
+    if sink.surrounds:
+        with T.If(tirx.all(tile == tiles.total - 1, at.chunk == config.chunks - 1)), T.Then():
+            with T.serial(0, config.reg_n) as n:
+                clear_surround(sink.store, sink.buffer, sink.plane(at, n))
 
 
 def _emit(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> None:

@@ -26,11 +26,15 @@ class At:
 
 @dataclass(frozen=True)
 class Sink:
-    """Where results go: a buffer, how its planes lie, and the number of the plane of each channel ``n`` at a tile."""
+    """Where results go: a buffer, how its planes lie, and the number of the plane of each channel ``n`` at a tile.
+
+    ``surrounds``: the zeros around a plane are stored with its last tile.
+    """
 
     buffer: Any
     store: StoreShape
     plane: Callable[[At, Any], Any]
+    surrounds: bool = False
 
     def place(self, at: At, channel: Any, pixel: Any) -> Any:
         """Float of a pixel of a channel in registers."""

@@ -18,6 +18,7 @@ from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.surround import clear_surround
 
 
 def staged(shape: DirectShape, config: DirectConfig) -> PrimFunc:
@@ -95,3 +96,4 @@ def _copy_rows(shape: DirectShape, buffers: dict[str, Any], planes: Any, start: 
         store_pixels(store, buffers, lambda i: planes[source + i], plane=plane, pixel=pixel, count=width)
         if store.masked:
             fill_gap(store, buffers, plane=plane, pixel=pixel + width)
+    clear_surround(store, buffers["output"], plane)

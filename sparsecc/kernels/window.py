@@ -8,6 +8,7 @@ from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.repack import fill_lead, pack_plane
+from sparsecc.kernels.surround import clear_surround
 from sparsecc.kernels.window_flat import emit_flat_tiles
 from sparsecc.kernels.window_place import planes_in_place
 from sparsecc.kernels.window_rows import emit_bands, row_bands
@@ -87,6 +88,8 @@ def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> 
             run = shares.half_of(row_bands(shape, config), split, half)
             read = Plane(buffers["input"], shape.source, origin)
             emit_bands(shape, config, buffers, read, image, channel, run)
+        with T.If(half == (0 if split is None else 1)), T.Then():
+            clear_surround(shape.store, output, image * shape.store.channels + channel)
 
 
 def emit_plane(

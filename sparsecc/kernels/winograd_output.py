@@ -11,6 +11,7 @@ from sparsecc.facts.winograd import Tiling, output_matrix
 from sparsecc.kernels.activation import f32
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.store import StoreShape, finish
+from sparsecc.kernels.surround import clear_surround
 from sparsecc.kernels.winograd import from_points, store, vector, widest
 
 
@@ -83,6 +84,8 @@ def winograd_output(shape: WinogradOutputShape) -> PrimFunc:
             base = source.lead + channel * source.channel + image * tiling.tiles + first * tiling.cols
             _transform(shape, x, pixels, base)
             _store_rows(shape, pixels, buffers["bias"][channel], buffers.get("residual"), y, plane, first * tiling.m)
+            with T.If(at % shape.bands == shape.bands - 1), T.Then():
+                clear_surround(to, y, plane)
 
     return kernel([(name, floats(size)) for name, size in parameters.items()], body)
 
@@ -138,6 +141,6 @@ def _store_rows(
 
 
 def _zero_gap(y: Any, target: Any, layout: PlaneLayout, row: Any) -> None:
-    """Zeros right of a row; those right of the last one belong to what is cleared before the kernel runs."""
+    """Zeros right of a row; those right of the last one belong to the zone below the plane."""
     with T.If(row < layout.h - 1), T.Then(), T.serial(0, layout.pitch - layout.w) as i:
         T.buffer_store(y, f32(0), [target + layout.w + i])

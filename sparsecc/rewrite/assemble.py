@@ -8,7 +8,7 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc
 from sparsecc.facts.graph import TirOp, View
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
 from sparsecc.kernels.copy import copy
 from sparsecc.rewrite.lowered import Lowered
@@ -113,17 +113,15 @@ class _Assembly:
 
 
 def gaps(node: PlacedNode, placed: Placed, ref: Ref) -> tuple[PadFill, ...]:
-    """Zeros around the pixels of a node's result that its kernel does not write itself."""
+    """Zeros around the pixels of a node's result that its kernel does not write itself: that of a generic operator."""
     layout = placed.layouts[node.output]
-    if layout is None or layout.halo == (0, 0, 0, 0) or isinstance(node.operator, Repack):
+    if layout is None or not isinstance(node.operator, TirOp) or not any(layout.halo):
         return ()
     n, c = placed.shapes[node.output][:2]
-    # a flat kernel stores the gaps between rows, but not the one after the last: that is cleared with the row
-    used, rows = (layout.w, layout.h) if isinstance(node.operator, TirOp) else (layout.pitch, layout.h - 1)
     return (
         PadFill(
-            ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=rows,
-            row_stride=layout.pitch, row_used=used, tail=layout.tail,
+            ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=layout.h,
+            row_stride=layout.pitch, row_used=layout.w, tail=layout.tail,
         ),
     )  # fmt: skip
 
