@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparsecc.build.describe import description_text
-from sparsecc.build.memory import ArenaPlan
+from sparsecc.build.memory import ArenaPlan, lifetimes
 from sparsecc.build.objects import own_symbol
 from sparsecc.build.weights import WeightBlob
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
@@ -59,6 +59,7 @@ static const scc_model scc_this = {{
 #include "scc_weights.c"
 #include "scc_cores.c"
 #include "scc_pool.c"
+#include "scc_distance.c"
 #include "scc_instance.c"
 #include "scc_api.c"
 """
@@ -92,7 +93,7 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
         head,
         _prototypes(program),
         *(_step(i, step, program, arena=arena, weights=weights) for i, step in enumerate(program.steps)),
-        _table(program.steps),
+        _table(program, arena),
         _ports("scc_inputs", program.inputs),
         _ports("scc_outputs", program.outputs),
         _features(description["cpu_features"]),
@@ -153,10 +154,14 @@ def _pointer(ref: Ref, *, arena: ArenaPlan, weights: WeightBlob) -> str:
     return f"{ref.place.upper()}({ref.index})"
 
 
-def _table(steps: Sequence[Step]) -> str:
-    """The order of the steps; a last empty entry, as C has no empty arrays."""
-    rows = [f"    {{{c_string(step.key)}, scc_step_{i}}}," for i, step in enumerate(steps)]
-    return "\n".join(["static const scc_step scc_steps[] = {", *rows, "    {NULL, NULL},", "};", ""])
+def _table(program: Program, arena: ArenaPlan) -> str:
+    """The order of the steps, and what each writes first; a last empty entry, as C has no empty arrays."""
+    results = {life.first: (arena.offsets[life.index], life.size) for life in lifetimes(program)}
+    rows = []
+    for i, step in enumerate(program.steps):
+        offset, nbytes = results.get(i, (0, 0))
+        rows.append(f"    {{{c_string(step.key)}, scc_step_{i}, {offset}, {nbytes}}},")
+    return "\n".join(["static const scc_step scc_steps[] = {", *rows, "    {NULL, NULL, 0, 0},", "};", ""])
 
 
 def _ports(name: str, ports: Sequence[Port]) -> str:

@@ -62,13 +62,16 @@ static int scc_check_pointers(const scc_model *model, const scc_call *call) {
   return SCC_OK;
 }
 
-static int scc_run_steps(const scc_model *model, const scc_call *call, double *seconds) {
+static int scc_run_steps(const scc_model *model, scc_pool *pool, const scc_call *call, double *seconds) {
   for (int i = 0; i < model->num_steps; ++i) {
+    const scc_step *step = &model->steps[i];
     uint64_t start = seconds ? scc_now_ns() : 0;
-    int32_t code = model->steps[i].run(call);
+    pool->stale = pool->far && step->result_bytes ? call->arena + step->result : NULL;
+    pool->stale_bytes = step->result_bytes;
+    int32_t code = step->run(call);
     if (seconds) seconds[i] = (double)(scc_now_ns() - start) * 1e-9;
     if (code)
-      return scc_fail(SCC_STEP_FAILED, "%s: step %d (%s) failed with code %d%s", model->name, i, model->steps[i].key,
+      return scc_fail(SCC_STEP_FAILED, "%s: step %d (%s) failed with code %d%s", model->name, i, step->key,
                       (int)code, code == -1 ? "; probably no memory for its scratch space" : "");
   }
   return SCC_OK;
@@ -89,7 +92,8 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   pthread_setspecific(scc_self_key, &pool->workers[0]);
   scc_float_mode callers = scc_float_get();
   scc_float_set(SCC_FLOAT_RUN);
-  code = scc_run_steps(model, &call, seconds);
+  scc_measure_distance(pool);
+  code = scc_run_steps(model, pool, &call, seconds);
   scc_float_set(callers);
   pthread_setspecific(scc_self_key, NULL);
   atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_IDLE_NS : 0, memory_order_relaxed);

@@ -38,6 +38,7 @@ typedef struct {
 typedef struct {
   const char *key;                        /* the layer or operator this step computes */
   int32_t (*run)(const scc_call *call);   /* 0 for success */
+  size_t result, result_bytes;            /* its result's place in the arena, if nobody needs what was there; else 0, 0 */
 } scc_step;
 
 typedef struct {
