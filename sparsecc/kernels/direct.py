@@ -188,9 +188,9 @@ def emit_tile(
         rest=lambda: emit(tiles.count * tiles.pixels, tiles.rest, "_rest_{}"),
     )
     if sink.surrounds:
-        with T.If(tirx.all(tile == tiles.total - 1, at.chunk == config.chunks - 1)), T.Then():
-            with T.serial(0, config.reg_n) as n:
-                clear_surround(sink.store, sink.buffer, sink.plane(at, n))
+        is_last = tirx.all(tile == tiles.total - 1, at.chunk == config.chunks - 1)
+        with T.If(is_last), T.Then(), T.serial(0, config.reg_n) as n:
+            clear_surround(sink.store, sink.buffer, sink.plane(at, n))
 
 
 def _emit(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> None:
