@@ -66,6 +66,8 @@ class DirectWork:
         True when planes of the input begin at a cache line.
     halo : int
         Floats of a plane around a tile that its blocks read, where a block is one tap.
+    height : int
+        Rows of pixels of the output.
     """
 
     images: int
@@ -85,6 +87,7 @@ class DirectWork:
     repeats: bool = False
     aligned: bool = False
     halo: int = 0
+    height: int = 0
 
     @property
     def is_dense(self) -> bool:
@@ -109,7 +112,8 @@ def compute_cycles(work: DirectWork, config: DirectConfig, target: Target) -> fl
     cycles = tiles.count * _tile(work, config, tiles.whole, target)
     if tiles.rest:
         cycles += _tile(work, config, tiles.rest, target)
-    return work.block_n // config.reg_n * cycles
+    moved = work.rows * work.block_n * work.height if work.staged and config.rows_outer else 0
+    return work.block_n // config.reg_n * cycles + fitted(target).moved * moved
 
 
 def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], target: Target) -> float:

@@ -291,5 +291,5 @@ def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape,
         ic=spec.ic_per_group, taps=spec.taps, kernel_width=spec.kw, rows=rows // spec.groups, block_n=block_n,
         nnzb=-(-nnzb // spec.groups),
         residual=store.residual is not None, staged=source.pitch != store.layout.pitch, widens=widens(source, store),
-        repeats=rows * block_n != spec.oc, aligned=source.channel % LINE == 0,
+        repeats=rows * block_n != spec.oc, aligned=source.channel % LINE == 0, height=spec.oh,
     )  # fmt: skip
