@@ -69,8 +69,7 @@ def _rows_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any
 
 def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
     layout = shape.store.layout
-    # the last row of pixels is where it stays
-    end = layout.lead + (layout.h - 1) * layout.pitch + layout.w - shape.flat
+    end = _end_of_plane(layout, shape.flat)
     plane_end = PlaneLayout(h=1, w=shape.flat, pitch=shape.flat, plane=layout.channel, lead=end)
 
     def finish(image: Any, row: Any) -> None:
@@ -80,6 +79,13 @@ def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, An
 
     store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue())
     rows_shared(shape, config, buffers, output_sink(shape, config, buffers, store), finish)
+
+
+def _end_of_plane(layout: PlaneLayout, floats: int) -> int:
+    """Where the last ``floats`` of the first plane begin: with a cache line, if the zone below the plane has room."""
+    end = layout.lead + (layout.h - 1) * layout.pitch + layout.w - floats
+    up = -end % LINE
+    return end + up if end + up + floats <= layout.lead + layout.plane and layout.plane % LINE == 0 else end
 
 
 def _planes(shape: DirectShape, reg_n: int) -> StoreShape:
