@@ -12,6 +12,8 @@ from sparsecc.spaces.config import Config
 
 #: of the file format: records of a higher one are left alone
 FORMAT = 1
+#: of microseconds behind the point
+DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -68,10 +70,10 @@ class Record:
             "isa": list(self.isa),
             "threads": self.threads,
             "config": configs.to_json(self.config),
-            "us": round(self.us, 2),
+            "us": round(self.us, DIGITS),
             "spread": round(self.spread, 3),
             "default": configs.to_json(self.default),
-            "default_us": round(self.default_us, 2),
+            "default_us": round(self.default_us, DIGITS),
             "rounds": self.rounds,
             "trial": self.trial,
             "cpu": self.cpu,

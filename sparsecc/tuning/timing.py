@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from sparsecc.records.record import DIGITS
+
 #: a round counts unless the fixed piece of work took longer than this times its least time ...
 _PROBE = 1.15
 #: ... or the first candidate longer than this times its median
@@ -91,7 +93,9 @@ def judge(rounds: Sequence[Round], *, error: float, cpu: str) -> Outcome:
     ratio = median(r.own / r.default for r in calm)
     probe = min(r.probe for r in rounds)
     ghz = PROBE_CYCLES / probe if probe else 0.0
-    return Timing(us, us / ratio, spread, len(calm), len(rounds) - len(calm), error, cpu, ghz)
+    # as the log has them: what a search found best must be what its records say
+    us, default_us = round(us, DIGITS), round(us / ratio, DIGITS)
+    return Timing(us, default_us, spread, len(calm), len(rounds) - len(calm), error, cpu, ghz)
 
 
 def _calm(rounds: Sequence[Round]) -> list[Round]:
