@@ -53,7 +53,8 @@ static void scc_measure_distance(scc_pool *pool) {
   uint64_t now = scc_now_ns();
   int others = pool->running - 1, left = pool->measured ? now - pool->measured >= SCC_MEASURE_EVERY_NS : others;
   for (; left; --left) {
-    scc_game game = {.partner = 1 + pool->measurements++ % others, .least = UINT64_MAX};
+    pool->partner = pool->partner % others + 1;
+    scc_game game = {.partner = pool->partner, .least = UINT64_MAX};
     scc_parallel_launch(scc_play, &game, 0);
     pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
     pool->measured = now;

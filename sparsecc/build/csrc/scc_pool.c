@@ -38,7 +38,7 @@ typedef struct scc_pool {
   uint32_t process;     /* the process whose threads these are */
   int can_flush, far;   /* the CPU can flush a cache line without waiting for it; a worker is far */
   uint64_t measured;    /* when a worker's distance was measured last, in ns; 0 for never */
-  int measurements;     /* how often */
+  int partner;          /* whose it was */
   unsigned char *stale; /* what the step will write, if there is something to flush; NULL otherwise */
   size_t stale_bytes;
   scc_worker *workers;  /* `wanted` of them */
