@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx
+from torch.utils._pytree import tree_leaves
 
 from sparsecc.errors import VerificationError
 from sparsecc.facts.layer import ConvLayer
@@ -82,8 +83,7 @@ def _rounding(imported: Imported) -> float | None:
             result = model(*(x.double() for x in imported.example))
     except RuntimeError:  # a constant of the graph stayed float32
         return None
-    results = result if isinstance(result, (tuple, list)) else (result,)
-    pairs = zip(reference(imported), results, strict=True)
+    pairs = zip(reference(imported), tensors_of(result), strict=True)
     return max(relative_error(single, double.numpy()) for single, double in pairs)
 
 
@@ -104,8 +104,7 @@ def relative_error(found: Array, expected: Array, *, strict: bool = True) -> flo
 
 def outputs(library: Library, imported: Imported) -> tuple[Array, ...]:
     """The library's results for the example."""
-    found = library(*(x.numpy() for x in imported.example))
-    return found if isinstance(found, tuple) else (found,)
+    return tensors_of(library(*(x.numpy() for x in imported.example)))
 
 
 def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> str:
@@ -128,8 +127,12 @@ def reference(imported: Imported) -> tuple[Array, ...]:
     """PyTorch's results for the example."""
     with torch.no_grad():
         result = imported.program.module()(*imported.example)
-    results = result if isinstance(result, (tuple, list)) else (result,)
-    return tuple(r.numpy() for r in results)
+    return tuple(r.numpy() for r in tensors_of(result))
+
+
+def tensors_of(result: Any) -> tuple[Any, ...]:
+    """Tensors or arrays of a result in the order of the library's outputs, however they are packed."""
+    return tuple(leaf for leaf in tree_leaves(result) if leaf is not None)
 
 
 def _intermediates(imported: Imported) -> dict[str, Array]:
@@ -192,7 +195,7 @@ def _all_outputs(program: Program) -> Program:
         for step in program.steps
     )
     ports = tuple(Port(f"buffer_{i}", (nbytes // 4,)) for i, nbytes in enumerate(program.buffers))
-    return replace(program, outputs=program.outputs + ports, buffers=(), steps=steps)
+    return replace(program, outputs=program.outputs + ports, structure=None, buffers=(), steps=steps)
 
 
 def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:

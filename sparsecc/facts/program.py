@@ -102,6 +102,10 @@ class Program:
         Kernel calls in order.
     description : dict
         JSON-ready facts the library carries about itself (layer table, versions, ...).
+    structure : JSON-ready, optional
+        How a call's result is put together from the outputs: an output's index, None, ``{"tuple": [...]}``,
+        ``{"list": [...]}`` or ``{"dict": [[key, ...], ...]}`` with more of these inside, indices in order. By default
+        the only output itself, or a tuple of them.
     """
 
     name: str
@@ -111,3 +115,4 @@ class Program:
     weights: tuple[NDArray[Any], ...]
     steps: tuple[Step, ...]
     description: dict[str, Any] = field(default_factory=dict)
+    structure: Any = None
