@@ -151,7 +151,7 @@ def run(
     report = make_report(rewritten.plan, lowered, target.name, notes, figures, chosen_by, joined_by)
     report = replace(report, memory_bytes=memory)
     description = {"target": target.name, "report": report.to_json()}
-    program = replace(assembled.program, description=description)
+    program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
     return Artefact(program, kernels, target, report, rewritten.origins, layouts, rewritten.orders), imported
 

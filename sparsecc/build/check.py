@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 
+from sparsecc.build.describe import structure_of
 from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.program import PadFill, Program, Ref, Step
 from sparsecc.runtime.format import FUNCTIONS
+from sparsecc.runtime.structure import parse_structure
 
 _KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
 register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
@@ -45,6 +47,10 @@ def check_program(program: Program) -> None:
     for i, port in enumerate(program.outputs):
         if Ref("output", i) not in written:
             raise InternalError(f"program {program.name}: no step writes output {i} ({port.name})")
+    try:
+        parse_structure(structure_of(program), outputs=len(program.outputs))
+    except ValueError as error:
+        raise InternalError(f"program {program.name}: {error}; expected one place for each output") from error
 
 
 def _check_symbols(program: Program) -> None:

@@ -22,12 +22,20 @@ def describe(
         "name": program.name,
         "inputs": [_port(port) for port in program.inputs],
         "outputs": [_port(port) for port in program.outputs],
+        "structure": structure_of(program),
         "triple": triple,
         "cpu_features": list(cpu_features),
         "arena_bytes": arena_bytes,
         "weight_bytes": weight_bytes,
         "steps": [{"key": step.key, "kernel": step.symbol} for step in program.steps],
     }
+
+
+def structure_of(program: Program) -> Any:
+    """How a call's result is put together from the outputs: the program's own way, else one or a tuple of them."""
+    if program.structure is not None:
+        return program.structure
+    return 0 if len(program.outputs) == 1 else {"tuple": list(range(len(program.outputs)))}
 
 
 def description_text(description: dict[str, Any]) -> str:

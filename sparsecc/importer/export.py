@@ -89,10 +89,10 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
             return torch.export.export(evaluated, inputs)
         except Exception as error:
             _check_runs(evaluated, inputs)
-            raise NotSupportedError(
-                f"model: torch.export can't trace it ({first_line(error)}); "
-                "try torch.export.export(model, inputs) by itself to see why"
-            ) from error
+            advice = "try torch.export.export(model, inputs) by itself to see why"
+            if "in output, which is not a known type" in str(error):
+                advice = "return tuples, lists and dicts, or register the class (torch.export.register_dataclass)"
+            raise NotSupportedError(f"model: torch.export can't trace it ({first_line(error)}); {advice}") from error
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import fx
 from torch.export import ExportedProgram, default_decompositions
-from torch.export.graph_signature import OutputKind
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, quiet_if_unfinished, relax
 from sparsecc.errors import NotSupportedError
@@ -24,11 +23,10 @@ from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, to_exported
 from sparsecc.importer.impose import impose_on
-from sparsecc.importer.names import layer_name
+from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
+from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.shapes import affine
-
-_USER_OUTPUT = OutputKind.USER_OUTPUT
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +40,8 @@ class Imported:
     layers : mapping of str to Layer
         Key -> facts.
     inputs, outputs : tuple of Port
+    structure : JSON-ready
+        How the model's result is put together from the outputs, as :class:`sparsecc.facts.program.Program` has it.
     example : tuple of torch.Tensor
         Inputs to verify with.
     program : ExportedProgram
@@ -56,6 +56,7 @@ class Imported:
     layers: Mapping[str, Layer]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    structure: Any
     example: tuple[torch.Tensor, ...]
     program: ExportedProgram
     notes: tuple[str, ...]
@@ -84,19 +85,20 @@ def import_model(
     program = _decompose_unknown(program if impose is None else impose_on(program, impose))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
-    inputs = user_inputs(program)
+    inputs, returned = user_inputs(program), outputs_of(program)
     params = [relax.Var(node.name, relax.TensorType(tuple(node.meta["val"].shape), "float32")) for node in inputs]
     with quiet_if_unfinished(builder), builder.function("main", params):
         ctx.values.update(zip(inputs, params, strict=True))
         with builder.dataflow():
-            results = _translate(ctx, program)
+            results = _translate(ctx, program, returned)
             outputs = builder.emit_output(relax.Tuple(results))
         builder.emit_func_output(outputs)
     return Imported(
         module=builder.get(),
         layers=ctx.layers,
-        inputs=tuple(Port(node.name, tuple(node.meta["val"].shape)) for node in inputs),
-        outputs=_ports(results),
+        inputs=_ports(inputs, port_names([(node.name,) for node in inputs], kind="input")),
+        outputs=_ports(returned.nodes, returned.names),
+        structure=returned.structure,
         example=example,
         program=program,
         notes=(*notes, *notes_on(program, ctx.layers.values())),
@@ -104,12 +106,8 @@ def import_model(
     )
 
 
-def _ports(results: Sequence[Any]) -> tuple[Port, ...]:
-    names = ["output"] if len(results) == 1 else [f"output_{i}" for i in range(len(results))]
-    return tuple(
-        Port(name, tuple(int(extent) for extent in result.ty.shape))
-        for name, result in zip(names, results, strict=True)
-    )
+def _ports(nodes: Sequence[fx.Node], names: Sequence[str]) -> tuple[Port, ...]:
+    return tuple(Port(name, tuple(node.meta["val"].shape)) for name, node in zip(names, nodes, strict=True))
 
 
 def _known(name: str) -> bool:
@@ -137,36 +135,24 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
     return program.run_decompositions(simpler) if simpler else program
 
 
-def _translate(ctx: Context, program: ExportedProgram) -> list[Any]:
+def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
     folded = foldable_norms(ctx, program, operators.FOLDING, _operator)
     relax_importer = ExportedProgramImporter()
     relax_importer.block_builder = ctx.builder
     relax_importer.env = ctx.values
-    results: list[Any] = []
     for node in program.graph.nodes:
-        if node.op == "output":
-            results = _results(ctx, program, node)
-        elif node.op == "call_function" and not ctx.is_constant(node):
+        if node.op == "call_function" and not ctx.is_constant(node):
             check_result(node)
             ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
-    return results
+    return _results(ctx, program, returned)
 
 
-def _results(ctx: Context, program: ExportedProgram, node: fx.Node) -> list[Any]:
+def _results(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
+    """Results as variables; those that depend on no input are copied."""
     mutated = sorted(program.graph_signature.buffers_to_mutate.values())
     if mutated:
         raise NotSupportedError(f"model: it changes its own state while running ({', '.join(mutated)})")
-    specs = program.graph_signature.output_specs
-    if not any(spec.kind is _USER_OUTPUT for spec in specs):
-        raise NotSupportedError("model: it has no outputs, expected at least one tensor")
-    return [_result(ctx, value) for value, spec in zip(node.args[0], specs, strict=True) if spec.kind is _USER_OUTPUT]
-
-
-def _result(ctx: Context, value: Any) -> Any:
-    """A result as a variable; one that depends on no input is copied."""
-    if not isinstance(value, fx.Node):
-        raise NotSupportedError(f"model: one of its outputs is {value!r}, expected tensors only")
-    return ctx.copy(value) if ctx.is_constant(value) else ctx.value(value)
+    return [ctx.copy(node) if ctx.is_constant(node) else ctx.value(node) for node in returned.nodes]
 
 
 def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Node], relax_importer: Any) -> Any:

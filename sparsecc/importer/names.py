@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from torch import fx
@@ -15,6 +16,9 @@ RESERVED = frozenset(
         "step_key", "target", "version", "describe", "last_error", "weights", "t", "main",
     }
 )  # fmt: skip
+
+#: characters of an input's or output's name
+_LONGEST = 64
 
 
 def layer_name(node: fx.Node) -> str:
@@ -40,3 +44,31 @@ class Keys:
             key = f"{stem}_{count}"
         self._taken.add(key)
         return key
+
+
+def port_names(paths: Sequence[tuple[str | int, ...]], *, kind: str) -> tuple[str, ...]:
+    """A name for each input or output, made from the keys and indices that lead to it in the model's result.
+
+    They are joined by ``_``; ``kind`` stands before an index, a digit, and for what has no name. What is neither letter
+    (of any script), digit nor ``_`` becomes ``_``. Names longer than 64 characters are cut, and of equal ones the
+    second gets ``_2``::
+
+        y -> output                   {"out": y, "a-b": {"c": z}} -> out, a_b_c
+        (y, z) -> output_0, output_1  {"p": (y, [z])} -> p_0, p_1_0
+    """
+    names: dict[str, None] = {}
+    for path in paths:
+        name = stem = _stem(path, kind)
+        count = 1
+        while name in names:
+            count += 1
+            name = f"{stem}_{count}"
+        names[name] = None
+    return tuple(names)
+
+
+def _stem(path: tuple[str | int, ...], kind: str) -> str:
+    words = re.sub(r"\W", "_", "_".join(map(str, path)))
+    if not words:
+        return kind
+    return (words if words[0].isalpha() or words[0] == "_" else f"{kind}_{words}")[:_LONGEST]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sparsecc.errors import InputError
 from sparsecc.runtime.arrays import as_input, as_output, extent, is_tensor, new_output
 from sparsecc.runtime.ports import Port
+from sparsecc.runtime.structure import Structure
 
 
 def check_inputs(values: Sequence[Any], ports: Sequence[Port], *, library: str) -> list[Any]:
@@ -22,9 +23,25 @@ def new_results(ports: Sequence[Port], *, tensors: bool) -> list[Any]:
     return [new_output(port, tensor=tensors) for port in ports]
 
 
-def check_results(out: Any, ports: Sequence[Port], *, library: str) -> list[Any]:
-    """The caller's ``out`` as a list, one for each output; InputError names the one that can't take a result."""
-    values = list(out) if isinstance(out, tuple | list) else [out]
+def is_container(out: Any) -> bool:
+    """Whether ``out`` holds arrays rather than being one."""
+    return isinstance(out, tuple | list | Mapping)
+
+
+def is_flat(out: Any) -> bool:
+    """Whether ``out`` is a tuple or list of arrays, none in containers of its own."""
+    return isinstance(out, tuple | list) and not any(v is None or is_container(v) for v in out)
+
+
+def check_results(out: Any, ports: Sequence[Port], structure: Structure, *, library: str) -> list[Any]:
+    """The caller's ``out`` as a list, one for each output; InputError names the one that can't take a result.
+
+    It is the only array, a tuple of them in the order of the outputs, or put together like the result of a call.
+    """
+    if is_flat(out):
+        values = list(out)
+    else:
+        values = structure.unpack(out, where=f"{library}, out") if is_container(out) else [out]
     _check_count(values, ports, kind="output", library=library)
     pairs = enumerate(zip(values, ports, strict=True))
     results = [as_output(value, port, where=f"{library}, out {i} ({port.name})") for i, (value, port) in pairs]

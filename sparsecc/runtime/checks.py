@@ -10,6 +10,7 @@ from typing import Any
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
 from sparsecc.runtime.format import DESCRIPTION_SECTION, FORMAT, FUNCTIONS
+from sparsecc.runtime.structure import parse_structure
 
 
 def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -56,6 +57,10 @@ def description_of(parsed: elf.Elf, *, name: str) -> dict[str, Any]:
         age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
         what = f"library format {found}, made by {age} sparsecc; this one reads format {FORMAT}"
         raise LibraryError(f"{name}: {what}; compile the network again or use the matching version of sparsecc")
+    try:
+        parse_structure(description["structure"], outputs=len(description["outputs"]))
+    except (ValueError, KeyError, TypeError) as error:
+        raise LibraryError(f"{name}: its description is damaged; copy or compile the file again") from error
     return description
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 #: Raised whenever the functions below or the meaning of the description change.
-FORMAT = 1
+FORMAT = 2
 
 #: Section of the shared library that holds the description: JSON text that ends with a zero byte.
 DESCRIPTION_SECTION = ".sparsecc"

@@ -8,11 +8,12 @@ from statistics import median
 from typing import Any
 
 from sparsecc.errors import LibraryError, UserError
-from sparsecc.runtime.arguments import apart, check_inputs, check_results, new_results
+from sparsecc.runtime.arguments import apart, check_inputs, check_results, is_container, is_flat, new_results
 from sparsecc.runtime.arrays import address, is_tensor
 from sparsecc.runtime.binding import Instance
 from sparsecc.runtime.image import open_image
 from sparsecc.runtime.ports import Port, ports
+from sparsecc.runtime.structure import parse_structure
 
 #: above what any library uses, and a number that C can take
 _MOST_THREADS = 1 << 20
@@ -38,6 +39,7 @@ class Library:
         self._instance: Instance | None = Instance(self._image)
         self._inputs = ports(self.description["inputs"])
         self._outputs = ports(self.description["outputs"])
+        self._structure = parse_structure(self.description["structure"], outputs=len(self._outputs))
         self._threads = self._set_threads(threads)
 
     @property
@@ -81,13 +83,15 @@ class Library:
         ----------
         *inputs : array or tensor
             One for each of :attr:`inputs`: NumPy, torch (CPU), or anything with ``__array__`` or ``__dlpack__``.
-        out : array or tensor, or a tuple of them, optional
-            Memory for the results.
+        out : array or tensor, a tuple of them, or a structure like the result, optional
+            Memory for the results; in a tuple in the order of :attr:`outputs`.
 
         Returns
         -------
-        array or tensor, or a tuple of them
-            The only output, or all of them: ``out`` if given, else torch tensors if an input is one, else NumPy.
+        array or tensor, or a dict, list or tuple of more of these
+            What the model returns: torch tensors if an input is one, else NumPy, or the arrays of ``out`` as they were
+            given. Mappings and dataclasses come as dicts, lists as lists, tuples and named ones as tuples, None as
+            None.
 
         Raises
         ------
@@ -98,10 +102,12 @@ class Library:
         if out is None:
             results = new_results(self._outputs, tensors=any(map(is_tensor, inputs)))
         else:
-            results = check_results(out, self._outputs, library=self._image.name)
+            results = check_results(out, self._outputs, self._structure, library=self._image.name)
             given = [apart(value, results) for value in given]
         self._live().run(list(map(address, given)), list(map(address, results)))
-        return results[0] if len(results) == 1 and not isinstance(out, tuple | list) else tuple(results)
+        if is_flat(out):
+            return tuple(results)
+        return self._structure.pack(results) if out is None or is_container(out) else out
 
     def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
         """Key and median seconds of every step, over ``runs`` runs after one to warm up."""
