@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +23,15 @@ from sparsecc.runtime.files import check_writable, new_file
 Array = NDArray[Any]
 
 SUMMARY = "run a library on .npy files"
-DESCRIPTION = "Run a library: inputs and outputs are .npy files, in the order in which 'sparsecc inspect' lists them."
+DESCRIPTION = """\
+Run a library: inputs and outputs are .npy files, in the order in which 'sparsecc inspect' lists them. One output file
+called .npz takes all outputs, under their names.
+"""
 EPILOG = """\
 examples:
   sparsecc run model.so --input x.npy --output y.npy
   sparsecc run model.so --input left.npy --input right.npy --output boxes.npy --output scores.npy
+  sparsecc run model.so --input x.npy --output all.npz
   sparsecc run model.so --input x.npy --output y.npy --threads 1
 """
 
@@ -52,14 +57,15 @@ def execute(options: Namespace) -> int:
     _check_outputs(options.output)
     inputs = [_read(path) for path in options.input]
     with load(options.library, threads=options.threads) as library:
-        if len(options.output) != len(library.outputs):
-            raise UserError(_wrong_count(library, len(options.output)))
-        results = library(*inputs)
-        results = results if isinstance(results, tuple) else (results,)
-        _write(options.output, results)
+        ports = library.outputs
+        paths = options.output * len(ports) if _is_archive(options.output) else options.output
+        if len(paths) != len(ports):
+            raise UserError(_wrong_count(library, len(paths)))
+        results = library(*inputs, out=tuple(np.empty(port.shape, port.dtype) for port in ports))
+        _write(paths, {port.name: array for port, array in zip(ports, results, strict=True)})
         rows = [
             {"path": str(path), "name": port.name, "shape": list(port.shape), "dtype": port.dtype}
-            for path, port in zip(options.output, library.outputs, strict=True)
+            for path, port in zip(paths, ports, strict=True)
         ]
     _print(rows, as_json=options.json)
     return 0
@@ -71,6 +77,14 @@ def _check_outputs(paths: Sequence[Path]) -> None:
         if any(os.path.abspath(path) == os.path.abspath(other) for other in paths[:i]):
             raise UserError(f"--output: {path} is given twice; each output needs a file of its own")
         check_writable(path)
+
+
+def _is_archive(paths: Sequence[Path]) -> bool:
+    """Whether there is one file for all outputs."""
+    found = [path for path in paths if path.suffix == ".npz"]
+    if found and len(paths) > 1:
+        raise UserError(f"--output: {found[0]} takes all outputs; give it alone, or a .npy file for each output")
+    return bool(found)
 
 
 def _read(path: Path) -> Array:
@@ -87,16 +101,31 @@ def _read(path: Path) -> Array:
 
 def _wrong_count(library: Library, found: int) -> str:
     names = ", ".join(port.name for port in library.outputs)
-    return f"--output: found {found} file(s), expected {len(library.outputs)} ({names})"
+    return f"--output: found {found} file(s), expected {len(library.outputs)} ({names}), or one .npz file for all"
 
 
-def _write(paths: Sequence[Path], arrays: Sequence[Array]) -> None:
+def _write(paths: Sequence[Path], arrays: Mapping[str, Array]) -> None:
     """All of them or, when one can't be written, none."""
+    if _is_archive(paths[:1]):
+        _write_archive(paths[0], arrays)
+        return
     with ExitStack() as stack:
-        for path, array in zip(paths, arrays, strict=True):
+        for path, array in zip(paths, arrays.values(), strict=True):
             file = stack.enter_context(new_file(path))
-            np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
+            _write_array(file, array)
             file.flush()  # a full disk shows before the first of them is in place
+
+
+def _write_archive(path: Path, arrays: Mapping[str, Array]) -> None:
+    """What numpy.savez writes; that function takes no array called ``file``."""
+    with new_file(path) as file, zipfile.ZipFile(file, "w", allowZip64=True) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                _write_array(member, array)
+
+
+def _write_array(file: IO[bytes], array: Array) -> None:
+    np.lib.format.write_array(file, array, allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

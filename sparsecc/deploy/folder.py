@@ -8,6 +8,7 @@ from pathlib import Path
 
 from sparsecc.build import header_of, plan_arena
 from sparsecc.build.library import build_bench_program
+from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.pipeline import Artefact
 from sparsecc.runtime.files import check_writable, new_file, scratch_folder, write_error
@@ -67,7 +68,7 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
         (folder / f"{name}.h").write_text(header_of(program, triple=target.triple))
         for template, file in _TEXTS.items():
             text = (_FILES / template).read_text(encoding="utf-8")
-            (folder / _filled(file, values)).write_text(_filled(text, values), encoding="utf-8")
+            (folder / fill(file, values)).write_text(fill(text, values), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"can't write to {folder}: {error.strerror}; free some disk space or set TMPDIR") from error
 
@@ -88,9 +89,3 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
             for i, port in enumerate(group)
         ),
     }
-
-
-def _filled(text: str, values: Mapping[str, str]) -> str:
-    for key, value in values.items():
-        text = text.replace(f"@{key}@", value)
-    return text
