@@ -16,6 +16,7 @@ MAX_LINES = 300
 #: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
+    "text": set(),
     "version": set(),
     "facts": {"errors"},
     "analyse": {"errors", "facts"},
@@ -56,7 +57,7 @@ LAYERS: dict[str, set[str]] = {
     "__init__": {"errors", "runtime", "version"},
     "cli": {
         "__init__", "advice", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report",
-        "runtime", "target", "tuning",
+        "runtime", "target", "text", "tuning",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from typing import IO, Any
@@ -9,12 +10,16 @@ from typing import IO, Any
 from rich.console import Console
 from rich.text import Text
 
+from sparsecc.text import printable
+
 #: columns of what goes to a file or a pipe
 PIPE_WIDTH = 100
 
 
 def stdout() -> Console:
     """For results; colours only on a terminal."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # an encoding that lacks a letter is no reason to fail
     return _console(sys.stdout)
 
 
@@ -24,8 +29,19 @@ def stderr() -> Console:
 
 
 def say(console: Console, text: str | Text = "", *, style: str = "") -> None:
-    """Print a line: wrapped between words on a terminal, whole elsewhere, so that it can be searched for."""
-    console.print(text, style=style or None, soft_wrap=not console.is_terminal)
+    """Print lines: wrapped between words on a terminal, whole elsewhere, so that they can be searched for."""
+    console.print(safe_text(text, keep="\n"), style=style or None, soft_wrap=not console.is_terminal)
+
+
+def safe_text(text: str | Text, *, keep: str = "") -> Text:
+    """The text with control characters as escapes: names of layers and files may hold any."""
+    if isinstance(text, str):
+        return Text(printable(text, keep=keep))
+    return (
+        text.copy()
+        if printable(text.plain, keep=keep) == text.plain
+        else Text(printable(text.plain, keep=keep), style=text.style)
+    )
 
 
 def print_json(document: Any) -> None:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sparsecc.cli.console import say, stderr
 from sparsecc.errors import InternalError, SparseccError
+from sparsecc.text import printable
 
 UNEXPECTED, INTERRUPTED = 1, 130
 _BROKEN_PIPE = 141  # what a shell reports for a program that the closed pipe ended
@@ -41,7 +42,7 @@ def _report(error: Exception, *, traceback: bool) -> int:
         import traceback as tracebacks
 
         tracebacks.print_exception(error)
-    say(stderr(), Text.assemble(("error: ", "bold red"), _message(error)))
+    say(stderr(), Text.assemble(("error: ", "bold red"), printable(_message(error), keep="\n")))
     return error.exit_code if isinstance(error, SparseccError) else UNEXPECTED
 
 

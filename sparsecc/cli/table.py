@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from sparsecc.cli.console import safe_text
+
 _GAP = 2
 _NAME_WIDTH = 28  # below it columns are left out before names are cut
 
@@ -26,17 +28,13 @@ Cell = str | Text
 
 def print_table(console: Console, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> None:
     """Print rows below their heads. The first column holds names and is the only one to be shortened."""
-    cells = [[_text(cell) for cell in row] for row in rows]
+    cells = [[safe_text(cell) for cell in row] for row in rows]
     cells.insert(0, [Text(column.head, style="bold") for column in columns])
     shown, widths = _fit(columns, _widths(cells), width=console.width)
     for number, row in enumerate(cells):
         console.print(_line(row, columns, shown, widths), soft_wrap=True)
         if number == 0:
             console.print("-" * (sum(widths) + _GAP * (len(widths) - 1)), style="dim", soft_wrap=True)
-
-
-def _text(cell: Cell) -> Text:
-    return cell.copy() if isinstance(cell, Text) else Text(cell)
 
 
 def _widths(cells: Sequence[Sequence[Text]]) -> list[int]:
