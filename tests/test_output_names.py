@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -210,3 +211,23 @@ def test_names_of_arguments(tmp_path):
     torch.testing.assert_close(compiled(*inputs), model(*inputs))
     compiled.save(tmp_path / "model.so")
     assert "#define MODEL_INPUT_INT 2\n" in (tmp_path / "model.h").read_text()
+
+
+def test_nothing_but_printable_text_reaches_a_terminal(folder, tmp_path):
+    """Names of files with escapes, and names that the stream can't encode: written as escapes."""
+    path = tmp_path / "\x1b[31m[bold]red\u202e.so"
+    path.write_bytes((folder / "model.so").read_bytes())
+    np.save(tmp_path / "x.npy", image().numpy())
+    out = tmp_path / "\x1b]0;title\a.npz"
+    for words, code in [
+        (["inspect", path], 0),
+        (["inspect", f"{path}.none"], 2),
+        (["run", path, "--input", tmp_path / "x.npy", "--output", out], 0),
+    ]:
+        command = [sys.executable, "-m", "sparsecc", *map(str, words)]
+        done = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+        text = (done.stdout + done.stderr).decode("ascii")
+        assert done.returncode == code, text
+        assert all(line.isprintable() for line in text.split("\n"))
+        assert r"\x1b" in text
+        assert ("gr\\xf6\\xdfe, float32" in text) == (code == 0)
