@@ -6,9 +6,11 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import hypothesis.strategies as st
+import kernels_c
 import numpy as np
 import pytest
 import torch
@@ -16,9 +18,10 @@ from hypothesis import given, settings
 from output_forms import FORMS, Net, image, net, plain
 
 import sparsecc
-from sparsecc.errors import InputError, NotSupportedError
+from sparsecc.build.check import check_program
+from sparsecc.errors import InputError, InternalError, LibraryError, NotSupportedError
 from sparsecc.importer import import_model, outputs
-from sparsecc.runtime import structure
+from sparsecc.runtime import read_description, structure
 from sparsecc.runtime.structure import parse_structure
 
 ZIG = (sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-gnu.2.28")
@@ -115,6 +118,16 @@ def test_out_is_flat_or_has_the_structure(compiled, name):
     assert all(one is other for one, other in zip(leaves(found), leaves(out), strict=True))
     if len(memory) == 1:
         assert library(x, out=memory[0]) is memory[0]
+
+
+@pytest.mark.parametrize("name", ["tensor", "nested", "registered", "model output", "integer keys"])
+def test_a_pt2_file_keeps_the_structure(name, tmp_path):
+    form, names = FORMS[name]
+    torch.export.save(torch.export.export(net(form), (image(),)), tmp_path / "model.pt2")
+    imported = import_model(tmp_path / "model.pt2")
+    assert [port.name for port in imported.outputs] == names
+    found = parse_structure(imported.structure, outputs=len(names)).pack(leaves(expected(name)))
+    same(found, expected(name))
 
 
 def test_out_of_another_structure_is_named(compiled):
@@ -231,6 +244,25 @@ DAMAGED = [
 def test_damaged_structures(data):
     with pytest.raises(ValueError, match=r"^structure: "):
         parse_structure(data, outputs=2)
+
+
+@pytest.mark.parametrize("data", [{"tuple": [0]}, {"tuple": [1, 0]}, {"dict": [["a", 0], ["a", 1]]}])
+def test_a_program_with_a_wrong_structure_is_our_bug(data):
+    program = replace(kernels_c.two_ports(), structure=data)
+    with pytest.raises(InternalError, match=r"program pair: structure: .*; expected one place for each output"):
+        check_program(program)
+
+
+@pytest.mark.parametrize("wrong", ["[0,0]", "[1,0]", "[0,[", "[0,7]"])
+def test_a_library_with_a_damaged_structure(wrong, tmp_path):
+    path = tmp_path / "pair.so"
+    kernels_c.link(kernels_c.two_ports(), path)
+    whole = path.read_bytes()
+    assert whole.count(b'"structure":{"tuple":[0,1]}') == 1
+    path.write_bytes(whole.replace(b'{"tuple":[0,1]}', b'{"tuple":%b}' % wrong.encode().ljust(5)))
+    for read in (sparsecc.load, read_description):
+        with pytest.raises(LibraryError, match="damaged"):
+            read(path)
 
 
 def test_structures_deeper_than_any_are_refused():
