@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:
             return import_module(f"sparsecc.{name}")
         return getattr(import_module(_LAZY[name]), name)
     except ModuleNotFoundError as error:
-        raise errors.missing_package(error) from error
+        raise errors.missing_package(error) from None  # the message says all that its traceback would

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +22,13 @@ from sparsecc.options import Options
 from sparsecc.pipeline import Artefact, analyse, run
 from sparsecc.records.lookup import find_schedules
 from sparsecc.report import Report
-from sparsecc.runtime import Library, load
+from sparsecc.restore import restore
+from sparsecc.runtime import Library
+from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file, scratch_folder
 from sparsecc.target import Target
 from sparsecc.verify import check
+from sparsecc.version import VERSION
 
 Progress = Callable[[str], None]
 #: share of a board's memory that a network may take: the system needs the rest
@@ -34,7 +39,9 @@ class Compiled:
     """A compiled network: call it, read its :attr:`report`, save it.
 
     On a machine that can run the target it behaves like the :class:`sparsecc.Library` it wraps; elsewhere it can only
-    be saved.
+    be saved. It pickles with all that it has, by itself or in a module that is saved by ``torch.save``, so it takes
+    about twice the room of its weights; where PyTorch and TVM are not installed, a pickle gives the ``Library`` alone.
+    Copies share code and weights.
     """
 
     def __init__(self, artefact: Artefact, library: Library | None, *, report: Report, cc: str | None) -> None:
@@ -117,6 +124,20 @@ class Compiled:
             self._library.save(path)
         else:
             self._artefact.link(path, cc=self._cc, static=path.suffix == ".a")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        state = {name: value for name, value in vars(self).items() if name != "_library"}
+        return restore, (VERSION, pickle.dumps(state, pickle.HIGHEST_PROTOCOL), self._library)
+
+    def __copy__(self) -> Compiled:
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+    def __deepcopy__(self, memo: object) -> Compiled:
+        twin = self.__copy__()
+        twin._library = copy.copy(self._library)  # threads and buffers of its own; the rest never changes
+        return twin
 
     def __repr__(self) -> str:
         return repr(self._library) if self._library else f"<sparsecc network for {self.target}, not loaded>"
@@ -265,4 +286,4 @@ def _load(artefact: Artefact, options: Options) -> Library:
     with scratch_folder() as folder:
         path = folder / f"{options.name}.so"
         artefact.link(path, cc=options.cc)
-        return load(path, threads=options.threads)
+        return CarriedLibrary(path, threads=options.threads)

@@ -26,7 +26,7 @@ class Dump:
             return
         path = self._folder / (name + suffix)
         try:
-            path.write_text(text)
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise OutputError(f"dump: can't write {path}: {error.strerror}; choose another folder") from error
 

@@ -49,6 +49,10 @@ class LibraryError(UserError):
     """A file is not a library of ours, is damaged, or is for another processor."""
 
 
+class GradientWarning(UserWarning):
+    """A compiled network was called with a tensor that requires a gradient: its result has none."""
+
+
 class NotSupportedError(SparseccError):
     """A valid request that is outside what sparsecc does."""
 

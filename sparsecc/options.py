@@ -7,11 +7,11 @@ import math
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
+from sparsecc.values import as_float, as_int
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,16 @@ class Options:
         name, threads = self.name, self.threads
         if not (isinstance(name, str) and name.isidentifier() and name.isascii() and not keyword.iskeyword(name)):
             raise UserError(f"name: found {name!r}, expected a C identifier such as 'model'")
-        if threads is not None and not (isinstance(threads, int) and threads > 0):
-            raise UserError(f"threads: found {threads!r}, expected a positive number, or None for all cores")
-        if not isinstance(self.verify, bool) and not (_is_number(self.verify) and 0 < self.verify < 1):
+        if threads is not None:
+            count = as_int(threads)
+            if count is None or count < 1:
+                raise UserError(f"threads: found {threads!r}, expected a positive number, or None for all cores")
+            object.__setattr__(self, "threads", count)
+        tolerance = as_float(self.verify)
+        if not isinstance(self.verify, bool) and not (tolerance is not None and 0 < tolerance < 1):
             raise UserError(f"verify: found {self.verify!r}, expected True, False or a tolerance between 0 and 1")
-        if not (_is_number(self.min_speedup) and math.isfinite(self.min_speedup) and self.min_speedup > 0):
+        speedup = as_float(self.min_speedup)
+        if speedup is None or not 0 < speedup < math.inf:
             raise UserError(f"min_speedup: found {self.min_speedup!r}, expected a positive number such as 1.05")
         if not isinstance(self.keep_dense, Collection) or not all(isinstance(name, str) for name in self.keep_dense):
             raise UserError(f"keep_dense: found {self.keep_dense!r}, expected a list of layers' names or patterns")
@@ -53,8 +58,3 @@ class Options:
         if self.verify is True:
             return 1e-4
         return None if self.verify is False else float(self.verify)
-
-
-def _is_number(value: object) -> bool:
-    """A number of any kind, NumPy's too; what is given need not be what was annotated."""
-    return isinstance(value, Real)

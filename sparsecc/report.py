@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
+from sparsecc.text import printable
 
 JSON = dict[str, Any]
 
@@ -124,9 +125,11 @@ def _weight_notes(plan: Plan) -> list[str]:
         if structure is None:
             continue
         if structure.non_finite:
-            notes.append(f"layer {layer.name}: {structure.non_finite} weights are NaN or infinite")
+            notes.append(f"layer {printable(layer.name)}: {structure.non_finite} weights are NaN or infinite")
         if structure.denormal:
-            notes.append(f"layer {layer.name}: {structure.denormal} weights are denormal; they count as kept")
+            notes.append(
+                f"layer {printable(layer.name)}: {structure.denormal} weights are denormal; they count as kept"
+            )
     return notes
 
 
@@ -157,4 +160,6 @@ def _rearranged(plan: Plan) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+    return ", ".join(map(printable, names[:_NAMED])) + (
+        f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    )

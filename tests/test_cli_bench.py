@@ -29,6 +29,6 @@ def test_bench_as_json(made, capsys):
     assert "layers" not in document(capsys, "bench", made.library, "--runs", 1)
 
 
-@pytest.mark.parametrize("option", [["--runs", 0], ["--threads", -1]])
+@pytest.mark.parametrize("option", [["--runs", 0], ["--threads", -1], ["--runs", 0, "--runner", "env"]])
 def test_bench_with_bad_numbers(option, made, capsys):
     assert fails(capsys, "bench", made.library, *option)[0] == 2

@@ -47,6 +47,44 @@ def test_nothing_to_do_prints_help(capsys):
 
 
 @pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("advise --json m.pt2", {"model": "m.pt2", "json": "-"}),
+        ("advise m.pt2 --json", {"model": "m.pt2", "json": "-"}),
+        ("advise --json - m.pt2", {"model": "m.pt2", "json": "-"}),
+        ("advise --json a.json m.pt2", {"model": "m.pt2", "json": "a.json"}),
+        ("advise m.pt2 --json a.json", {"model": "m.pt2", "json": "a.json"}),
+        ("advise --json=a.json m.pt2", {"model": "m.pt2", "json": "a.json"}),
+        ("advise --n 4 --json m.pt2 --plot a.svg", {"model": "m.pt2", "json": "-", "plot": "a.svg"}),
+        ("compile --keep-dense a 'b*' m.pt2 -o m.so", {"model": "m.pt2", "keep_dense": ["a", "b*"]}),
+        ("compile m.pt2 -o m.so --keep-dense a 'b*'", {"model": "m.pt2", "keep_dense": ["a", "b*"]}),
+        ("compile -o out.pt2 --keep-dense a m.pt2", {"model": "m.pt2", "output": "out.pt2", "keep_dense": ["a"]}),
+        ("inspect --keep-dense a m.pt2 --json", {"file": "m.pt2", "keep_dense": ["a"], "json": True}),
+    ],
+)
+def test_a_model_is_no_optional_word_of_an_option(line, expected):
+    found = vars(make_parser().parse_args(shlex.split(line)))
+    assert {name: found[name] if name in ("keep_dense", "json") else str(found[name]) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("advise --json a.json", "required: MODEL.pt2 (--json took the words after it: write the others first)"),
+        ("compile -o m.so --keep-dense a model", "MODEL.pt2 (--keep-dense took the words after it"),
+        ("advise m.pt2 --json other.pt2", "--json: found other.pt2, which is called like a model"),
+        ("advise --json m.pt2 other.pt2", "--json: found m.pt2, which is called like a model"),
+        ("advise --json=m.pt2 m.pt2", "--json: found m.pt2, which is called like a model"),
+        ("advise --json m.pt2 -- other.pt2", "unrecognized arguments: -- other.pt2"),
+    ],
+)
+def test_optional_words_that_are_not_clear(line, said, capsys):
+    code, error = fails(capsys, *shlex.split(line))
+    assert code == 2
+    assert said in error
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["paint"],

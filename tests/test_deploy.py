@@ -106,6 +106,39 @@ def test_the_benchmark(folder):
     assert "MiB of memory at most" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--speed"], "unknown option '--speed'"),
+        (["3"], "unknown option '3'"),
+        (["--runs=3"], "unknown option '--runs=3'"),
+        (["--threads", "1", "--runs"], "--runs: found nothing, expected a whole number from 1 to 10000000"),
+        (["--runs", "0"], "--runs: found '0'"),
+        (["--runs", "-1"], "--runs: found '-1'"),
+        (["--runs", "3x"], "--runs: found '3x'"),
+        (["--runs", ""], "--runs: found ''"),
+        (["--runs", " 3"], "--runs: found ' 3'"),
+        (["--runs", "99999999999999999999"], "--runs: found '99999999999999999999'"),
+        (["--threads", "two"], "--threads: found 'two', expected a whole number from 0 to 1048576"),
+        (["--lines", "2"], "--lines: found '2', expected a whole number from 0 to 1"),
+    ],
+)
+def test_mistakes_in_calls_of_the_benchmark(options, said, folder):
+    done = subprocess.run([*command(folder), str(folder / "model_bench"), *options], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {said}")
+    assert "model_bench --help" in done.stderr
+
+
+@pytest.mark.parametrize("options", [["--help"], ["-h"], ["--runs", "3", "--help"]])
+def test_help_of_the_benchmark(options, folder):
+    done = subprocess.run([*command(folder), str(folder / "model_bench"), *options], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("usage: ")
+    assert "[--threads N] [--runs N]" in done.stdout
+    assert "median" not in done.stdout
+
+
 def test_the_benchmark_behind_a_command(folder, capsys):
     runner = shlex.join(command(folder)) or "env"
     assert main(["bench", str(folder / "model.so"), "--runner", runner, "--layers", "--runs", "3"]) == 0

@@ -17,24 +17,25 @@ MAX_LINES = 300
 LAYERS: dict[str, set[str]] = {
     "errors": set(),
     "text": set(),
+    "values": set(),
     "version": set(),
-    "facts": {"errors"},
-    "analyse": {"errors", "facts"},
-    "report": {"analyse"},
-    "runtime": {"errors"},
+    "facts": {"errors", "values"},
+    "analyse": {"errors", "facts", "text"},
+    "report": {"analyse", "text"},
+    "runtime": {"errors", "values"},
     "target": {"errors"},
-    "options": {"errors", "facts"},
+    "options": {"errors", "facts", "values"},
     "dump": {"errors"},
-    "prune": {"errors"},
+    "prune": {"errors", "text", "values"},
     "_tvm": set(),
     "kernels": {"_tvm", "facts"},
     "schedule": {"_tvm", "facts", "kernels"},
     "cost": {"analyse", "facts", "kernels", "target"},
     "spaces": {"cost", "facts", "kernels", "target"},
-    "importer": {"_tvm", "errors", "facts", "kernels"},
+    "importer": {"_tvm", "errors", "facts", "kernels", "text"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "spaces", "target"},
     "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target"},
-    "build": {"errors", "facts", "runtime", "version"},
+    "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target"},
     "pipeline": {
         "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "records",
@@ -42,17 +43,18 @@ LAYERS: dict[str, set[str]] = {
     },
     "tuning": {
         "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
-        "records", "rewrite", "runtime", "spaces", "target", "version",
+        "records", "rewrite", "runtime", "spaces", "target", "text", "values", "version",
     },
     "advice": {
         "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
-        "records", "rewrite", "spaces", "target",
+        "records", "rewrite", "spaces", "target", "text", "values",
     },
     "verify": {"errors", "facts", "importer", "pipeline", "runtime"},
     "deploy": {"build", "errors", "pipeline", "runtime", "version"},
+    "restore": {"errors", "runtime", "version"},
     "compiled": {
         "analyse", "build", "deploy", "errors", "facts", "importer", "machine", "options", "pipeline", "records",
-        "report", "runtime", "target", "verify",
+        "report", "restore", "runtime", "target", "verify", "version",
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {
@@ -63,7 +65,7 @@ LAYERS: dict[str, set[str]] = {
 }  # fmt: skip
 
 #: what a layer may import inside a function besides, so that it costs nothing until it is used
-LAZY: dict[str, set[str]] = {"runtime": {"report"}}
+LAZY: dict[str, set[str]] = {"restore": {"compiled"}, "runtime": {"report"}}
 
 #: imports that break the rules, each with its reason; one that is no longer needed must go
 EXCEPTIONS: dict[tuple[str, str], str] = {

@@ -90,7 +90,7 @@ MISTAKES = {
     "decay_end: found 0, expected a whole number of 1 or more": lambda: subp(decay_end=0),
     "schedule: found 'x'": lambda: subp(schedule="x"),
     "criterion: found 'x'": lambda: subp(criterion="x"),
-    "temperature 0, decay": lambda: subp(temperature=0),
+    "temperature: found 0, expected a finite number above 0": lambda: subp(temperature=0),
     "found lower 0.9, upper 0.1, expected 0 <= lower <= upper <= 1": lambda: prune.Bounds(0.9, 0.1),
     "norms of shape \\(4,\\), expected": lambda: prune.group_channels(torch.ones(4), 2, 0.5),
     "layers: '33' fits none of the 6 layers that can be pruned; did you mean '3'": lambda: prune.OneByN(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,6 +19,7 @@ from sparsecc.options import Options
 from sparsecc.records.lookup import find_schedules
 from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
+from sparsecc.values import as_float, as_int
 
 Progress = Callable[[str], None]
 
@@ -141,11 +142,16 @@ def break_even(sparsities: Sequence[float], us: Sequence[float]) -> float:
 
 
 def _checked(n: Sequence[int], sparsities: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    blocks = (n,) if isinstance(n, int) else tuple(n)
-    if not blocks or not all(isinstance(each, int) and 1 <= each <= _MOST_N for each in blocks):
+    blocks = tuple(each for each in map(as_int, _each(n)) if each is not None and 1 <= each <= _MOST_N)
+    if not blocks or len(blocks) != len(_each(n)):
         raise UserError(f"n: found {n!r}, expected whole numbers from 1 to {_MOST_N}, such as (4, 8, 16)")
-    shares = tuple(float(share) for share in sparsities)
-    rising = all(low < high for low, high in pairwise(shares))
+    shares = tuple(share for share in map(as_float, _each(sparsities)) if share is not None)
+    rising = all(low < high for low, high in pairwise(shares)) and len(shares) == len(_each(sparsities))
     if not shares or shares[0] != 0 or shares[-1] >= 1 or not rising:
         raise UserError(f"sparsities: found {sparsities!r}, expected shares that rise from 0 to below 1")
     return tuple(dict.fromkeys(blocks)), shares
+
+
+def _each(values: Any) -> tuple[Any, ...]:
+    """The values of a sequence; of anything else, itself."""
+    return tuple(values) if isinstance(values, Iterable) and not isinstance(values, str) else (values,)

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from sparsecc.advice.result import Advice, Bounds, Curve, LayerAdvice
+from sparsecc.text import printable
 
 _WIDTH = 120
 #: the sparsity whose speed-up a layer's line shows, or the nearest one there is
@@ -55,7 +56,8 @@ def _row(layer: LayerAdvice, shown: int) -> tuple[str, ...]:
     height, width = layer.pixels
     bound = layer.curves[0].points[shown].bound
     cells = [cell for curve in layer.curves for cell in _cells(layer, curve, shown)]
-    return (layer.name, "x".join(map(str, layer.weight)), f"{height}x{width}", f"{layer.dense_us:.4g}", bound, *cells)
+    weight, name = "x".join(map(str, layer.weight)), printable(layer.name)
+    return (name, weight, f"{height}x{width}", f"{layer.dense_us:.4g}", bound, *cells)
 
 
 def _cells(layer: LayerAdvice, curve: Curve, shown: int) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from sparsecc.analyse.structure import find_structure
 from sparsecc.analyse.table import plan_table
 from sparsecc.analyse.winograd import Gain, with_winograd
 from sparsecc.errors import InternalError, UserError
+from sparsecc.text import printable
 
 __all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "make_plan"]
 
@@ -119,12 +120,13 @@ def _plan_layer(layer: LayerInfo, *, kept_dense: bool, min_speedup: float, speed
 def _check_layers(layers: Iterable[LayerInfo]) -> None:
     keys: set[str] = set()
     for layer in layers:
+        where = f"layer {printable(layer.name)}"
         if layer.key in keys:
-            raise InternalError(f"layer {layer.name}: another layer has its key {layer.key!r}, expected unique keys")
+            raise InternalError(f"{where}: another layer has its key {layer.key!r}, expected unique keys")
         keys.add(layer.key)
         if layer.weight.shape != layer.spec.weight_shape:
             found, expected = layer.weight.shape, layer.spec.weight_shape
-            raise InternalError(f"layer {layer.name}: weight of shape {found}, expected {expected}")
+            raise InternalError(f"{where}: weight of shape {found}, expected {expected}")
 
 
 def _matching(patterns: Iterable[str], *, names: Sequence[str]) -> set[str]:

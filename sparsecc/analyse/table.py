@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sparsecc.analyse.decide import times
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.text import printable
 
 _WIDTH = 120
 _HEAD = ("layer", "kind", "weight", "output", "N", "kept", "per row", "MACs", "speed", "decision")
@@ -41,7 +42,7 @@ def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
         low, median, high = found.counts
         block_n, kept, per_row = found.label, f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
     return (
-        layer.name,
+        printable(layer.name),
         layer.kind,
         "x".join(map(str, spec.weight_shape)),
         f"{spec.oh}x{spec.ow}",
@@ -71,9 +72,9 @@ def _warnings(layers: Sequence[LayerPlan]) -> list[str]:
     lines = []
     for layer in layers:
         if layer.structure and layer.structure.non_finite:
-            lines.append(f"{layer.name}: weights that are NaN or Inf: {layer.structure.non_finite}")
+            lines.append(f"{printable(layer.name)}: weights that are NaN or Inf: {layer.structure.non_finite}")
         if layer.structure and layer.structure.denormal:
-            lines.append(f"{layer.name}: denormal weights, kept as nonzero: {layer.structure.denormal}")
+            lines.append(f"{printable(layer.name)}: denormal weights, kept as nonzero: {layer.structure.denormal}")
     return lines
 
 

@@ -71,8 +71,8 @@ def _workplace(sources: Sources, out: Path) -> Iterator[Path]:
     with scratch_folder() as folder:
         for source in (*SOURCES.glob("*.c"), *SOURCES.glob("*.h")):
             shutil.copyfile(source, folder / source.name)
-        (folder / f"{name}_main.c").write_text(sources.main)
-        (folder / f"{name}.h").write_text(sources.header)
+        (folder / f"{name}_main.c").write_text(sources.main, encoding="utf-8")
+        (folder / f"{name}.h").write_text(sources.header, encoding="utf-8")
         (folder / f"{name}_weights.S").write_text(weights_assembly(f"{name}_weights", file="weights.bin"))
         with (folder / "weights.bin").open("wb") as file:
             sources.weights.write(file)

@@ -18,6 +18,7 @@ from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.table import Column, print_table
 from sparsecc.cli.tune_plot import check_plot
+from sparsecc.errors import UserError
 from sparsecc.runtime.files import check_writable, new_file
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def execute(options: Namespace) -> int:
     if options.plot is not None:
         check_plot(options.plot)
     if options.json not in (None, _PRINT):
-        check_writable(options.json)
+        _check_json(options.json)
     with Stages(stderr(), quiet=options.json == _PRINT) as stages:
         stages("start")
         load_compiler(for_model=options.model)
@@ -96,6 +97,12 @@ def execute(options: Namespace) -> int:
             file.write(json.dumps(advice.to_json(), indent=2).encode())
     _print(stdout(), advice)
     return 0
+
+
+def _check_json(path: str) -> None:
+    if path.endswith(".pt2"):
+        raise UserError(f"--json: found {path}, which is called like a model; expected a name such as advice.json")
+    check_writable(path)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

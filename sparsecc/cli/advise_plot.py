@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sparsecc.cli.tune_plot import save_figure
+from sparsecc.text import printable
 
 if TYPE_CHECKING:
     from sparsecc.advice.result import Advice
+
+#: characters of a layer's name that there is room for
+_LONGEST = 48
 
 
 def write_advice_plot(path: Path, advice: Advice, *, title: str) -> None:
@@ -34,16 +38,24 @@ def write_advice_plot(path: Path, advice: Advice, *, title: str) -> None:
     left.legend()
     bounds = [layer.curves[0].bounds for layer in layers]
     right.barh(
-        [layer.name for layer in layers],
+        range(len(layers)),
         [100 * (b.upper - b.lower) for b in bounds],
         left=[100 * b.lower for b in bounds],
         height=0.6,
     )
+    # set by themselves: names are data, and no formulas between dollar signs
+    right.set_yticks(range(len(layers)), [_label(layer.name) for layer in layers], parse_math=False)
+    right.margins(y=0.01)
     right.invert_yaxis()
     right.tick_params(axis="y", labelsize="x-small")
     n = advice.nets[0].n
     right.set(xlabel=f"useful sparsity with blocks 1x{n}, %", xlim=(0, 100))
     for axes in (left, right):
         axes.grid(alpha=0.3)
-    figure.suptitle(title)
+    figure.suptitle(printable(title), parse_math=False)
     save_figure(figure, path)
+
+
+def _label(name: str) -> str:
+    text = printable(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}..{text[-_LONGEST // 2 :]}"

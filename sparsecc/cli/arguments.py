@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from collections.abc import Callable
 
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
@@ -80,7 +81,22 @@ def schedules_of(options: Namespace) -> str | None:
 
 def add_threads(parser: ArgumentParser, *, use: str) -> None:
     """``--threads``; ``use`` says of what."""
-    parser.add_argument("--threads", type=int, metavar="N", help=f"threads of {use} (default: all cores)")
+    parser.add_argument("--threads", type=whole_from(0), metavar="N", help=f"threads of {use} (default: all cores)")
+
+
+def whole_from(least: int) -> Callable[[str], int]:
+    """A type of argument: whole numbers from ``least`` on."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            number = least - 1
+        if number < least:
+            raise ArgumentTypeError(f"found {text!r}, expected a whole number of {least} or more")
+        return number
+
+    return read
 
 
 def add_json(parser: ArgumentParser) -> None:

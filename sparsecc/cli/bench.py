@@ -21,6 +21,7 @@ from sparsecc.cli.units import in_bytes, in_ms, shape_text
 from sparsecc.errors import UserError
 from sparsecc.runtime import Library, load, read_description
 from sparsecc.runtime.checks import description_text
+from sparsecc.runtime.stored_report import StoredReport
 
 SUMMARY = "measure how fast a library runs"
 DESCRIPTION = """\
@@ -41,7 +42,9 @@ def configure(parser: ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("library", type=Path, metavar="MODEL.so|MODEL.pt2", help="compiled library, or exported model")
     arguments.add_impose(parser)
-    parser.add_argument("--runs", type=int, metavar="N", help="timed runs (default: about 3 seconds of them)")
+    parser.add_argument(
+        "--runs", type=arguments.whole_from(1), metavar="N", help="timed runs (default: about 3 seconds of them)"
+    )
     arguments.add_threads(parser, use="a run")
     parser.add_argument(
         "--runner",
@@ -114,7 +117,9 @@ def _execute_elsewhere(options: Namespace) -> int:
     }
     if options.layers or options.sort:
         times = list(zip((step["key"] for step in description["steps"]), found.steps, strict=True))
-        document["layers"] = joined(times, description.get("report"), by_time=options.sort)
+        data = description.get("report")
+        report = None if data is None else StoredReport(data, library=str(options.library))
+        document["layers"] = joined(times, report, by_time=options.sort)
     if options.json:
         print_json(document)
     else:

@@ -37,11 +37,8 @@ def safe_text(text: str | Text, *, keep: str = "") -> Text:
     """The text with control characters as escapes: names of layers and files may hold any."""
     if isinstance(text, str):
         return Text(printable(text, keep=keep))
-    return (
-        text.copy()
-        if printable(text.plain, keep=keep) == text.plain
-        else Text(printable(text.plain, keep=keep), style=text.style)
-    )
+    safe = printable(text.plain, keep=keep)
+    return text.copy() if safe == text.plain else Text(safe, style=text.style)
 
 
 def print_json(document: Any) -> None:

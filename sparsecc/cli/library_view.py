@@ -10,7 +10,7 @@ from rich.console import Console
 from sparsecc.cli.console import say
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.units import in_bytes, shape_text
-from sparsecc.report import Report
+from sparsecc.runtime.stored_report import StoredReport
 
 JSON = dict[str, Any]
 
@@ -23,7 +23,7 @@ def library_document(path: Path, description: JSON) -> JSON:
 def print_library(console: Console, path: Path, description: JSON) -> None:
     """Print interface, sizes, needs, and the report if there is one."""
     if description.get("report"):
-        report = Report.from_json(description["report"])
+        report = StoredReport(description["report"], library=str(path)).read()
         print_plan(console, report.plan)
         say(console, chosen_by_text(report))
         for note in report.notes:

@@ -9,6 +9,8 @@ from rich.console import Console, RenderableType
 from rich.progress import Progress, SpinnerColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
+from sparsecc.text import printable
+
 #: stages of :func:`sparsecc.compile`, and what the command line does around it
 LABELS = {
     "start": "load PyTorch and TVM",
@@ -51,7 +53,7 @@ class Stages:
         """End the stage before and begin this one."""
         self._end()
         self._stage, self._since = stage, time.perf_counter()
-        label = LABELS.get(stage, stage)
+        label = LABELS.get(stage) or printable(stage)
         if self._live:
             self._task = self._live.add_task(label, total=1)
         elif not self._quiet:

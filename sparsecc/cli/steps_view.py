@@ -8,10 +8,10 @@ from typing import Any
 from numpy.typing import NDArray
 from rich.console import Console
 
-from sparsecc.analyse.plan import Plan
 from sparsecc.cli.table import Column, print_table
 from sparsecc.cli.units import in_ms
 from sparsecc.runtime import Library
+from sparsecc.runtime.stored_report import StoredReport
 
 JSON = dict[str, Any]
 
@@ -30,12 +30,12 @@ def steps_of(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int, by_
     return joined(library.profile(*inputs, runs=runs), library.report, by_time=by_time)
 
 
-def joined(times: Sequence[tuple[str, float]], report: JSON | None, *, by_time: bool) -> list[JSON]:
+def joined(times: Sequence[tuple[str, float]], stored: StoredReport | None, *, by_time: bool) -> list[JSON]:
     """Key and seconds of every step, with what a report knows of it."""
     total = sum(seconds for _, seconds in times) or 1.0
-    report = report or {"steps": [], "plan": {"layers": []}}
-    kinds = {step["key"]: step["kind"] for step in report["steps"]}
-    layers = {layer.key: layer for layer in Plan.from_json(report["plan"]).layers}
+    report = stored.read() if stored else None
+    kinds = {step["key"]: step["kind"] for step in report.steps} if report else {}
+    layers = {layer.key: layer for layer in report.plan.layers} if report else {}
     steps = []
     for key, seconds in times:
         layer = layers.get(key)

@@ -49,12 +49,20 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="records, read and added to (.jsonl)")
     parser.add_argument(
-        "--trials", type=int, default=1000, metavar="N", help="candidates to measure (default: %(default)s)"
+        "--trials",
+        type=arguments.whole_from(1),
+        default=1000,
+        metavar="N",
+        help="candidates to measure (default: %(default)s)",
     )
     parser.add_argument("--minutes", type=float, metavar="X", help="stop the search after so many minutes")
     arguments.add_target(parser)
     parser.add_argument(
-        "--threads", type=int, default=1, metavar="N", help="threads that kernels are timed on (default: %(default)s)"
+        "--threads",
+        type=arguments.whole_from(1),
+        default=1,
+        metavar="N",
+        help="threads that kernels are timed on (default: %(default)s)",
     )
     where = parser.add_argument_group("where to measure (default: this machine)")
     where.add_argument(
@@ -63,7 +71,9 @@ def configure(parser: ArgumentParser) -> None:
     where.add_argument("--tracker", metavar="HOST:PORT", help="a TVM RPC tracker, whose devices share the work")
     where.add_argument("--key", metavar="NAME", help="the tracker's name for the devices")
     arguments.add_choices(parser)
-    parser.add_argument("--seed", type=int, default=0, help="of the random part of the search (default: 0)")
+    parser.add_argument(
+        "--seed", type=arguments.whole_from(0), default=0, help="of the random part of the search (default: 0)"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the whole network's time over trials")
     parser.add_argument("--cc", help="C compiler to link with (default: $SPARSECC_CC, else ziglang)")
     arguments.add_json(parser)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from sparsecc.errors import UserError
 from sparsecc.runtime.files import check_writable, new_file
+from sparsecc.text import printable
 
 #: the same curve gives the same bytes
 _WITHOUT_DATE = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
@@ -48,7 +50,8 @@ def write_plot(path: Path, history: Sequence[tuple[int, float]], *, title: str) 
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.add_subplot()
     axes.step([trial for trial, _ in history], [ms for _, ms in history], where="post")
-    axes.set(xlabel="trials", ylabel="ms, all tuned kernels", title=title)
+    axes.set(xlabel="trials", ylabel="ms, all tuned kernels")
+    axes.set_title(printable(title), parse_math=False)
     axes.grid(alpha=0.3)
     save_figure(figure, path)
 
@@ -57,5 +60,6 @@ def save_figure(figure: Any, path: Path) -> None:
     """Write a figure in the format of its suffix; the same data gives the same bytes."""
     from matplotlib import rc_context
 
-    with new_file(path) as file, rc_context({"svg.hashsalt": "sparsecc"}):
+    with new_file(path) as file, rc_context({"svg.hashsalt": "sparsecc"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # the font lacks a letter of a layer's name
         figure.savefig(file, format=path.suffix.removeprefix("."), metadata=_WITHOUT_DATE.get(path.suffix))

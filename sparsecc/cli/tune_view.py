@@ -15,6 +15,7 @@ from rich.text import Text
 
 from sparsecc.cli.console import say
 from sparsecc.cli.units import in_ms
+from sparsecc.text import printable
 
 if TYPE_CHECKING:
     from sparsecc.tuning.search import Event
@@ -114,11 +115,11 @@ class TuneView:
             f"{_clock(seconds)} so far, about {_clock(left)} left",
         ]
         bar = ProgressBar(total=self._trials, completed=self._trial, width=60)
-        return Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines), bar)
+        return Group(*(Text(printable(line), no_wrap=True, overflow="ellipsis") for line in lines), bar)
 
     def _note(self, text: str) -> None:
         if self._live:
-            self._live.update(Text(text))
+            self._live.update(Text(printable(text)))
         elif not self._quiet:
             say(self._console, f"{time.monotonic() - self._begin:6.1f} s  {text}")
 

@@ -65,7 +65,7 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
     )  # fmt: skip
     values = _values(artefact)
     try:
-        (folder / f"{name}.h").write_text(header_of(program, triple=target.triple))
+        (folder / f"{name}.h").write_text(header_of(program, triple=target.triple), encoding="utf-8")
         for template, file in _TEXTS.items():
             text = (_FILES / template).read_text(encoding="utf-8")
             (folder / fill(file, values)).write_text(fill(text, values), encoding="utf-8")

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import UserError
+from sparsecc.values import as_float, as_int
 
 _EXAMPLE = "N:SPARSITY such as 4:0.75"
 
@@ -33,10 +34,13 @@ class Impose:
     sparsity: float
 
     def __post_init__(self) -> None:
-        if isinstance(self.block_n, bool) or not isinstance(self.block_n, int) or self.block_n < 1:
+        block_n, sparsity = as_int(self.block_n), as_float(self.sparsity)
+        if block_n is None or block_n < 1:
             raise UserError(f"impose: found N = {self.block_n!r}, expected a whole number from 1 on")
-        if not isinstance(self.sparsity, int | float) or not 0 <= self.sparsity <= 1:
+        if sparsity is None or not 0 <= sparsity <= 1:
             raise UserError(f"impose: found sparsity {self.sparsity!r}, expected a share from 0 to 1, such as 0.75")
+        object.__setattr__(self, "block_n", block_n)
+        object.__setattr__(self, "sparsity", sparsity)
 
     @classmethod
     def parse(cls, text: str) -> Impose:

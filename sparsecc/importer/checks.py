@@ -12,6 +12,7 @@ from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
 from sparsecc.importer.names import layer_name
+from sparsecc.text import printable
 
 #: parts of the names of PyTorch's packages with layers that are quantized, or watch values to become so
 _QUANTIZED = ("quantized", "quantization.observer", "quantization.fake_quantize")
@@ -63,7 +64,7 @@ def check_types(inputs: Sequence[Any]) -> None:
 def first_line(error: Exception) -> str:
     """What an error of another package says, short enough to be quoted."""
     text = str(error).strip()
-    return textwrap.shorten(text.splitlines()[0], 200) if text else type(error).__name__
+    return printable(textwrap.shorten(text.splitlines()[0], 200)) if text else type(error).__name__
 
 
 def check_quantized(model: torch.nn.Module) -> None:
@@ -72,13 +73,14 @@ def check_quantized(model: torch.nn.Module) -> None:
         if any(part in type(module).__module__ for part in _QUANTIZED):
             found = f"found {type(module).__name__}"
             raise NotSupportedError(
-                f"layer {name or 'model'}: {found}, quantized layers are not supported, expected float32"
+                f"layer {printable(name) or 'model'}: {found}, quantized layers are not supported, expected float32"
             )
 
 
 def check_weights(weights: Iterable[tuple[str, Any]]) -> None:
     """Weights by name: float32 on the CPU, or integers that compute nothing."""
-    for name, tensor in weights:
+    for exact, tensor in weights:
+        name = printable(exact)
         if not isinstance(tensor, torch.Tensor):
             continue
         if tensor.is_quantized:

@@ -15,7 +15,7 @@ from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.epilogue import Activation
 from sparsecc.facts.layer import Layer
-from sparsecc.importer.names import Keys, layer_name
+from sparsecc.importer.names import Keys, layer_name, module_path
 from sparsecc.kernels import activation as expressions
 
 #: attribute of a kernel that is one of our activations: its kind and constants as JSON
@@ -56,7 +56,7 @@ class Context:
 
     def layer(self, node: fx.Node, make: Callable[[str, str], Layer], x: Any, shape: Sequence[int]) -> Any:
         """Emit a call of a layer that has a kernel of its own; its facts are kept under its key."""
-        name = layer_name(node)
+        name = module_path(node)
         key = self.keys.take(name)
         self.layers[key] = make(key, name)
         out = relax.TensorType(tuple(shape), "float32")
@@ -66,7 +66,7 @@ class Context:
         self, node: fx.Node, function: Callable[..., Any], *args: Any, attrs: dict[str, Any] | None = None
     ) -> Any:
         """Emit a call of a TE computation, named after its layer."""
-        key = self.keys.take(layer_name(node))
+        key = self.keys.take(module_path(node))
         call = self.builder.call_te(function, *args, primfunc_name_hint=key, primfunc_attrs=attrs)
         return self.emit(call, key)
 

@@ -24,6 +24,7 @@ from sparsecc.importer.checks import (
     first_line,
     user_inputs,
 )
+from sparsecc.importer.safe_names import with_safe_names
 
 Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
 
@@ -72,7 +73,7 @@ def to_exported(
     check_examples(program, inputs)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return program.run_decompositions({}), inputs, notes
+        return with_safe_names(program).run_decompositions({}), inputs, notes
 
 
 def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes: list[str]) -> ExportedProgram:

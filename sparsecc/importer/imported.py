@@ -27,6 +27,7 @@ from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.shapes import affine
+from sparsecc.text import printable
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +152,7 @@ def _results(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[
     """Results as variables; those that depend on no input are copied."""
     mutated = sorted(program.graph_signature.buffers_to_mutate.values())
     if mutated:
-        raise NotSupportedError(f"model: it changes its own state while running ({', '.join(mutated)})")
+        raise NotSupportedError(f"model: it changes its own state while running ({', '.join(map(printable, mutated))})")
     return [ctx.copy(node) if ctx.is_constant(node) else ctx.value(node) for node in returned.nodes]
 
 

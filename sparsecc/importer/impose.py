@@ -13,7 +13,8 @@ from sparsecc.errors import ModelError
 from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.constants import fold_constants
-from sparsecc.importer.names import layer_name
+from sparsecc.importer.names import module_path
+from sparsecc.text import printable
 
 #: operators that only turn a linear layer's weight round
 _TURNING = ("t", "transpose", "permute", "numpy_T")
@@ -39,13 +40,13 @@ def prunable_layers(program: ExportedProgram) -> list[Prunable]:
         name = operator_name(node)
         if name == "conv2d":
             weight, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])[1::5]
-            convs.append((place, Prunable(layer_name(node), weight, groups)))
+            convs.append((place, Prunable(module_path(node), weight, groups)))
         elif name == "convolution" and not node.args[6]:
-            convs.append((place, Prunable(layer_name(node), node.args[1], node.args[8])))
+            convs.append((place, Prunable(module_path(node), node.args[1], node.args[8])))
         elif name in ("linear", "addmm", "mm"):
             factor = node.args[2 if name == "addmm" else 1]
             if factor in constants:  # else a product of two activations
-                linears.append((place, Prunable(layer_name(node), _unturned(factor), 1)))
+                linears.append((place, Prunable(module_path(node), _unturned(factor), 1)))
     kept = [*((place, layer) for place, layer in convs[1:] if not _is_depthwise(layer)), *linears[:-1]]
     return [layer for _, layer in sorted(kept, key=lambda found: found[0])]
 
@@ -71,8 +72,8 @@ def impose_on(program: ExportedProgram, impose: Impose) -> ExportedProgram:
         name = names.get(layer.weight.name)
         if name is None:
             raise ModelError(
-                f"layer {layer.name}: impose needs a plain weight, found one that the model computes; leave masks and "
-                "parametrizations away, or compile the model without impose if it is pruned already"
+                f"layer {printable(layer.name)}: impose needs a plain weight, found one that the model computes; leave "
+                "masks and parametrizations away, or compile the model without impose if it is pruned already"
             )
         if name not in done:  # two layers may share a weight
             pruned = torch.from_numpy(imposed(state[name].detach().numpy(), impose, groups=layer.groups))

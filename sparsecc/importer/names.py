@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import fx
 
+from sparsecc.text import printable
+
 #: names with another meaning: after the library's name its functions, types and data; in Relax the network's function
 RESERVED = frozenset(
     {
@@ -21,11 +23,22 @@ RESERVED = frozenset(
 _LONGEST = 64
 
 
+#: characters of a longer name that a key keeps of its beginning and of its end
+_KEPT = 60
+
+
 def layer_name(node: fx.Node) -> str:
-    """Path of the innermost module that ``node`` came from, or the node's own name."""
+    """What messages call the layer of ``node``: its :func:`module_path` without control characters."""
+    return printable(module_path(node))
+
+
+def module_path(node: fx.Node) -> str:
+    """Path of the innermost module that ``node`` came from, exactly, or the node's own name."""
     stack: dict[str, Any] = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values() if path]
-    return re.sub(r"^L\['self'\]\.?|^L__self___?", "", paths[-1]) if paths else str(node.name)
+    if not paths:
+        return str(node.name)
+    return re.sub(r"^L\['self'\]\.?|^L__self___?", "", paths[-1]) or paths[-1]
 
 
 class Keys:
@@ -37,6 +50,7 @@ class Keys:
     def take(self, name: str) -> str:
         """A free identifier made from ``name``."""
         stem = re.sub(r"\W", "_", name, flags=re.ASCII)
+        stem = stem if len(stem) <= 2 * _KEPT else f"{stem[:_KEPT]}__{stem[-_KEPT:]}"
         stem = stem if stem[:1].isalpha() and stem not in RESERVED else f"layer_{stem}"
         key, count = stem, 1
         while key in self._taken:

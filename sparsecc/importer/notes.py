@@ -8,6 +8,7 @@ import numpy as np
 from torch.export import ExportedProgram
 
 from sparsecc.facts.layer import ConvLayer, Layer
+from sparsecc.text import printable
 
 
 def notes_on(program: ExportedProgram, layers: Iterable[Layer]) -> list[str]:
@@ -25,7 +26,7 @@ def _strange_numbers(layer: ConvLayer) -> list[str]:
     if layer.spec.is_depthwise:
         arrays.append(("weights", layer.weight))
     return [
-        f"layer {layer.name}: {count} {what} are {kind}"
+        f"layer {printable(layer.name)}: {count} {what} are {kind}"
         for what, array in arrays
         for kind, count in (
             ("NaN or infinite", np.count_nonzero(~np.isfinite(array))),

@@ -11,9 +11,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsecc.errors import UserError
+from sparsecc.prune.checked import checked_choice, checked_count
 from sparsecc.prune.layer import Layer
 from sparsecc.prune.pruner import Pruner
-from sparsecc.prune.select import checked_choice, checked_count, share
+from sparsecc.prune.select import share
 
 Unit = Literal["weight", "kernel"]
 
@@ -53,6 +54,11 @@ class _BlockMax(Pruner):
     """What both pruners of this file share; a row is an output channel, its columns are as in the weight."""
 
     unit: str
+
+    @property
+    def block_n(self) -> int | None:
+        """1 where whole kernels are pruned: one output channel at one input channel."""
+        return 1 if self.unit == "kernel" else None
 
     @property
     def _single_weights(self) -> bool:  # type: ignore[override]
@@ -169,7 +175,7 @@ class Darb(_BlockMax):
         self.scope = checked_choice(scope, ("layer", "global"), where="Darb: scope")
         self.unit = checked_choice(unit, ("weight", "kernel"), where="Darb: unit")
         self.max_block = checked_count(max_block, where="Darb: max_block", least=2)
-        if max_block & (max_block - 1):
+        if self.max_block & (self.max_block - 1):
             raise UserError(f"Darb: max_block: found {max_block}, expected a power of two such as 256")
 
     def _sizes(self, magnitudes: Mapping[str, Tensor]) -> dict[str, Tensor]:

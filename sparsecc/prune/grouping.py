@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from sparsecc.errors import UserError
+from sparsecc.prune.checked import checked_choice, checked_count, checked_rate
 from sparsecc.prune.rows import Rows, drop_lowest
-from sparsecc.prune.select import checked_choice, checked_count, checked_rate, share
+from sparsecc.prune.select import share
 
 #: how often blocks are picked anew for the current rows, from one start
 _ROUNDS = 12
@@ -65,8 +66,8 @@ def group_channels(norms: Tensor, n: int, sparsity: float, *, method: str = "clu
     UserError
         An argument is out of range, or ``norms`` is no matrix.
     """
-    checked_count(n, where="group_channels: n")
-    checked_rate(sparsity, where="group_channels: sparsity")
+    n = checked_count(n, where="group_channels: n")
+    sparsity = checked_rate(sparsity, where="group_channels: sparsity")
     checked_choice(method, ("none", "sort", "cluster"), where="group_channels: method")
     if norms.dim() != 2 or not norms.numel():
         raise UserError(f"group_channels: norms of shape {tuple(norms.shape)}, expected (output, input channels)")

@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import nn
 
 from sparsecc.errors import UserError
+from sparsecc.prune.advisor import Advisor, AdvisorForBlocks, LayerBounds, bounds_of
+from sparsecc.prune.checked import checked_count, checked_flag, checked_number
 from sparsecc.prune.pruner import Pruner
 from sparsecc.prune.report import PruneReport
-from sparsecc.prune.select import checked_count
-
-
-class LayerBounds(Protocol):
-    """What an advisor says of a layer."""
-
-    @property
-    def potential(self) -> bool:
-        """Whether pruning can make the layer faster at all."""
-
-    @property
-    def lower(self) -> float:
-        """Sparsity below which the layer is slower than dense, 0..1."""
-
-    @property
-    def upper(self) -> float:
-        """Sparsity above which it gets no faster, 0..1."""
+from sparsecc.text import printable
 
 
 @dataclass(frozen=True)
@@ -53,15 +39,11 @@ class Bounds:
     potential: bool = True
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.lower <= self.upper <= 1.0:
-            raise UserError(f"Bounds: found lower {self.lower}, upper {self.upper}, expected 0 <= lower <= upper <= 1")
-
-
-class Advice(Protocol):
-    """Anything that knows the bounds of layers, such as what the cost model says of a network."""
-
-    def bounds(self) -> Mapping[str, LayerBounds]:
-        """Bounds by layer name."""
+        lower = checked_number(self.lower, where="Bounds: lower")
+        upper = checked_number(self.upper, where="Bounds: upper")
+        checked_flag(self.potential, where="Bounds: potential")
+        if not 0.0 <= lower <= upper <= 1.0:
+            raise UserError(f"Bounds: found lower {lower}, upper {upper}, expected 0 <= lower <= upper <= 1")
 
 
 class Guided:
@@ -80,20 +62,35 @@ class Guided:
     ----------
     pruner : Pruner
         Not yet applied.
-    advisor : mapping of str to bounds, or an object with ``bounds()`` that returns one
-        Bounds by layer name, for every layer that the pruner would prune.
+    advisor : mapping of str to bounds, or an object with ``bounds()`` or ``bounds(n)`` that returns one
+        Bounds by layer name, for every layer that the pruner would prune. What :func:`sparsecc.advise` returns is such
+        an object; it is asked for the N of the pruner.
     patience : int
         Steps to wait before a layer below its lower bound is given up; 0 decides at once.
+
+    Raises
+    ------
+    UserError
+        One of them is something else, the pruner prunes no whole blocks and the advisor wants to know their size, or
+        the advice is for other sizes.
 
     Notes
     -----
     Source: Park et al. 2017 (arXiv 1608.01409), guided sparsity learning.
     """
 
-    def __init__(self, pruner: Pruner, advisor: Mapping[str, LayerBounds] | Advice, *, patience: int = 0) -> None:
+    def __init__(
+        self,
+        pruner: Pruner,
+        advisor: Mapping[str, LayerBounds] | Advisor | AdvisorForBlocks,
+        *,
+        patience: int = 0,
+    ) -> None:
+        if not isinstance(pruner, Pruner):
+            raise UserError(f"Guided: pruner: found {type(pruner).__name__}, expected a pruner such as prune.OneByN")
         self.pruner = pruner
         self.patience = checked_count(patience, where="Guided: patience", least=0)
-        self._bounds: dict[str, LayerBounds] = dict(advisor if isinstance(advisor, Mapping) else advisor.bounds())
+        self._bounds = bounds_of(advisor, pruner)
         self._unchanged = 0
         self._before: dict[str, float] = {}
         self._settled = False
@@ -110,7 +107,7 @@ class Guided:
         unknown = [name for name in names if name not in self._bounds]
         if unknown:
             raise UserError(
-                f"Guided: the advisor has no bounds for {', '.join(unknown[:3])}"
+                f"Guided: the advisor has no bounds for {', '.join(map(printable, unknown[:3]))}"
                 f"{' and others' if len(unknown) > 3 else ''}; add them, or exclude these layers from the pruner"
             )
         limits = {name: b.upper if b.potential else 0.0 for name, b in self._bounds.items()}

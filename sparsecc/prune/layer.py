@@ -8,6 +8,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from sparsecc.text import printable
+
 Kind: TypeAlias = Literal["conv", "conv_transpose", "linear"]
 
 _KINDS: dict[type[nn.Module], Kind] = {
@@ -42,6 +44,11 @@ class Layer:
     oc: int
     ic: int
     taps: int
+
+    @property
+    def shown(self) -> str:
+        """The name, for messages."""
+        return printable(self.name)
 
     @property
     def is_depthwise(self) -> bool:

@@ -80,7 +80,7 @@ def check_free(layer: Layer) -> None:
     NotSupportedError
         Something else computes the weight.
     """
-    where = f"layer {layer.name}"
+    where = f"layer {layer.shown}"
     if mask_of(layer.module) is not None:
         raise ModelError(f"{where}: has a mask already; call finalize() of the pruner that made it first")
     if parametrize.is_parametrized(layer.module, "weight"):
@@ -114,7 +114,7 @@ def set_mask(layer: Layer, kept: Tensor) -> None:
     """
     found = mask_of(layer.module)
     if found is None:
-        raise UserError(f"layer {layer.name}: its mask was removed by somebody else; apply a new pruner")
+        raise UserError(f"layer {layer.shown}: its mask was removed by somebody else; apply a new pruner")
     found.mask.copy_(layer.as_mask(kept))
 
 

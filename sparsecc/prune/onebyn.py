@@ -9,12 +9,13 @@ import torch
 from torch import Tensor
 
 from sparsecc.errors import ModelError
+from sparsecc.prune.checked import checked_choice, checked_count
 from sparsecc.prune.grouping import group_channels
 from sparsecc.prune.layer import Layer
 from sparsecc.prune.lowest import drop_lowest_of_all
 from sparsecc.prune.pruner import Pruner
 from sparsecc.prune.rows import Rows, block_norms, drop_lowest
-from sparsecc.prune.select import checked_choice, checked_count, share
+from sparsecc.prune.select import share
 
 Rearrange = bool | Literal["sort", "cluster"]
 Remainder = Literal["short", "error"]
@@ -76,6 +77,11 @@ class OneByN(Pruner):
         self.scope = checked_choice(scope, ("layer", "global"), where="OneByN: scope")
         self.remainder = checked_choice(remainder, ("short", "error"), where="OneByN: remainder")
 
+    @property
+    def block_n(self) -> int | None:
+        """Output channels of a block."""
+        return self.n
+
     def _first_masks(self) -> dict[str, Tensor]:
         for layer in self._layers.values():
             check_remainder(layer, n=self.n, remainder=self.remainder)
@@ -136,5 +142,5 @@ def check_remainder(layer: Layer, *, n: int, remainder: str) -> None:
         ``remainder`` is ``"error"`` and there is one.
     """
     if remainder == "error" and layer.oc % n:
-        where = f"layer {layer.name}: {layer.oc} output channels" + (" a group" if layer.groups > 1 else "")
+        where = f"layer {layer.shown}: {layer.oc} output channels" + (" a group" if layer.groups > 1 else "")
         raise ModelError(f"{where} do not divide into blocks of {n}; exclude it, choose another n or remainder='short'")

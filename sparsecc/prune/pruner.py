@@ -11,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from sparsecc.errors import UserError
+from sparsecc.prune.checked import checked_count, checked_names, checked_number, checked_rate, checked_rates
 from sparsecc.prune.layer import Layer, sparsity_of
 from sparsecc.prune.mask import attach, check_free, detach, mask_of, set_mask
 from sparsecc.prune.report import PruneReport, report
-from sparsecc.prune.select import checked_count, checked_rate, select, spread
+from sparsecc.prune.select import select, spread
 
 #: no limits; see `Pruner.apply`
 NO_LIMITS: Mapping[str, float] = MappingProxyType({})
@@ -63,14 +64,12 @@ class Pruner(ABC):
         rates: Mapping[str, float] | None = None,
         seed: int = 0,
     ) -> None:
-        self.sparsity = checked_rate(sparsity, where=f"{type(self).__name__}: sparsity")
-        self._chosen = layers
-        self._exclude = exclude
-        self._rates = {
-            name: checked_rate(rate, where=f"{type(self).__name__}: rate of {name!r}")
-            for name, rate in (rates or {}).items()
-        }
-        self._generator = torch.Generator().manual_seed(seed)
+        me = type(self).__name__
+        self.sparsity = checked_rate(sparsity, where=f"{me}: sparsity")
+        self._chosen = checked_names(layers, where=f"{me}: layers")
+        self._exclude = checked_names(exclude, where=f"{me}: exclude") or ()
+        self._rates = checked_rates(rates, where=me)
+        self._generator = torch.Generator().manual_seed(checked_count(seed, where=f"{me}: seed", least=0))
         self._model: nn.Module | None = None
         self._layers: dict[str, Layer] = {}
         self._targets: dict[str, float] = {}
@@ -112,6 +111,10 @@ class Pruner(ABC):
         if self._model is not None:
             raise UserError(f"{type(self).__name__}: has a model already; use one pruner for each model")
         self._check_optimizer(optimizer)
+        limits = {
+            name: checked_number(limit, where=f"{type(self).__name__}: limit of {name!r}", least=0.0)
+            for name, limit in limits.items()
+        }
         chosen = self.select(model)
         rates = spread(self._rates, [layer.name for layer in chosen], what="rates")
         targets = {layer.name: rates.get(layer.name, self.sparsity) for layer in chosen}
@@ -167,6 +170,11 @@ class Pruner(ABC):
         mask.mask.fill_(True)
         mask.pattern = "dense again"
         self._released.add(name)
+
+    @property
+    def block_n(self) -> int | None:
+        """Output channels of a block of whole kernels; None where single weights are pruned."""
+        return None
 
     @property
     def done(self) -> bool:

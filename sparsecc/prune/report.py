@@ -10,6 +10,7 @@ from torch import nn
 from sparsecc.prune.layer import Layer, layers_of
 from sparsecc.prune.mask import mask_of
 from sparsecc.prune.select import left_out_by_default
+from sparsecc.text import printable
 
 _HEAD = ("layer", "kind", "weight", "pattern", "pruned", "kept weights", "kept per output", "note")
 _LEFT = ("layer", "kind", "pattern", "note")
@@ -122,7 +123,7 @@ def _describe(layer: Layer, reason: str) -> LayerReport:
 def _row(layer: LayerReport) -> tuple[str, ...]:
     low, high = layer.per_output
     return (
-        layer.name,
+        printable(layer.name),
         layer.kind,
         "x".join(map(str, layer.shape)),
         layer.pattern or "-",

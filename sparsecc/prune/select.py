@@ -11,6 +11,7 @@ from torch import nn
 
 from sparsecc.errors import ModelError, UserError
 from sparsecc.prune.layer import Layer, layers_of
+from sparsecc.text import printable
 
 _T = TypeVar("_T")
 
@@ -66,7 +67,7 @@ def select(
         raise UserError(f"layers: nothing to prune among the {len(found)} layers of {type(model).__name__}")
     for layer in chosen:
         if layer.is_depthwise:
-            raise ModelError(f"layer {layer.name}: is depthwise, there is nothing to skip; leave it out of layers=")
+            raise ModelError(f"layer {layer.shown}: is depthwise, there is nothing to skip; leave it out of layers=")
     _check_shared(chosen)
     return chosen, reasons
 
@@ -76,7 +77,9 @@ def _check_shared(layers: Iterable[Layer]) -> None:
     for layer in layers:
         other = seen.setdefault(id(layer.weight), layer.name)
         if other != layer.name:
-            raise ModelError(f"layer {layer.name}: shares its weight with {other}; leave both out: exclude=[...]")
+            raise ModelError(
+                f"layer {layer.shown}: shares its weight with {printable(other)}; leave both out: exclude=[...]"
+            )
 
 
 def matching(patterns: Collection[str], names: Sequence[str], *, what: str) -> set[str]:
@@ -87,8 +90,6 @@ def matching(patterns: Collection[str], names: Sequence[str], *, what: str) -> s
     UserError
         A pattern fits none.
     """
-    if isinstance(patterns, str):
-        raise UserError(f"{what}: found the text {patterns!r}, expected a list of names: {what}=[{patterns!r}]")
     fits: set[str] = set()
     for pattern in patterns:
         now = {name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)}
@@ -112,45 +113,6 @@ def spread(values: Mapping[str, _T], names: Sequence[str], *, what: str) -> dict
     for pattern, value in values.items():
         found |= dict.fromkeys(matching([pattern], names, what=what), value)
     return found | {name: values[name] for name in names if name in values}
-
-
-def checked_rate(value: float, *, where: str) -> float:
-    """Return a share of pruned blocks, at least 0 and below 1, as a float.
-
-    Raises
-    ------
-    UserError
-        It is outside of that.
-    """
-    if not 0.0 <= value < 1.0:
-        raise UserError(f"{where}: found {value}, expected a share of 0 or more and below 1, such as 0.5")
-    return float(value)
-
-
-def checked_choice(value: str, known: Collection[str], *, where: str) -> str:
-    """Return ``value`` when it is one of the known words.
-
-    Raises
-    ------
-    UserError
-        It is not.
-    """
-    if value not in known:
-        raise UserError(f"{where}: found {value!r}, expected one of {', '.join(map(repr, known))}")
-    return value
-
-
-def checked_count(value: int, *, where: str, least: int = 1) -> int:
-    """Return a whole number that is at least ``least``.
-
-    Raises
-    ------
-    UserError
-        It is smaller, or no whole number.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UserError(f"{where}: found {value!r}, expected a whole number of {least} or more")
-    return value
 
 
 def share(rate: float, count: int) -> int:

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from sparsecc.errors import UserError
+from sparsecc.prune.checked import checked_choice, checked_count, checked_flag, checked_number
 from sparsecc.prune.criteria import score
 from sparsecc.prune.layer import Layer
 from sparsecc.prune.mask import mask_of
@@ -17,7 +18,7 @@ from sparsecc.prune.onebyn import Remainder, check_remainder
 from sparsecc.prune.pruner import Pruner
 from sparsecc.prune.rows import Rows, drop_lowest
 from sparsecc.prune.schedules import SCHEDULES, ratio
-from sparsecc.prune.select import checked_choice, checked_count, share
+from sparsecc.prune.select import share
 
 
 class Subp(Pruner):
@@ -87,16 +88,21 @@ class Subp(Pruner):
         self.schedule = checked_choice(schedule, SCHEDULES, where="Subp: schedule")
         self.criterion = checked_choice(criterion, ("bpar", "l1", "l2"), where="Subp: criterion")
         self.remainder = checked_choice(remainder, ("short", "error"), where="Subp: remainder")
-        if temperature <= 0 or decay < 0:
-            raise UserError(f"Subp: temperature {temperature}, decay {decay}; expected more than 0, and 0 or more")
-        self.alpha, self.temperature, self.decay = alpha, temperature, decay
-        self._soft = soft
+        self.alpha = checked_number(alpha, where="Subp: alpha")
+        self.temperature = checked_number(temperature, where="Subp: temperature", above=0.0)
+        self.decay = checked_number(decay, where="Subp: decay", least=0.0)
+        self._soft = checked_flag(soft, where="Subp: soft")
         self._handle: Any = None
+
+    @property
+    def block_n(self) -> int | None:
+        """Output channels of a block."""
+        return self.n
 
     def step(self, epoch: int) -> None:
         """Score all blocks, prune, and let some grow back; call it at the start of every epoch, which count from 0."""
         super().step(epoch)
-        reached = ratio(self.schedule, epoch, start=self.decay_start, end=self.decay_end)
+        reached = ratio(self.schedule, self._epoch, start=self.decay_start, end=self.decay_end)
         active = [layer for name, layer in self._layers.items() if name not in self._released]
         self._write({layer.name: self._kept(layer, reached) for layer in active})
 

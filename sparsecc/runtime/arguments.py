@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparsecc.errors import InputError
-from sparsecc.runtime.arrays import as_input, as_output, extent, is_tensor, new_output
+from sparsecc.errors import GradientWarning, InputError
+from sparsecc.runtime.arrays import as_input, as_output, extent, is_tensor, loses_gradient, new_output
 from sparsecc.runtime.ports import Port
 from sparsecc.runtime.structure import Structure
 
@@ -16,6 +18,26 @@ def check_inputs(values: Sequence[Any], ports: Sequence[Port], *, library: str) 
     _check_count(values, ports, kind="input", library=library)
     pairs = enumerate(zip(values, ports, strict=True))
     return [as_input(value, port, where=f"{library}, input {i} ({port.name})") for i, (value, port) in pairs]
+
+
+def warn_of_gradients(values: Sequence[Any], ports: Sequence[Port], *, library: str) -> None:
+    """Say, at the caller's line, that an input's gradient ends here."""
+    for i, (value, port) in enumerate(zip(values, ports, strict=False)):
+        if loses_gradient(value):
+            text = (
+                f"{library}, input {i} ({port.name}): it requires a gradient, but a compiled network has none, and its "
+                "result is detached; call it within torch.no_grad(), or with .detach()"
+            )
+            warnings.warn(text, GradientWarning, stacklevel=_levels_to_caller())
+            return
+
+
+def _levels_to_caller() -> int:
+    """What ``stacklevel`` of the function that asks for it must be to name a line outside of this package."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).startswith("sparsecc."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def new_results(ports: Sequence[Port], *, tensors: bool) -> list[Any]:

@@ -17,6 +17,13 @@ def is_tensor(value: object) -> bool:
     return isinstance(value, getattr(torch, "Tensor", ()))
 
 
+def loses_gradient(value: object) -> bool:
+    """Whether PyTorch would go on with this value's gradient, which a compiled network does not."""
+    if not is_tensor(value):
+        return False
+    return bool(value.requires_grad and sys.modules["torch"].is_grad_enabled())  # type: ignore[attr-defined]
+
+
 def as_input(value: object, port: Port, *, where: str) -> Any:
     """The value as a contiguous array or tensor of the port's shape and type; copied only if its memory is strided.
 

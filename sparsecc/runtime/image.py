@@ -68,6 +68,11 @@ class Image:
             for start in range(0, size, 1 << 22):
                 out.write(os.pread(self._file, 1 << 22, start))
 
+    def content(self) -> bytes:
+        """The library's bytes."""
+        with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data:
+            return data[:]
+
 
 def open_image(path: str | os.PathLike[str]) -> Image:
     """Load a library, or find it if the very same file is loaded already.

@@ -8,12 +8,22 @@ from statistics import median
 from typing import Any
 
 from sparsecc.errors import LibraryError, UserError
-from sparsecc.runtime.arguments import apart, check_inputs, check_results, is_container, is_flat, new_results
+from sparsecc.runtime.arguments import (
+    apart,
+    check_inputs,
+    check_results,
+    is_container,
+    is_flat,
+    new_results,
+    warn_of_gradients,
+)
 from sparsecc.runtime.arrays import address, is_tensor
 from sparsecc.runtime.binding import Instance
-from sparsecc.runtime.image import open_image
+from sparsecc.runtime.image import Image, open_image
 from sparsecc.runtime.ports import Port, ports
+from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.runtime.structure import parse_structure
+from sparsecc.values import as_int
 
 #: above what any library uses, and a number that C can take
 _MOST_THREADS = 1 << 20
@@ -23,7 +33,8 @@ class Library:
     """A loaded network. Call it with the network's inputs; :func:`sparsecc.load` makes one.
 
     It may be used from several threads: runs of one ``Library`` wait for each other, runs of two do not. It works in
-    forked children, and pickles as the path it was loaded from.
+    forked children, and pickles as the path it was loaded from. Its copies, shallow and deep ones, share its code and
+    weights, whatever became of the file; each has threads and buffers of its own.
 
     Parameters
     ----------
@@ -34,9 +45,11 @@ class Library:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
-        self.path = Path(path).absolute()
-        self._image = open_image(path)
-        self._instance: Instance | None = Instance(self._image)
+        self._begin(Path(path).absolute(), open_image(path), threads)
+
+    def _begin(self, path: Path, image: Image, threads: int | None) -> None:
+        self.path, self._image = path, image
+        self._instance: Instance | None = Instance(image)
         self._inputs = ports(self.description["inputs"])
         self._outputs = ports(self.description["outputs"])
         self._structure = parse_structure(self.description["structure"], outputs=len(self._outputs))
@@ -63,9 +76,10 @@ class Library:
         return str(self.description["target"])
 
     @property
-    def report(self) -> Any:
-        """What was decided for every layer and why, if the library carries it."""
-        return self.description.get("report")
+    def report(self) -> StoredReport | None:
+        """What was decided for every layer and why, if the library carries it; ``print`` shows it as a table."""
+        found = self.description.get("report")
+        return None if found is None else StoredReport(found, library=str(self.path))
 
     @property
     def threads(self) -> int:
@@ -97,8 +111,14 @@ class Library:
         ------
         InputError
             An argument does not fit; the message names it.
+
+        Warns
+        -----
+        GradientWarning
+            An input requires a gradient while PyTorch records them: results have none.
         """
         given = self._given(inputs)
+        warn_of_gradients(inputs, self._inputs, library=self._image.name)
         if out is None:
             results = new_results(self._outputs, tensors=any(map(is_tensor, inputs)))
         else:
@@ -111,12 +131,13 @@ class Library:
 
     def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
         """Key and median seconds of every step, over ``runs`` runs after one to warm up."""
-        if runs < 1:
-            raise UserError(f"profile: found runs={runs}, expected at least 1")
+        count = as_int(runs)
+        if count is None or count < 1:
+            raise UserError(f"profile: found runs={runs!r}, expected a whole number of at least 1")
         given, results = self._given(inputs), new_results(self._outputs, tensors=False)
         keys = [str(step["key"]) for step in self.description["steps"]]
         addresses = list(map(address, given)), list(map(address, results))
-        times = [self._live().profile(*addresses, steps=len(keys)) for _ in range(runs + 1)]
+        times = [self._live().profile(*addresses, steps=len(keys)) for _ in range(count + 1)]
         return [(key, median(step)) for key, step in zip(keys, zip(*times[1:], strict=True), strict=True)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -136,6 +157,14 @@ class Library:
     def __reduce__(self) -> tuple[Any, ...]:
         return _load_again, (str(self.path), self._threads)
 
+    def __copy__(self) -> Library:
+        twin = type(self).__new__(type(self))
+        twin._begin(self.path, self._image, self._threads)
+        return twin
+
+    def __deepcopy__(self, memo: object) -> Library:
+        return self.__copy__()
+
     def __repr__(self) -> str:
         name, target = self.description["name"], self.target
         ins = ", ".join(f"{p.name}{list(p.shape)}" for p in self._inputs)
@@ -151,9 +180,10 @@ class Library:
         return check_inputs(inputs, self._inputs, library=self._image.name)
 
     def _set_threads(self, threads: int | None) -> int:
-        if threads is not None and (not isinstance(threads, int) or threads < 0):
+        count = 0 if threads is None else as_int(threads)
+        if count is None or count < 0:
             raise UserError(f"threads: found {threads!r}, expected a number of threads, or 0 for all cores")
-        return self._live().set_threads(min(threads or 0, _MOST_THREADS))
+        return self._live().set_threads(min(count, _MOST_THREADS))
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Library:

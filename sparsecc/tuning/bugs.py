@@ -9,6 +9,7 @@ from pathlib import Path
 from sparsecc.dump import Dump
 from sparsecc.spaces import config as configs
 from sparsecc.spaces.config import Config
+from sparsecc.text import file_stem, printable
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Failure
 
@@ -23,8 +24,8 @@ def write_bug(task: Task, config: Config, failure: Failure, *, folder: Path) -> 
     """
     facts = {"layer": task.key.to_json(), "config": configs.to_json(config), "target": task.target.name}
     text = json.dumps({**facts, "found": failure.message}, indent=1)
-    name = f"{task.names[0]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    name = f"{file_stem(task.names[0])}_{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     dump = Dump(folder)
     dump.text(name, text + "\n", suffix=".json")
     dump.functions(name, {node.key: made.function for node, made in task.candidate(config).steps})
-    return f"layer {task.names[0]}: a candidate {failure.message}; please report {folder}/{name}.*"
+    return f"layer {printable(task.names[0])}: a candidate {failure.message}; please report {folder}/{name}.*"

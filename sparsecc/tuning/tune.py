@@ -31,6 +31,7 @@ from sparsecc.tuning.search import Event, Limits, Search
 from sparsecc.tuning.state import TaskState
 from sparsecc.tuning.tasks import Task, find_tasks
 from sparsecc.tuning.timing import Failure, Timing
+from sparsecc.values import as_float, as_int
 from sparsecc.version import VERSION
 
 _PACKAGES = ("apache-tvm", "torch")
@@ -151,7 +152,8 @@ def tune(
     """
     options = Options(threads=threads, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, cc=cc)
     path = Path(log)
-    _check(trials, minutes, threads, path)
+    trials, threads = _count(trials, "trials"), _count(threads, "threads")
+    _check(minutes, seed, path)
     resolved, _ = resolve_here(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
@@ -202,13 +204,18 @@ class _Session:
             self.on_event(event)
 
 
-def _check(trials: int, minutes: float | None, threads: int, path: Path) -> None:
-    if not isinstance(trials, int) or isinstance(trials, bool) or trials < 1:
-        raise UserError(f"trials: found {trials!r}, expected a positive number")
-    if minutes is not None and not minutes > 0:
+def _count(value: int, name: str) -> int:
+    count = as_int(value)
+    if count is None or count < 1:
+        raise UserError(f"{name}: found {value!r}, expected a positive number")
+    return count
+
+
+def _check(minutes: float | None, seed: int, path: Path) -> None:
+    if minutes is not None and not (as_float(minutes) or 0.0) > 0:
         raise UserError(f"minutes: found {minutes!r}, expected a positive number, or None for no limit")
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise UserError(f"threads: found {threads!r}, expected a positive number")
+    if (as_int(seed) or 0) < 0 or as_int(seed) is None:
+        raise UserError(f"seed: found {seed!r}, expected a whole number of 0 or more")
     append(path, [])
 
 

@@ -1,23 +1,68 @@
 /* A program that times a network on the machine it runs on: the whole of it, and every step.
  *
- *     model_bench [--threads N] [--runs N] [--lines 1]
+ *     model_bench [--threads N] [--runs N] [--lines 1] [--help]
  *
- * The generated main.c includes this file at its end. --lines prints what `sparsecc bench --runner` reads:
+ * An option that is unknown, or a number that is none or out of range, ends it with exit code 2 and a line on stderr.
+ * The generated main.c includes this file at its end. --lines 1 prints what `sparsecc bench --runner` reads:
  *   sparsecc-bench 1 <threads> <steps> <hash of the network's description>
  *   cpu <name>
  *   run <ns>                 one for each timed run, whole network, as it happens
  *   step <index> <ns>        median of the profiled runs
  *   memory <KiB>             the most that the program had
  *   done */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 
-static int scc_option(int argc, char **argv, const char *name, int value) {
-  for (int i = 1; i + 1 < argc; i += 2)
-    if (!strcmp(argv[i], name)) return atoi(argv[i + 1]);
-  return value;
+/* An option with a number from least to most. */
+typedef struct {
+  const char *name;
+  long least, most, value;
+} scc_option;
+
+enum { SCC_THREADS, SCC_RUNS, SCC_LINES, SCC_OPTIONS };
+
+static void scc_usage(FILE *file, const char *program) {
+  fprintf(file,
+          "usage: %s [--threads N] [--runs N] [--lines 1]\n"
+          "Times the network %s, compiled for %s: the whole of it, and every layer.\n"
+          "  --threads N  threads of a run (default: 0, all cores that it may use)\n"
+          "  --runs N     timed runs after a warm-up (default: 30)\n"
+          "  --lines 1    print lines for a program to read\n"
+          "  --help       show this\n",
+          program, scc_this.name, scc_this.target);
+}
+
+/* Reads a whole number in decimal digits; 0 when the text is one from least to most. */
+static int scc_number(const char *text, scc_option *option) {
+  char *end;
+  errno = 0;
+  long value = strtol(text, &end, 10);
+  if (*text < '0' || *text > '9' || *end || errno || value < option->least || value > option->most) return 1;
+  option->value = value;
+  return 0;
+}
+
+/* Reads the command line; -1 to go on, else the exit code. */
+static int scc_read_options(int argc, char **argv, scc_option *options) {
+  const char *program = argc > 0 ? argv[0] : "bench";
+  for (int i = 1; i < argc; ++i) {
+    scc_option *option = options, *end = options + SCC_OPTIONS;
+    if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) return scc_usage(stdout, program), 0;
+    while (option < end && strcmp(argv[i], option->name)) ++option;
+    if (option == end) {
+      fprintf(stderr, "error: unknown option '%s'; see %s --help\n", argv[i], program);
+      return 2;
+    }
+    if (++i == argc || scc_number(argv[i], option)) {
+      fprintf(stderr, "error: %s: found %s%s%s, expected a whole number from %ld to %ld; see %s --help\n", option->name,
+              i < argc ? "'" : "", i < argc ? argv[i] : "nothing", i < argc ? "'" : "", option->least, option->most, program);
+      return 2;
+    }
+  }
+  return -1;
 }
 
 static size_t scc_floats(const scc_port *port) {
@@ -108,10 +153,11 @@ static void scc_print_table(double *runs, int num_runs, double *const *steps, in
 
 int main(int argc, char **argv) {
   enum { WARM_UP = 3, PROFILED = 11 };
-  int lines = scc_option(argc, argv, "--lines", 0);
-  int wanted = scc_option(argc, argv, "--threads", 0), num_runs = scc_option(argc, argv, "--runs", 30);
+  scc_option options[SCC_OPTIONS] = {{"--threads", 0, 1 << 20, 0}, {"--runs", 1, 10000000, 30}, {"--lines", 0, 1, 0}};
+  int code = scc_read_options(argc, argv, options);
+  if (code >= 0) return code;
+  int lines = (int)options[SCC_LINES].value, num_runs = (int)options[SCC_RUNS].value;
   scc_instance *instance = NULL;
-  if (num_runs < 1) num_runs = 1;
   void **inputs = scc_fill(scc_this.inputs, scc_this.num_inputs), **outputs = scc_fill(scc_this.outputs, scc_this.num_outputs);
   double *runs = calloc((size_t)num_runs, sizeof *runs), *once = calloc((size_t)scc_this.num_steps + 1, sizeof *once);
   double **steps = calloc((size_t)scc_this.num_steps + 1, sizeof *steps);
@@ -119,7 +165,7 @@ int main(int argc, char **argv) {
     if (!(steps[i] = calloc(PROFILED, sizeof **steps))) steps = NULL;
   if (!inputs || !outputs || !runs || !once || !steps) return fprintf(stderr, "no memory\n"), 1;
   if (scc_create(&scc_this, &instance)) return fprintf(stderr, "%s\n", scc_last_error()), 1;
-  int threads = scc_set_threads(&scc_this, instance, wanted);
+  int threads = scc_set_threads(&scc_this, instance, (int)options[SCC_THREADS].value);
   if (threads < 0) return fprintf(stderr, "%s\n", scc_last_error()), 1;
   setvbuf(stdout, NULL, _IOLBF, 0); /* who reads them elsewhere must see that it goes on */
   if (lines) scc_print_head(threads);
