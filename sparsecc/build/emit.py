@@ -52,9 +52,11 @@ static const scc_model scc_this = {{
     .features = scc_required_features,
 }};
 
-#include "scc_error.c"
-#include "scc_cpu.c"
+#include "scc_process.c"
 #include "scc_wait.c"
+#include "scc_error.c"
+#include "scc_seat.c"
+#include "scc_cpu.c"
 #include "scc_float.c"
 #include "scc_scratch.c"
 #include "scc_weights.c"

@@ -1,20 +1,37 @@
 /* The public functions, documented in the generated header. Nothing else of a library is visible from outside. */
+#include <errno.h>
 
-SCC_API int SCC_NAME(create)(scc_instance **out) { return scc_create(&scc_this, out); }
+/* They leave errno as it was: what went wrong is in the code and the text, and a caller may be about to look at it. */
+static int scc_keep_errno(int before, int code) {
+  errno = before;
+  return code;
+}
 
-SCC_API void SCC_NAME(destroy)(scc_instance *model) { scc_destroy(model); }
+SCC_API int SCC_NAME(create)(scc_instance **out) {
+  int before = errno;
+  return scc_keep_errno(before, scc_create(&scc_this, out));
+}
+
+SCC_API void SCC_NAME(destroy)(scc_instance *model) {
+  int before = errno;
+  scc_destroy(model);
+  errno = before;
+}
 
 SCC_API int SCC_NAME(run)(scc_instance *model, const void *const *inputs, void *const *outputs) {
-  return scc_run(&scc_this, model, inputs, outputs, NULL);
+  int before = errno;
+  return scc_keep_errno(before, scc_run(&scc_this, model, inputs, outputs, NULL));
 }
 
 SCC_API int SCC_NAME(profile)(scc_instance *model, const void *const *inputs, void *const *outputs, double *seconds) {
   if (!seconds) return scc_fail(SCC_BAD_ARGUMENT, "%s: profile needs room for the seconds, not NULL", scc_this.name);
-  return scc_run(&scc_this, model, inputs, outputs, seconds);
+  int before = errno;
+  return scc_keep_errno(before, scc_run(&scc_this, model, inputs, outputs, seconds));
 }
 
 SCC_API int SCC_NAME(set_threads)(scc_instance *model, int threads) {
-  return scc_set_threads(&scc_this, model, threads);
+  int before = errno;
+  return scc_keep_errno(before, scc_set_threads(&scc_this, model, threads));
 }
 
 static const scc_port *scc_port_at(const scc_port *ports, int count, int index) {

@@ -8,9 +8,6 @@ struct SCC_NAME(instance) {
 };
 typedef struct SCC_NAME(instance) scc_instance;
 
-/* Threads of all instances of this library that are in a run; if they are more than cores, nobody spins. */
-static _Atomic int scc_active_threads;
-
 static unsigned char *scc_new_arena(size_t bytes) {
   size_t alignment = bytes >= 2 * SCC_HUGE_PAGE ? SCC_HUGE_PAGE : SCC_ALIGNMENT;
   size_t size = (bytes + alignment) / alignment * alignment;
@@ -34,8 +31,6 @@ static int scc_create(const scc_model *model, scc_instance **out) {
   *out = NULL;
   int code = scc_check_cpu(model);
   if (code) return code;
-  if (!scc_keys_made)
-    return scc_fail(SCC_NO_MEMORY, "%s: no thread-specific key is left; unload some libraries", model->name);
   scc_instance *self = scc_aligned(SCC_ALIGNMENT, sizeof *self);
   if (self) {
     memset(self, 0, sizeof *self);
@@ -83,21 +78,22 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   scc_call call = {self ? self->arena : NULL, self ? self->weights : NULL, inputs, outputs};
   int code = scc_check_pointers(model, &call);
   if (code) return code;
-  uint32_t process = (uint32_t)getpid();
+  uint32_t process = scc_process();
   scc_lock(&self->lock, process);
   scc_pool *pool = &self->pool;
   scc_pool_prepare(pool, process);
-  int active = atomic_fetch_add(&scc_active_threads, pool->running) + pool->running;
+  /* if more threads than cores are in a run, nobody spins */
+  int active = atomic_fetch_add(&scc_own_page->active_threads, pool->running) + pool->running;
   atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_RUN_NS : 0, memory_order_relaxed);
-  pthread_setspecific(scc_self_key, &pool->workers[0]);
+  scc_sit(pool->workers[0].seat);
   scc_float_mode callers = scc_float_get();
   scc_float_set(SCC_FLOAT_RUN);
   scc_measure_distance(pool);
   code = scc_run_steps(model, pool, &call, seconds);
   scc_float_set(callers);
-  pthread_setspecific(scc_self_key, NULL);
+  scc_rise(pool->workers[0].seat);
   atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_IDLE_NS : 0, memory_order_relaxed);
-  atomic_fetch_sub(&scc_active_threads, pool->running);
+  atomic_fetch_sub(&scc_own_page->active_threads, pool->running);
   scc_unlock(&self->lock);
   return code;
 }
@@ -113,7 +109,7 @@ static int scc_set_threads(const scc_model *model, scc_instance *self, int threa
     threads = scc_best_threads(cores, scc_list_cores(cores));
   }
   if (threads > SCC_MAX_THREADS) threads = SCC_MAX_THREADS;
-  uint32_t process = (uint32_t)getpid();
+  uint32_t process = scc_process();
   scc_lock(&self->lock, process);
   int code = SCC_OK;
   if (threads != self->pool.wanted) {

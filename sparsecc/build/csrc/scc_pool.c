@@ -20,10 +20,11 @@ typedef struct {
 } scc_group;
 typedef int (*scc_task)(int index, scc_group *group, void *data);
 
-typedef struct {
+typedef struct scc_worker {
   scc_event ticket; /* goes up by one for each piece of work */
   struct scc_pool *pool;
   int index;
+  scc_seat *seat;
   pthread_t thread;
   scc_scratch scratch;
   int far; /* its core is on another chip than the caller's, as scc_distance.c found */
@@ -35,7 +36,7 @@ typedef struct scc_pool {
   int bind;             /* threads of the pool stay on one core each; the caller's thread is its own business */
   _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
   int busy;             /* inside a parallel region: a nested one runs serially */
-  uint32_t process;     /* the process whose threads these are */
+  uint32_t process;     /* the process whose threads these are (scc_process.c) */
   int can_flush, far;   /* the CPU can flush a cache line without waiting for it; a worker is far */
   uint64_t measured;    /* when a worker's distance was measured last, in ns; 0 for never */
   int partner;          /* whose it was */
@@ -48,9 +49,6 @@ typedef struct scc_pool {
   _Atomic int failed;   /* a task's code other than 0 */
   scc_event unfinished; /* workers still at it */
 } scc_pool;
-
-/* The worker that this thread is, or NULL outside a run. */
-static scc_worker *scc_self(void) { return scc_keys_made ? pthread_getspecific(scc_self_key) : NULL; }
 
 /* Flushes a worker's part of what the step will write from all cores' caches.
  *
@@ -74,7 +72,7 @@ static void scc_do_task(scc_pool *pool, int index) {
 static void *scc_worker_main(void *argument) {
   scc_worker *self = argument;
   scc_pool *pool = self->pool;
-  pthread_setspecific(scc_self_key, self);
+  scc_sit(self->seat);
   scc_float_set(SCC_FLOAT_RUN);
   if (pool->bind) {
     scc_core cores[SCC_MAX_THREADS];
@@ -83,10 +81,12 @@ static void *scc_worker_main(void *argument) {
   }
   for (uint32_t seen = 0;; ++seen) {
     scc_await(&self->ticket, seen, &pool->spin);
-    if (!pool->task) return NULL;
+    if (!pool->task) break;
     scc_do_task(pool, self->index);
     scc_signal(&pool->unfinished, (uint32_t)-1);
   }
+  scc_rise(self->seat);
+  return NULL;
 }
 
 static int scc_start_worker(scc_worker *worker) {
@@ -112,13 +112,40 @@ static void scc_pool_prepare(scc_pool *pool, uint32_t process) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void scc_pool_free(scc_pool *pool) {
-  int ours = pool->process == (uint32_t)getpid(); /* a forked child has the parent's memory but not its threads */
+static void scc_end_workers(scc_pool *pool) {
+  int ours = pool->process == scc_process(); /* a forked child has the parent's memory but not its threads */
   pool->task = NULL;
   for (int i = 1; ours && i < pool->running; ++i) scc_signal(&pool->workers[i].ticket, 1);
   for (int i = 1; ours && i < pool->running; ++i) pthread_join(pool->workers[i].thread, NULL);
-  for (int i = 0; i < pool->wanted; ++i) free(pool->workers[i].scratch.base);
-  free(pool->workers);
+}
+
+static void scc_free_workers(scc_worker *workers, int count) {
+  for (int i = 0; i < count; ++i) {
+    if (workers[i].seat) scc_seat_give(workers[i].seat);
+    free(workers[i].scratch.base);
+  }
+  free(workers);
+}
+
+static scc_worker *scc_new_workers(scc_pool *pool, int count) {
+  size_t bytes = (size_t)count * sizeof(scc_worker);
+  scc_worker *workers = scc_aligned(SCC_ALIGNMENT, bytes);
+  if (!workers) return NULL;
+  memset(workers, 0, bytes);
+  for (int i = 0; i < count; ++i) {
+    workers[i].pool = pool;
+    workers[i].index = i;
+    workers[i].seat = scc_seat_take(&workers[i]);
+    if (workers[i].seat) continue;
+    scc_free_workers(workers, count);
+    return NULL;
+  }
+  return workers;
+}
+
+static void scc_pool_free(scc_pool *pool) {
+  scc_end_workers(pool);
+  scc_free_workers(pool->workers, pool->wanted);
 }
 
 /* Gives the pool `threads` threads, 0 for as many as are best; they start at the next run. */
@@ -126,24 +153,24 @@ static int scc_pool_resize(scc_pool *pool, int threads) {
   scc_core cores[SCC_MAX_THREADS];
   int count = scc_list_cores(cores);
   if (!threads) threads = scc_best_threads(cores, count);
-  size_t bytes = (size_t)threads * sizeof(scc_worker);
-  scc_worker *workers = scc_aligned(SCC_ALIGNMENT, bytes);
+  scc_worker *workers = scc_new_workers(pool, threads), *old = pool->workers;
   if (!workers) return SCC_NO_MEMORY;
-  memset(workers, 0, bytes);
-  for (int i = 0; i < threads; ++i) {
-    workers[i].pool = pool;
-    workers[i].index = i;
-  }
-  scc_pool_free(pool);
-  scc_event_init(&pool->unfinished);
+  scc_end_workers(pool);
+  /* A child that is forked meanwhile finds workers that exist, and no more of them wanted than there are. */
+  int had = pool->wanted;
+  pool->wanted = threads < had ? threads : had;
+  atomic_thread_fence(memory_order_release);
   pool->workers = workers;
+  atomic_thread_fence(memory_order_release);
   pool->wanted = threads;
+  scc_free_workers(old, had);
+  scc_event_init(&pool->unfinished);
   pool->can_flush = scc_cpu_has("clflushopt");
   pool->measured = 0;
   pool->running = 1;
   pool->cores = count;
   pool->bind = scc_wants_binding();
-  pool->process = (uint32_t)getpid();
+  pool->process = scc_process();
   return SCC_OK;
 }
 

@@ -29,9 +29,15 @@ static void scc_scratch_clear(scc_scratch *scratch) {
   scratch->top = SCC_NO_BLOCK;
 }
 
+/* A child that is forked meanwhile goes on with what it finds: never memory that is free already. */
 static void scc_scratch_grow(scc_scratch *scratch) {
-  free(scratch->base);
+  unsigned char *old = scratch->base;
+  scratch->size = 0;
+  scratch->base = NULL;
+  atomic_thread_fence(memory_order_release);
+  free(old);
   scratch->base = scc_aligned(SCC_ALIGNMENT, scratch->wish);
+  atomic_thread_fence(memory_order_release);
   scratch->size = scratch->base ? scratch->wish : 0;
 }
 

@@ -95,8 +95,8 @@ static uint32_t scc_signal(scc_event *event, uint32_t add) {
 
 /* A mutex that is free in the child after fork(), whatever another thread of the parent was doing.
  *
- * The word holds 0 or the process that has it. A process that is not this one can only be the parent, before fork:
- * its thread that held the lock does not exist here. */
+ * The word holds 0 or the process that has it, as scc_process.c counts them. One that is not this one is a forebear
+ * before fork(): its thread that held the lock does not exist here. */
 #define SCC_WAITERS 0x80000000u
 
 static void scc_lock(_Atomic uint32_t *word, uint32_t process) {

@@ -11,7 +11,7 @@
 static struct {
   _Atomic uint32_t lock;
   int users;
-  unsigned char *copy; /* NULL: the file's own are used */
+  _Atomic(unsigned char *) copy; /* NULL: the file's own are used; also in a child that is forked halfway */
   void *mapping;
   size_t mapped;
 } scc_weights;
@@ -40,26 +40,24 @@ static void scc_weights_copy(const unsigned char *own, size_t bytes) {
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)own + page - 1) / page * page;
   uintptr_t last = ((uintptr_t)own + bytes) / page * page;
   if (last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* clean pages of a file: read again if needed */
-  scc_weights.copy = copy;
   scc_weights.mapping = mapping;
   scc_weights.mapped = mapped;
+  atomic_store(&scc_weights.copy, copy);
 }
 
 /* For a new instance: where it finds the weights. */
 static const unsigned char *scc_weights_use(const unsigned char *own, size_t bytes) {
-  scc_lock(&scc_weights.lock, (uint32_t)getpid());
+  scc_lock(&scc_weights.lock, scc_process());
   if (!scc_weights.users++ && bytes >= SCC_HUGE_PAGE && scc_has_huge_pages()) scc_weights_copy(own, bytes);
-  const unsigned char *place = scc_weights.copy ? scc_weights.copy : own;
+  const unsigned char *copy = atomic_load(&scc_weights.copy);
   scc_unlock(&scc_weights.lock);
-  return place;
+  return copy ? copy : own;
 }
 
 /* An instance that used them is gone. */
 static void scc_weights_leave(void) {
-  scc_lock(&scc_weights.lock, (uint32_t)getpid());
-  if (!--scc_weights.users && scc_weights.copy) {
+  scc_lock(&scc_weights.lock, scc_process());
+  if (!--scc_weights.users && atomic_exchange(&scc_weights.copy, NULL))
     munmap(scc_weights.mapping, scc_weights.mapped);
-    scc_weights.copy = NULL;
-  }
   scc_unlock(&scc_weights.lock);
 }
