@@ -17,12 +17,15 @@ from sparsecc.build import header_of
 ZIG = (sys.executable, "-m", "ziglang", "cc")
 
 APP = """
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include "@.h"
 int run_@(void) {
   @_t *net, *other;
+  errno = 77;
   if (@_create(&net) || @_create(&other)) return puts(@_last_error());
+  if (errno != 77) return 8;
   float x[105], y[105], z[105];
   const void *inputs[] = {x};
   void *outputs[] = {y}, *others[] = {z};
@@ -44,6 +47,7 @@ int run_@(void) {
   @_destroy(net);
   @_destroy(other);
   @_destroy(NULL);
+  if (errno != 77) return 9;
   printf("%.1f %s %s\\n", sum, @_target(), @_last_error());
   return 0;
 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -13,8 +15,10 @@ from pathlib import Path
 
 import kernels_c
 import numpy as np
+import pytest
 from kernels_c import X, Y
 
+from sparsecc.errors import InternalError, LibraryError
 from sparsecc.runtime import Library, load
 
 ROOT = Path(__file__).parent.parent
@@ -108,3 +112,55 @@ def test_loading_gives_everything_back() -> None:
         load(path, threads=1)()
     assert (open_files(), threads_now()) == (files, threads)
     assert "k_threads" not in Path("/proc/self/maps").read_text()
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Callable[[int], Library]:
+    """Number -> a library like no other, loaded."""
+
+    def load_copy(number: int) -> Library:
+        path = tmp_path / f"{number}.so"
+        shutil.copy(kernels_c.tiny_library(), path)
+        try:
+            return load(path, threads=1)
+        finally:
+            path.unlink()
+
+    return load_copy
+
+
+def test_more_libraries_at_once_than_a_process_has_thread_specific_keys(copies: Callable[[int], Library]) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 1050  # of 1024
+    assert hard == resource.RLIM_INFINITY or hard > wanted + 100, "this test needs open files: raise ulimit -Hn"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted + 100), hard))
+    try:
+        libraries = [copies(number) for number in range(wanted)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    for library in libraries[::50] + libraries[-2:]:
+        library.threads = 3
+        np.testing.assert_array_equal(library(X), Y)
+    for library in libraries:  # the last ones' errors have no key, and are told all the same
+        with pytest.raises(InternalError, match=r"^tiny: set_threads needs an instance and 0"):
+            library._live().set_threads(-1)
+
+
+def test_no_more_open_files(tmp_path: Path) -> None:
+    paths = [shutil.copy(kernels_c.tiny_library(), tmp_path / f"{i}.so") for i in range(7)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    opened = os.open(os.devnull, os.O_RDONLY)
+    os.close(opened)  # the lowest number that is free, and perhaps the next ones too
+    libraries, messages = [], []
+    for spare, path in enumerate(paths):  # each place where a file is opened is the first without one
+        resource.setrlimit(resource.RLIMIT_NOFILE, (opened + spare, hard))
+        try:
+            libraries.append(load(path, threads=1))
+        except LibraryError as error:
+            messages.append(str(error))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    said = "can't be read: Too many open files; each loaded library has one file open: close some, or allow more"
+    assert messages
+    assert all(said in message for message in messages)
+    np.testing.assert_array_equal(libraries[-1](X), Y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,13 @@ from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
 from sparsecc.runtime.format import DESCRIPTION_SECTION, FORMAT, FUNCTIONS
 from sparsecc.runtime.structure import parse_structure
+
+_ADVICE = {
+    errno.EMFILE: "each loaded library has one file open: close some, or allow more open files (ulimit -n)",
+    errno.ENFILE: "the system has no more open files: end what has many of them",
+    errno.ENOMEM: "close some libraries or end other programs",
+    errno.ENOSPC: "close some libraries or end other programs",
+}
 
 
 def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -40,7 +48,13 @@ def file_status(path: Path) -> os.stat_result:
         with path.open("rb"):
             return status
     except OSError as error:
-        raise LibraryError(f"{path}: can't be read: {error.strerror}; expected a library made by sparsecc") from error
+        raise read_error(path, error) from error
+
+
+def read_error(path: Path, error: OSError) -> LibraryError:
+    """The error to raise when reading or copying a library failed with ``error``."""
+    advice = _ADVICE.get(error.errno or 0, "expected a library made by sparsecc")
+    return LibraryError(f"{path}: can't be read: {error.strerror}; {advice}")
 
 
 def description_of(parsed: elf.Elf, *, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
-from sparsecc.runtime.checks import check_machine, description_of, file_status, prefix_of
+from sparsecc.runtime.checks import check_machine, description_of, file_status, prefix_of, read_error
 from sparsecc.runtime.files import new_file
 
 _loaded: weakref.WeakValueDictionary[tuple[int, ...], Image] = weakref.WeakValueDictionary()
@@ -88,7 +88,10 @@ def open_image(path: str | os.PathLike[str]) -> Image:
     with _lock:
         image = _loaded.get(key)
         if image is None:
-            image = _loaded[key] = Image(path)
+            try:
+                image = _loaded[key] = Image(path)
+            except OSError as error:  # no more open files, no memory for the copy
+                raise read_error(path, error) from error
         return image
 
 
@@ -98,8 +101,12 @@ def _private_copy(path: Path) -> int:
         if not os.fstat(source.fileno()).st_size:
             raise LibraryError(f"{path}: the file is empty; copy or compile it again")
         copy = os.memfd_create(path.name[:200])
-        with open(copy, "wb", closefd=False) as out:
-            shutil.copyfileobj(source, out, 1 << 22)
+        try:
+            with open(copy, "wb", closefd=False) as out:
+                shutil.copyfileobj(source, out, 1 << 22)
+        except BaseException:
+            os.close(copy)
+            raise
     return copy
 
 
