@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import kernels_c
@@ -11,7 +14,7 @@ import pytest
 from kernels_c import X, Y
 
 from sparsecc.errors import InputError, UserError
-from sparsecc.runtime import Library, Port, load
+from sparsecc.runtime import Library, Port, load, writable
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +147,49 @@ def test_profile(library: Library) -> None:
     assert all(0 <= seconds < 1 for _, seconds in steps)
     with pytest.raises(UserError, match="runs=0"):
         library.profile(X, runs=0)
+
+
+def mapped(path: Path, *, writable: tuple[bool, ...]) -> np.ndarray[Any, Any]:
+    """Three pages of a file that say they may be written; those from which it is true are."""
+    path.write_bytes(bytes(len(writable) * mmap.PAGESIZE))
+    array = np.memmap(path, "float32", "r+")
+    protect = ctypes.CDLL(None).mprotect
+    protect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    for i, allowed in enumerate(writable):
+        rights = mmap.PROT_READ | (mmap.PROT_WRITE if allowed else 0)
+        assert protect(array.ctypes.data + i * mmap.PAGESIZE, mmap.PAGESIZE, rights) == 0
+    return array
+
+
+@pytest.mark.parametrize("old_kernel", [False, True])
+def test_out_is_never_read_only_memory(
+    library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old_kernel: bool
+) -> None:
+    torch = pytest.importorskip("torch")
+    if old_kernel:
+        monkeypatch.setattr(writable, "_POPULATE_WRITE", 12345)
+    page = mmap.PAGESIZE // 4
+    for rights, start, fits in [
+        ((False,), 0, False),
+        ((True,), 0, True),
+        ((True, False), page - X.size, True),
+        ((True, False), page - X.size + 1, False),
+        ((False, True), page, True),
+        ((False, True), page - 1, False),
+        ((True, True), page - 1, True),
+    ]:
+        memory = mapped(tmp_path / "numbers", writable=rights)
+        out = np.asarray(memory)[start : start + X.size].reshape(X.shape)
+        for value in (out, torch.from_numpy(out)):
+            if fits:
+                np.testing.assert_array_equal(library(X, out=value), Y)
+                continue
+            with pytest.raises(InputError, match=r"out 0 \(y\): its memory is read-only, as of a file.* a copy of it"):
+                library(X, out=value)
+        assert fits or not memory.any()
+
+
+def test_writable_says_so_of_nothing_and_of_what_is_not_there() -> None:
+    assert writable.is_writable(4096, 4096)
+    assert not writable.is_writable(mmap.PAGESIZE, 2 * mmap.PAGESIZE)
+    assert not writable._in_table((1 << 63) - mmap.PAGESIZE, 1 << 63)

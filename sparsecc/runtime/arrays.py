@@ -9,6 +9,7 @@ import numpy as np
 
 from sparsecc.errors import InputError
 from sparsecc.runtime.ports import Port
+from sparsecc.runtime.writable import is_writable
 
 
 def is_tensor(value: object) -> bool:
@@ -46,7 +47,7 @@ def as_output(value: object, port: Port, *, where: str) -> Any:
     Raises
     ------
     InputError
-        Not an array or tensor, or wrong shape, type, device or layout.
+        Not an array or tensor, or wrong shape, type, device or layout, or memory that may not be written.
     """
     if is_tensor(value):
         _check_tensor(value, port, where=where)
@@ -60,6 +61,9 @@ def as_output(value: object, port: Port, *, where: str) -> Any:
         raise InputError(f"{where}: found {type(value).__name__}, expected a NumPy array or torch tensor to write into")
     if not usable:
         raise InputError(f"{where}: the result can't be written into its memory; expected {rule}")
+    if not _owns_memory(value) and not is_writable(*extent(value)):
+        found = "its memory is read-only, as of a file that was mapped for reading"
+        raise InputError(f"{where}: {found}; expected memory that may be written, such as a copy of it")
     return value
 
 
@@ -80,6 +84,13 @@ def extent(value: Any) -> tuple[int, int]:
     """First address of a contiguous value's elements, and the first one behind them."""
     start = address(value)
     return start, start + int(value.nbytes)
+
+
+def _owns_memory(value: Any) -> bool:
+    """Whether NumPy or torch allocated the memory itself: then it may be written."""
+    if isinstance(value, np.ndarray):
+        return bool(value.flags.owndata)
+    return bool(value.untyped_storage().resizable())
 
 
 def _as_array(value: object, *, where: str) -> np.ndarray[Any, Any]:
