@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import tempfile
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from tvm.tirx.buffer import is_buffer_var
 from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
 from tvm_ffi import structural_equal, structural_map, structural_walk
 from tvm_ffi import structural_hash as structural_hash_of
+from tvm_ffi.error import register_error
 
 __all__ = [
     "PIPELINE",
@@ -83,10 +84,10 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
     """
     module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
     built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "kernels.o"
-        built.write_to_file(str(path))
-        return path.read_bytes(), str(built.inspect_source("s"))
+    # to memory: LLVM ends the whole process where a disk is full
+    with open(os.memfd_create("kernels.o"), "rb") as file:
+        built.write_to_file(f"/proc/self/fd/{file.fileno()}", "o")
+        return file.read(), str(built.inspect_source("s"))
 
 
 @contextlib.contextmanager
@@ -120,7 +121,7 @@ def export_kernels(
     def compile_shared(path: str, objects: Sequence[str], **_options: Any) -> None:
         link(["-shared", "-fPIC", "-o", path, *objects])
 
-    built.export_library(str(out), fcompile=compile_shared)
+    built.export_library(str(out), fcompile=compile_shared, workspace_dir=str(out.parent))
 
 
 def structural_hash(func: PrimFunc) -> str:
@@ -240,3 +241,6 @@ def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
 
 
 compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
+# what a Python function raises that TVM calls comes back as a RuntimeError, unless TVM knows it by name
+register_error("KeyboardInterrupt", KeyboardInterrupt)
+register_error("SystemExit", SystemExit)

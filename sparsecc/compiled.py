@@ -25,7 +25,8 @@ from sparsecc.report import Report
 from sparsecc.restore import restore
 from sparsecc.runtime import Library
 from sparsecc.runtime.carried import CarriedLibrary
-from sparsecc.runtime.files import check_writable, is_folder, new_file, scratch_folder
+from sparsecc.runtime.files import check_writable, is_folder, new_file
+from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 from sparsecc.verify import check
 from sparsecc.version import VERSION

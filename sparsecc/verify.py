@@ -20,7 +20,7 @@ from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.importer import Imported
 from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library, load
-from sparsecc.runtime.files import scratch_folder
+from sparsecc.runtime.scratch import scratch_folder
 
 Array = NDArray[Any]
 

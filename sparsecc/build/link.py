@@ -11,8 +11,9 @@ from pathlib import Path
 from sparsecc.build.sources import SOURCES
 from sparsecc.build.toolchain import Compiler
 from sparsecc.build.weights import WeightBlob, weights_assembly
-from sparsecc.runtime.files import check_writable, new_file, scratch_folder
+from sparsecc.runtime.files import check_writable, new_file
 from sparsecc.runtime.format import FUNCTIONS
+from sparsecc.runtime.scratch import scratch_folder
 
 # -g0: no path of this machine in the result; the same input gives the same bytes
 _COMPILE = ("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-g0", "-Wall")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -50,19 +52,32 @@ class Compiler:
 
     def _call(self, command: Sequence[str], *, folder: Path) -> None:
         try:
-            done = subprocess.run(
-                command, cwd=folder, env=_environment(folder), capture_output=True, text=True, errors="replace"
-            )
+            code, said = _run(command, folder=folder)
         except OSError as error:
             raise _not_run(self.name, command[0], error) from error
-        if not done.returncode:
+        if not code:
             return
-        said = done.stderr.strip() or done.stdout.strip() or "nothing"
         if "No space left" in said or "NoSpaceLeft" in said:
             raise OutputError(f"{self.name}: no space left in {folder}; free some, or set TMPDIR to another folder")
         shown = said if len(said) < 4000 else f"{said[:2000]}\n...\n{said[-2000:]}"
-        how = f"failed with exit code {done.returncode}: {shlex.join(command)}"
+        how = f"failed with exit code {code}: {shlex.join(command)}"
         raise ToolchainError(f"{self.name} {how}\nIt said:\n{shown}\nCheck that it makes code for this target.")
+
+
+def _run(command: Sequence[str], *, folder: Path) -> tuple[int, str]:
+    """Exit code of a program and what it said; what it started ends with it if we are stopped meanwhile."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True,
+        errors="replace", start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            printed, errors = process.communicate()
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, errors.strip() or printed.strip() or "nothing"
 
 
 def find_compiler(cc: str | None, *, triple: str, programs: bool = False) -> Compiler:
@@ -137,8 +152,9 @@ def _not_run(name: str, program: str, error: OSError) -> ToolchainError:
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """The caller's environment; messages in English; what zig stores about our files goes with the folder."""
-    environment = {**os.environ, "LC_ALL": "C", "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
+    """The caller's environment; messages in English; whatever is stored about our files goes with the folder."""
+    here = {"TMPDIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
+    environment = {**os.environ, "LC_ALL": "C", **here}
     home = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/nonexistent")) / ".cache")
     usable = next((p for p in (home, *home.parents) if p.exists()), Path("/"))
     if not os.access(usable, os.W_OK):  # zig keeps its C libraries in a cache: without one the first link fails

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -10,27 +11,35 @@ from typing import Any
 from rich.text import Text
 
 from sparsecc.cli.console import say, stderr
+from sparsecc.cli.signals import Stop, stoppable
 from sparsecc.errors import InternalError, SparseccError
 from sparsecc.text import printable
 
-UNEXPECTED, INTERRUPTED = 1, 130
+UNEXPECTED = 1
 _BROKEN_PIPE = 141  # what a shell reports for a program that the closed pipe ended
 
 
 def guard(command: Callable[[Any], int], options: Any, *, traceback: bool = False) -> int:
     """Run ``command(options)`` and give its exit code; an exception becomes a message and a code."""
-    try:
-        code = command(options)
-        sys.stdout.flush()
-        return code
-    except KeyboardInterrupt:
-        say(stderr(), "interrupted")
-        return INTERRUPTED
-    except BrokenPipeError:  # the reader, such as head, has seen enough
-        _forget_stdout()
-        return _BROKEN_PIPE
-    except Exception as error:
-        return _report(error, traceback=traceback or _wanted(os.environ.get("SPARSECC_TRACEBACK", "")))
+    with stoppable() as stop:
+        try:
+            code = command(options)
+            sys.stdout.flush()
+            return code
+        except KeyboardInterrupt:
+            return _stopped(stop)
+        except BrokenPipeError:  # the reader, such as head, has seen enough
+            _forget_stdout()
+            return _BROKEN_PIPE
+        except Exception as error:
+            if stop:  # what other people's code makes of an interrupt
+                return _stopped(stop)
+            return _report(error, traceback=traceback or _wanted(os.environ.get("SPARSECC_TRACEBACK", "")))
+
+
+def _stopped(stop: Stop) -> int:
+    say(stderr(), "terminated" if stop and stop.number != signal.SIGINT else "interrupted")
+    return stop.code
 
 
 def _wanted(value: str) -> bool:

@@ -11,7 +11,8 @@ from sparsecc.build.library import build_bench_program
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.pipeline import Artefact
-from sparsecc.runtime.files import check_writable, new_file, scratch_folder, write_error
+from sparsecc.runtime.files import check_writable, new_file, write_error
+from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.version import VERSION
 
 _FILES = Path(__file__).parent / "files"

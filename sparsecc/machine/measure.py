@@ -10,7 +10,7 @@ from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import ToolchainError
 from sparsecc.machine.cpu import cache_bytes
 from sparsecc.machine.figures import Figures
-from sparsecc.runtime.files import scratch_folder
+from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 
 _SOURCE = Path(__file__).parent / "csrc" / "measure.c"

@@ -6,7 +6,6 @@ import errno
 import os
 import secrets
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,8 +39,8 @@ def new_file(path: str | os.PathLike[str], *, executable: bool = False) -> Itera
     temporary = _beside(path)
     try:
         _check_ordinary(path)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if executable else 0o666)
         try:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o777 if executable else 0o666)
             with open(descriptor, "wb") as file:
                 yield file
             os.replace(temporary, path)
@@ -58,27 +57,12 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     temporary = _beside(path)
     try:
         _check_ordinary(path)
-        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        temporary.unlink()
+        try:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise write_error(path, error) from error
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A temporary folder that is gone when the block ends.
-
-    Raises
-    ------
-    OutputError
-        There is no place for it, or no room in it.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix="sparsecc-") as folder:
-            yield Path(folder)
-    except OSError as error:
-        advice = "free some disk space or set TMPDIR to another folder"
-        raise OutputError(f"can't write temporary files: {error.strerror or error}; {advice}") from error
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:

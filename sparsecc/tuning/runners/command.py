@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from sparsecc.errors import RunnerError
 from sparsecc.runtime.command import SILENCE_S, Command
-from sparsecc.runtime.files import scratch_folder
+from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.spaces.config import Config
 from sparsecc.tuning.candidates import write_program
 from sparsecc.tuning.runners.protocol import GarbageError, Reader, lost

@@ -17,7 +17,7 @@ import numpy as np
 from sparsecc._tvm import export_kernels, rpc, tvm
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import RunnerError, UserError
-from sparsecc.runtime.files import scratch_folder
+from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.spaces.config import Config
 from sparsecc.tuning.tasks import Candidate, Task
 from sparsecc.tuning.timing import Failure, Outcome, Round, judge
