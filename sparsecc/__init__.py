@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from sparsecc import errors
 from sparsecc.errors import SparseccError
-from sparsecc.runtime import Library, load
 from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.report import Report
+    from sparsecc.runtime import Library, load
     from sparsecc.target import Target
     from sparsecc.tuning.tune import Tuned, tune
 
@@ -46,13 +46,15 @@ __all__ = [
     "tune",
 ]
 
-#: public names that need torch and TVM, or are rarely wanted: imported on first use
+#: public names: imported on first use, as most need torch and TVM, and all of them NumPy
 _LAZY = {
     "Advice": "sparsecc.advice.result",
     "advise": "sparsecc.advice.advise",
     "Compiled": "sparsecc.compiled",
     "compile": "sparsecc.compiled",
     "inspect": "sparsecc.compiled",
+    "Library": "sparsecc.runtime",
+    "load": "sparsecc.runtime",
     "Plan": "sparsecc.analyse.plan",
     "Report": "sparsecc.report",
     "Target": "sparsecc.target",

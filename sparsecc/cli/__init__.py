@@ -26,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        Exit code: 0 success, 1 unexpected failure, 2 the user's mistake, 3 not supported, 4 a bug of ours, 130 Ctrl-C.
+        Exit code: 0 success, 1 unexpected failure, 2 the user's mistake, 3 not supported, 4 a bug of ours, 128 plus
+        a signal's number: 130 Ctrl-C, 143 SIGTERM.
     """
     parser = make_parser()
     given = sys.argv[1:] if argv is None else list(argv)

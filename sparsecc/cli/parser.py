@@ -22,7 +22,8 @@ examples:
   sparsecc inspect model.so
   sparsecc bench model.so --layers
 
-exit codes: 0 success, 2 a mistake in the call, 3 not supported, 4 a bug of sparsecc, 1 anything else, 130 Ctrl-C
+exit codes: 0 success, 2 a mistake in the call, 3 not supported, 4 a bug of sparsecc, 1 anything else, 130 Ctrl-C,
+143 SIGTERM
 "sparsecc COMMAND --help" says more about a command.
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _thread
 import signal
 import sys
 import threading
@@ -72,6 +71,8 @@ def _lost(unraisable: Any, otherwise: Any) -> None:
     if not issubclass(unraisable.exc_type, KeyboardInterrupt):
         otherwise(unraisable)
         return
-    timer = threading.Timer(_AGAIN_S, _thread.interrupt_main)
+    main = threading.main_thread().ident
+    assert main is not None, "it has been started"
+    timer = threading.Timer(_AGAIN_S, signal.pthread_kill, (main, signal.SIGINT))
     timer.daemon = True
     timer.start()
