@@ -149,7 +149,12 @@ def test_a_full_folder_is_the_one_that_is_named(place: Path, monkeypatch: pytest
 
     monkeypatch.setattr("os.write", full)
     message = f"^can't write temporary files: No space left on device in {place}; free some disk space or set TMPDIR"
-    with pytest.raises(OutputError, match=message), scratch_folder() as folder:
-        assert folder.parent == place
-        os.write(os.open(folder / "file", os.O_WRONLY | os.O_CREAT), b"text")
+
+    def fill() -> None:
+        with scratch_folder() as folder, open(folder / "file", "wb", buffering=0) as file:
+            assert folder.parent == place
+            os.write(file.fileno(), b"text")
+
+    with pytest.raises(OutputError, match=message):
+        fill()
     assert list(place.iterdir()) == []

@@ -17,6 +17,7 @@ from sparsecc import _tvm
 from sparsecc._tvm import tvm
 from sparsecc.cli.failure import guard
 from sparsecc.cli.signals import stoppable
+from sparsecc.runtime.interrupts import uninterrupted
 
 HANDLERS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -93,6 +94,19 @@ def test_other_errors_of_destructors_are_still_told() -> None:
     assert told == [ValueError]
 
 
+def test_a_signal_waits_for_the_end_of_a_block() -> None:
+    done = []
+
+    def work() -> None:
+        with uninterrupted():
+            signal.raise_signal(signal.SIGTERM)
+            done.append(stop.number)
+
+    with stoppable() as stop, pytest.raises(KeyboardInterrupt):
+        work()
+    assert (done, stop.number) == ([0], signal.SIGTERM)
+
+
 def test_signals_that_the_process_ignores_stay_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
@@ -154,3 +168,40 @@ def test_compile_stops_with_all_that_it_started(made, tmp_path: Path, number: in
         pytest.fail("what the compiler started is still there")
     assert list(out.iterdir()) == []
     assert [path.name for path in place.iterdir() if path.name != "torchinductor_root"] == []
+
+
+def commands(model: Path, out: Path) -> dict[str, tuple[object, ...]]:
+    return {
+        "compile": ("compile", model, "-o", out / "m.so"),
+        "tune": ("tune", model, "--log", out / "log.jsonl", "--trials", 40),
+        "advise": ("advise", model),
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["compile", "tune", "advise"])
+def test_ctrl_c_at_any_moment(made, tmp_path: Path, command: str) -> None:
+    """Thirty moments from the start of Python to the end of the command."""
+    moments, lasted = 30, 0.0
+    for moment in range(-1, moments):
+        place, out = tmp_path / f"{moment}" / "tmp", tmp_path / f"{moment}" / "out"
+        place.mkdir(parents=True)
+        out.mkdir()
+        started = time.monotonic()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "sparsecc", *map(str, commands(made.model, out)[command])],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT,
+            env={**os.environ, "TMPDIR": str(place)},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # fmt: skip
+        if moment >= 0:
+            time.sleep(0.15 + (lasted - 0.15) * moment / moments)
+            process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=300)[1]
+        if moment < 0:
+            lasted = time.monotonic() - started
+        # before and after the command the signal itself ends the process: a shell shows 130 as well
+        assert process.returncode in ((0,) if moment < 0 else (0, 130, -signal.SIGINT)), said
+        assert "Traceback" not in said
+        assert [path.name for path in place.iterdir() if path.name != "torchinductor_root"] == []
+        assert not [path.name for path in out.iterdir() if path.name.startswith(".")]

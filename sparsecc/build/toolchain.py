@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparsecc.errors import OutputError, TargetError, ToolchainError
+from sparsecc.runtime.interrupts import uninterrupted
 
 #: Environment variable that names a C compiler to use in place of ``ziglang``.
 CC_VARIABLE = "SPARSECC_CC"
@@ -66,17 +67,20 @@ class Compiler:
 
 def _run(command: Sequence[str], *, folder: Path) -> tuple[int, str]:
     """Exit code of a program and what it said; what it started ends with it if we are stopped meanwhile."""
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True,
-        errors="replace", start_new_session=True,
-    ) as process:  # fmt: skip
-        try:
-            printed, errors = process.communicate()
-        except BaseException:
+    process, pipe = None, subprocess.PIPE
+    try:
+        with uninterrupted():
+            process = subprocess.Popen(
+                command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+                text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
+        printed, errors = process.communicate()
+    except BaseException:
+        if process is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
-            raise
+            process.wait()
+        raise
     return process.returncode, errors.strip() or printed.strip() or "nothing"
 
 

@@ -16,6 +16,7 @@ from typing import IO
 from uuid import uuid4
 
 from sparsecc.errors import RunnerError, UserError
+from sparsecc.runtime.interrupts import uninterrupted
 
 #: seconds without a line after which a program hangs
 SILENCE_S = 60.0
@@ -100,9 +101,10 @@ class Command:
 
     def _started(self, words: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
-            return subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True
-            )
+            with uninterrupted():
+                return subprocess.Popen(
+                    words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, start_new_session=True
+                )
         except OSError as error:
             advice = "correct --runner, or install it"
             raise RunnerError(f"runner: can't run {words[0]}: {error.strerror}; {advice}") from error
