@@ -11,17 +11,30 @@
 #define SCC_MEASURE_EVERY_NS 20000000
 /* Round trips that are timed together, and how often: the least time counts, what is longer was disturbed. */
 #define SCC_TRIPS 8
+/* Longest time to wait for the ball: more than it takes to wake the partner. */
+#define SCC_PATIENCE_NS 200000
 #define SCC_BATCHES 3
 
 /* The number that two threads pass to and fro; alone on its cache line. */
 typedef struct {
   _Alignas(SCC_ALIGNMENT) _Atomic uint32_t ball;
   _Alignas(SCC_ALIGNMENT) int partner; /* who plays against the caller's thread */
+  _Atomic int over;                    /* one of the two waits in vain */
   uint64_t least;                      /* shortest time of a batch, in ns */
 } scc_game;
 
-static void scc_await_ball(scc_game *game, uint32_t value) {
-  while (atomic_load_explicit(&game->ball, memory_order_acquire) != value) scc_pause();
+/* 1 when the ball has come. 0 when it does not: another process has taken the core that one of the two needs, and each
+ * trip would take as long as the system lets others run. Then both give up. */
+static int scc_await_ball(scc_game *game, uint32_t value) {
+  uint64_t start = scc_now_ns();
+  while (atomic_load_explicit(&game->ball, memory_order_acquire) != value) {
+    for (int i = 0; i < 64 && atomic_load_explicit(&game->ball, memory_order_acquire) != value; ++i) scc_pause();
+    if (atomic_load_explicit(&game->over, memory_order_relaxed)) return 0;
+    if (scc_now_ns() - start < SCC_PATIENCE_NS) continue;
+    atomic_store_explicit(&game->over, 1, memory_order_relaxed);
+    return 0;
+  }
+  return 1;
 }
 
 static int scc_play(int index, scc_group *group, void *data) {
@@ -32,9 +45,9 @@ static int scc_play(int index, scc_group *group, void *data) {
   for (int batch = 0; batch < SCC_BATCHES; ++batch) {
     uint64_t start = index ? 0 : scc_now_ns();
     for (int trip = 0; trip < SCC_TRIPS; ++trip, ball += 2) {
-      if (index) scc_await_ball(game, ball + 1);
+      if (index && !scc_await_ball(game, ball + 1)) return 0;
       atomic_store_explicit(&game->ball, index ? ball + 2 : ball + 1, memory_order_release);
-      if (!index) scc_await_ball(game, ball + 2);
+      if (!index && !scc_await_ball(game, ball + 2)) return 0;
     }
     if (index) continue;
     uint64_t took = scc_now_ns() - start;
@@ -56,7 +69,7 @@ static void scc_measure_distance(scc_pool *pool) {
     pool->partner = pool->partner % others + 1;
     scc_game game = {.partner = pool->partner, .least = UINT64_MAX};
     scc_parallel_launch(scc_play, &game, 0);
-    pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
+    if (game.least < UINT64_MAX) pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
     pool->measured = now;
   }
   for (int i = 1; i < pool->running; ++i) pool->far |= pool->workers[i].far;
