@@ -11,8 +11,8 @@
 #define SCC_MEASURE_EVERY_NS 20000000
 /* Round trips that are timed together, and how often: the least time counts, what is longer was disturbed. */
 #define SCC_TRIPS 8
-/* Longest time to wait for the ball: more than it takes to wake the partner. */
-#define SCC_PATIENCE_NS 200000
+/* Longest time to wait for the ball: more than it takes to start or wake the partner. */
+#define SCC_PATIENCE_NS 5000000
 #define SCC_BATCHES 3
 
 /* The number that two threads pass to and fro; alone on its cache line. */
