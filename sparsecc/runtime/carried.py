@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparsecc.runtime.files import scratch_folder
 from sparsecc.runtime.library import Library
+from sparsecc.runtime.scratch import scratch_folder
 
 
 class CarriedLibrary(Library):
