@@ -12,7 +12,9 @@
 /* Round trips that are timed together, and how often: the least time counts, what is longer was disturbed. */
 #define SCC_TRIPS 8
 /* Longest time to wait for the ball: more than it takes to start or wake the partner. */
+#ifndef SCC_PATIENCE_NS /* a test has another one */
 #define SCC_PATIENCE_NS 5000000
+#endif
 #define SCC_BATCHES 3
 
 /* The number that two threads pass to and fro; alone on its cache line. */
