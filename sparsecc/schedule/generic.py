@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from typing import Any
 
-from sparsecc._tvm import PrimFunc, Schedule, structural_map, tirx
+from sparsecc._tvm import PrimFunc, Schedule, s_tir, structural_map, tirx
 from sparsecc.facts.layout import PlaneLayout
-
-#: below this many results a second thread costs more than it helps
-_PARALLEL_FROM = 4096
+from sparsecc.schedule.loops import Loop, group, loads
+from sparsecc.schedule.reduce import PARALLEL_RESULTS, emit_reduction
+from sparsecc.schedule.reduction import read_reduction
 
 
 def with_layouts(func: PrimFunc, layouts: Sequence[PlaneLayout | None]) -> PrimFunc:
@@ -49,72 +51,99 @@ def schedule_generic(func: PrimFunc, *, lanes: int) -> PrimFunc:
             for w / lanes: vector lane: y = relu(x * gate)
             vector rest of w: y = relu(x * gate)
 
-    A reduction's loops go between the outer and the vectorized one, so that every lane is a sum of its own.
+    Reductions have code of their own, see :mod:`sparsecc.schedule.reduce`.
     """
     schedule = Schedule(func)
     for block in schedule.get_child_blocks(schedule.get_sblock("root"))[:-1]:
         if _is_injective(schedule, block):
             schedule.compute_inline(block)
+    reductions = {r.name for r in map(read_reduction, _nests(schedule.mod["main"])) if r is not None}
     images_agree = _images_agree(schedule)
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
-        _schedule_block(schedule, block, lanes=lanes, images_agree=images_agree)
-    return schedule.mod["main"]
+        if _is_injective(schedule, block):
+            _schedule_injective(schedule, block, lanes=lanes, images_agree=images_agree)
+        elif schedule.get(block).name_hint not in reductions:
+            _schedule_other(schedule, block)
+    return _with_reductions(schedule.mod["main"], lanes=lanes)
 
 
 def _is_injective(schedule: Schedule, block: Any) -> bool:
     node = schedule.get(block)
-    return node.init is None and all(int(var.iter_type) == 0 for var in node.iter_vars) and _is_leaf(schedule, block)
+    is_leaf = not schedule.get_child_blocks(block)
+    return node.init is None and all(int(var.iter_type) == 0 for var in node.iter_vars) and is_leaf
 
 
-def _is_leaf(schedule: Schedule, block: Any) -> bool:
-    return not schedule.get_child_blocks(block)
+def _nests(func: PrimFunc) -> list[Any]:
+    body = func.body.block.body
+    return list(body.seq) if isinstance(body, tirx.SeqStmt) else [body]
 
 
-def _schedule_block(schedule: Schedule, block: Any, *, lanes: int, images_agree: bool) -> None:
+def _with_reductions(func: PrimFunc, *, lanes: int) -> PrimFunc:
+    """Put code of their own in the place of reductions; everything else is scheduled."""
+    nests = _nests(func)
+    found = [read_reduction(nest) for nest in nests]
+    if not any(found):
+        return func
+    root = func.body.block
+    emitted = [emit_reduction(r, lanes=lanes) if r else nest for nest, r in zip(nests, found, strict=True)]
+    body = tirx.SeqStmt(emitted) if len(emitted) > 1 else emitted[0]
+    block = s_tir.SBlock([], root.reads, root.writes, root.name_hint, body, alloc_buffers=root.alloc_buffers)
+    return func.with_body(s_tir.SBlockRealize([], True, block))
+
+
+def _schedule_injective(schedule: Schedule, block: Any, *, lanes: int, images_agree: bool) -> None:
     loops = schedule.get_loops(block)
     if not loops:
         return
+    if images_agree and len(loops) == 4:
+        loops = [*loops[:2], schedule.fuse(*loops[2:])]
+        while len(loops) > 1 and _extent(schedule, loops[-1]) == 1:
+            loops = [*loops[:-2], schedule.fuse(*loops[-2:])]
+    elif _extent(schedule, loops[-1]) < lanes:
+        loops = _wider(schedule, block, loops)
+    *outer, inner = loops
+    turns = math.prod(_extent(schedule, loop) for loop in outer)
+    total = turns * _extent(schedule, inner)
+    vectors = _vectorize(schedule, inner, lanes=lanes)
+    if total < PARALLEL_RESULTS:
+        return
+    if turns > 1:
+        schedule.parallel(schedule.fuse(*outer))
+    elif vectors is not None:
+        schedule.parallel(vectors)
+
+
+def _wider(schedule: Schedule, block: Any, loops: Sequence[Any]) -> list[Any]:
+    """The loops with the innermost ones fused as far as all tensors lie evenly, where those are less than a vector."""
+    node = schedule.get(block)
+    counters = [Loop(var.var, var.dom.extent) for var in node.iter_vars]
+    joined = len(group(counters, [*loads(node.body.value), (node.body.buffer, tuple(node.body.indices))])[-1].loops)
+    return [*loops[:-joined], schedule.fuse(*loops[-joined:])] if joined > 1 else list(loops)
+
+
+def _schedule_other(schedule: Schedule, block: Any) -> None:
+    """Outer loops in parallel: nobody knows what the block computes, so it has no vectors."""
     kinds = [int(var.iter_type) for var in schedule.get(block).iter_vars]
-    if not _is_leaf(schedule, block) or len(kinds) != len(loops):
-        schedule.parallel(schedule.fuse(*loops[:-1]) if len(loops) > 1 else loops[0])
-        return
-    spatial = [loop for loop, kind in zip(loops, kinds, strict=True) if kind == 0]
-    reduced = [loop for loop, kind in zip(loops, kinds, strict=True) if kind != 0]
-    if not spatial:
-        return
-    if not reduced and images_agree and len(spatial) == 4:
-        spatial = [*spatial[:2], schedule.fuse(*spatial[2:])]
-        while len(spatial) > 1 and _extent(schedule, spatial[-1]) == 1:
-            spatial = [*spatial[:-2], schedule.fuse(*spatial[-2:])]
-    inner = spatial[-1]
-    if reduced:
-        schedule.reorder(*spatial[:-1], *reduced, inner)
-    total = 1
-    for loop in spatial:
-        total *= _extent(schedule, loop)
-    if len(spatial) == 1 and not reduced and _extent(schedule, inner) > lanes:
-        outer, inner = schedule.split(inner, [None, _chunk(_extent(schedule, inner), lanes)])
-        spatial = [outer, inner]
-    _vectorize(schedule, inner, lanes=lanes)
-    if reduced:
-        schedule.decompose_reduction(block, reduced[0])
-    if len(spatial) > 1 and total >= _PARALLEL_FROM:
-        schedule.parallel(schedule.fuse(*spatial[:-1]))
+    loops = schedule.get_loops(block)
+    spatial = list(itertools.takewhile(lambda loop: kinds[loops.index(loop)] == 0, loops[: len(kinds)]))
+    if spatial and math.prod(_extent(schedule, loop) for loop in spatial) > 1:
+        schedule.parallel(schedule.fuse(*spatial))
 
 
-def _vectorize(schedule: Schedule, loop: Any, *, lanes: int) -> None:
-    """Vectorize whole vectors, and what is left over as one shorter vector."""
+def _vectorize(schedule: Schedule, loop: Any, *, lanes: int) -> Any | None:
+    """Vectorize whole vectors, and what is left over as one shorter vector; return the loop over whole ones, if any."""
     extent = _extent(schedule, loop)
     if extent <= 2 * lanes:
         schedule.vectorize(loop)
-        return
+        return None
     width = _chunk(extent, lanes)
     if extent % width:
         main, rest = schedule.loop_partition(loop, [extent - extent % lanes, None])
         schedule.vectorize(rest)
         loop, width = main, lanes
-    _, lane = schedule.split(loop, [None, width])
+    outer, lane = schedule.split(loop, [None, width])
     schedule.vectorize(lane)
+    return outer
 
 
 def _chunk(extent: int, lanes: int) -> int:
