@@ -42,16 +42,19 @@ static float *array(int rank, const int64_t *shape, size_t *count) {
 }
 int main(int argc, char **argv) {
   model_t *net;
-  size_t in, out;
+  size_t in, out[256];
   if (argc < 2 || model_create(&net)) return fprintf(stderr, "%s\\n", model_last_error()), 1;
   if (model_set_threads(net, atoi(argv[1])) < 0) return fprintf(stderr, "%s\\n", model_last_error()), 1;
   float *x = array(model_input_rank(0), model_input_shape(0), &in);
-  float *y = array(model_output_rank(0), model_output_shape(0), &out);
   const void *inputs[] = {x};
-  void *outputs[] = {y};
+  void *outputs[256];
+  int count = model_num_outputs();
+  if (count > 256) return 5;
+  for (int i = 0; i < count; ++i) outputs[i] = array(model_output_rank(i), model_output_shape(i), &out[i]);
   if (fread(x, sizeof *x, in, stdin) != in) return 2;
   if (model_run(net, inputs, outputs)) return fprintf(stderr, "%s\\n", model_last_error()), 3;
-  if (fwrite(y, sizeof *y, out, stdout) != out) return 4;
+  for (int i = 0; i < count; ++i)
+    if (fwrite(outputs[i], sizeof(float), out[i], stdout) != out[i]) return 4;
   model_destroy(net);
   return 0;
 }
@@ -102,7 +105,7 @@ def program_with_library(compiled: Compiled, folder: Path) -> Path:
 
 
 def run(command: Sequence[str], x: torch.Tensor, *, threads: int, shape: Sequence[int]) -> np.ndarray:
-    """The network's output."""
+    """The network's output; of several, all one after another."""
     done = subprocess.run([*command, str(threads)], input=x.numpy().tobytes(), capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr.decode()
     return np.frombuffer(done.stdout, np.float32).reshape(tuple(shape))

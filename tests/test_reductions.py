@@ -71,7 +71,7 @@ def check(function: PrimFunc, inputs: Sequence[Array], expected: Array, lanes: i
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", REDUCTIONS)
 @given(data=st.data())
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@settings(max_examples=6, deadline=None, derandomize=True, database=None)
 def test_reduction(name, lanes, data):
     shape = data.draw(shapes())
     axes = data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))
@@ -84,7 +84,7 @@ def test_reduction(name, lanes, data):
 
 @pytest.mark.parametrize("lanes", LANES)
 @given(data=st.data())
-@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@settings(max_examples=6, deadline=None, derandomize=True, database=None)
 def test_norm(lanes, data):
     """A product before the sum and a root after it, in one function."""
     shape = data.draw(shapes())
@@ -97,7 +97,7 @@ def test_norm(lanes, data):
 
 @pytest.mark.parametrize("lanes", LANES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
 def test_product_of_matrices(lanes, data):
     """Vectors, matrices, and batches of them that one side may share."""
     batch = data.draw(st.sampled_from([(), (1,), (3,), (2, 5)]))
@@ -132,7 +132,7 @@ def softmax(name: str, shape: Sequence[int], axis: int) -> PrimFunc:
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 @given(data=st.data())
-@settings(max_examples=10, deadline=None, derandomize=True, database=None)
+@settings(max_examples=6, deadline=None, derandomize=True, database=None)
 def test_softmax(name, lanes, data):
     shape = data.draw(shapes(most_axes=4))
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))

@@ -1,6 +1,6 @@
 """Activations as TensorIR expressions made of vector arithmetic only: no calls into libm.
 
-NaN stays NaN, as in PyTorch: comparisons are written so that their false side is the argument.
+NaN stays NaN and infinities give PyTorch's results: comparisons are written so that their false side is the argument.
 
 Constants are those of the functions themselves (Taylor coefficients, the rational error function approximation 7.1.26
 of Abramowitz and Stegun); the largest error against float64 is 3e-7 of the result's scale.
@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sparsecc._tvm import T, tirx
+from sparsecc._tvm import tirx
 from sparsecc.facts.epilogue import Activation
+from sparsecc.kernels.extremes import at_least, at_most, f32
 
 Expr = Any
 
@@ -23,16 +24,6 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 
 
-def f32(value: float) -> Expr:
-    """A float32 constant."""
-    return tirx.const(value, "float32")
-
-
-def at_least(x: Expr, low: float) -> Expr:
-    """The larger one of ``x`` and ``low``; NaN for NaN. One instruction on x86, unlike a maximum that tests for NaN."""
-    return tirx.Select(x < f32(low), f32(low), x)
-
-
 def _let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
     """``body(value)`` with the value computed once."""
     name = tirx.Var("t", "float32")
@@ -40,12 +31,16 @@ def _let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
 
 
 def exp(x: Expr) -> Expr:
-    """``e ** x``: ``2 ** n`` by its exponent bits times a polynomial on ``|r| <= ln(2) / 2``."""
+    """``e ** x``: ``2 ** n`` by its exponent bits times a polynomial on ``|r| <= ln(2) / 2``.
+
+    Bits of ``2 ** -127`` are those of 0, bits of ``2 ** 128`` those of infinity: so it ends, from -87.7 down and from
+    88.4 up. At NaN ``n`` is any integer, and its product with the polynomial is NaN.
+    """
 
     def scaled(x: Expr, n: Expr) -> Expr:
         return _let(x - n * f32(_LN2_HIGH) - n * f32(_LN2_LOW), lambda r: _polynomial(r) * _power_of_two(n))
 
-    clamped = T.max(T.min(x, f32(88.0)), f32(-87.0))
+    clamped = at_least(at_most(x, 89.0), -88.0)
     return _let(clamped, lambda x: _let(tirx.floor(x * f32(_LOG2_E) + f32(0.5)), lambda n: scaled(x, n)))
 
 
@@ -95,17 +90,17 @@ def _mish(x: Expr) -> Expr:
     def of(e: Expr) -> Expr:
         return _let(e * (e + f32(2)), lambda p: x * (p / (p + f32(2))))
 
-    return _let(exp(T.min(x, f32(20))), of)
+    return _let(exp(at_most(x, 20.0)), of)
 
 
 def _clip(x: Expr, low: float, high: float) -> Expr:
     if low > -math.inf:
         x = at_least(x, low)
-    return tirx.Select(x > f32(high), f32(high), x) if high < math.inf else x
+    return at_most(x, high) if high < math.inf else x
 
 
 def _elu(x: Expr, alpha: float, scale: float, input_scale: float) -> Expr:
-    negative = f32(alpha) * (exp(T.min(x, f32(0)) * f32(input_scale)) - f32(1))
+    negative = f32(alpha) * (exp(at_most(x, 0.0) * f32(input_scale)) - f32(1))
     return f32(scale) * tirx.Select(x > f32(0), x, negative)
 
 
@@ -116,7 +111,7 @@ def _gelu_tanh(x: Expr) -> Expr:
 
 def _softplus(x: Expr, beta: float, threshold: float) -> Expr:
     scaled = x * f32(beta)
-    soft = tirx.log(f32(1) + exp(T.min(scaled, f32(threshold)))) * f32(1 / beta)
+    soft = tirx.log(f32(1) + exp(at_most(scaled, threshold))) * f32(1 / beta)
     return tirx.Select(scaled > f32(threshold), x, soft)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.kernels import activation
+from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.walk import row_range
 
@@ -157,7 +158,7 @@ def _accumulate(
         T.writes(acc[vc, vm, vv, vl])
         with T.init():
             bias = buffers["bias"][row * shape.block_n + vv * config.lanes + vl]
-            T.buffer_store(acc, tirx.Select(vc == 0, bias, activation.f32(0)), [vc, vm, vv, vl])
+            T.buffer_store(acc, tirx.Select(vc == 0, bias, f32(0)), [vc, vm, vv, vl])
         T.buffer_store(acc, acc[vc, vm, vv, vl] + term(first + vj * chains + vc, vm, vv, vl), [vc, vm, vv, vl])
     if chains == 1:
         return

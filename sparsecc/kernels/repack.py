@@ -23,7 +23,7 @@ class RepackShape:
     rows : int
         Rows of a target plane that hold pixels or halo.
     fill : float
-        Value of the halo: 0 for sums, the lowest float32 for maxima.
+        Value of the halo: 0 for sums, -inf for maxima.
     lanes : int
         Floats in a vector.
     """

@@ -9,6 +9,7 @@ from sparsecc._tvm import tirx
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels import activation
+from sparsecc.kernels.extremes import f32
 
 Expr = Any
 
@@ -29,7 +30,7 @@ class StoreShape:
     masked : bool
         True when the gaps between rows must be stored as ``gap``.
     gap : float
-        What gaps hold: 0, or the lowest float32 where a maximum reads them.
+        What gaps hold: 0, or -inf where a maximum reads them.
     """
 
     images: int
@@ -60,5 +61,5 @@ def finish(value: Expr, shape: StoreShape, *, residual: Expr | None, mask: Expr 
     if shape.epilogue.residual == "after":
         value = value + residual
     if mask is not None:
-        value = tirx.Select(mask > activation.f32(0), value, activation.f32(shape.gap))
+        value = tirx.Select(mask > f32(0), value, f32(shape.gap))
     return value

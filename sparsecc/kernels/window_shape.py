@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sparsecc._tvm import tirx
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.extremes import larger
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 
 Combine = Literal["weighted", "sum", "max"]
-#: what a maximum starts from: the lowest finite float32
-LOWEST = -3.4028234663852886e38
+#: what a maximum starts from
+LOWEST = -math.inf
 #: windows of more taps are loops over runs of pixels: code size
 UNROLLED_TAPS = 49
 
@@ -82,8 +84,7 @@ def combined(shape: WindowShape, total: Any, value: Any) -> Any:
     """An accumulator after one more value of the window."""
     if shape.combine != "max":
         return total + value
-    # a NaN in the window is the result, as in PyTorch
-    return tirx.Select(tirx.any(value > total, tirx.isnan(value)), value, total)
+    return larger(total, value)
 
 
 def initial(shape: WindowShape, buffers: dict[str, Any], channel: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sparsecc._tvm import T, tirx
 from sparsecc.facts.winograd import Float64
-from sparsecc.kernels.activation import f32
+from sparsecc.kernels.extremes import f32
 
 Expr = Any
 

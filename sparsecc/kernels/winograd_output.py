@@ -8,7 +8,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.winograd import Tiling, output_matrix
-from sparsecc.kernels.activation import f32
+from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.surround import clear_surround

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, Schedule, s_tir, structural_map, tirx
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.schedule.extremes import exact_extremes
 from sparsecc.schedule.loops import Loop, group, loads
 from sparsecc.schedule.reduce import PARALLEL_RESULTS, emit_reduction
 from sparsecc.schedule.reduction import read_reduction
@@ -64,7 +65,7 @@ def schedule_generic(func: PrimFunc, *, lanes: int) -> PrimFunc:
             _schedule_injective(schedule, block, lanes=lanes, images_agree=images_agree)
         elif schedule.get(block).name_hint not in reductions:
             _schedule_other(schedule, block)
-    return _with_reductions(schedule.mod["main"], lanes=lanes)
+    return exact_extremes(_with_reductions(schedule.mod["main"], lanes=lanes))
 
 
 def _is_injective(schedule: Schedule, block: Any) -> bool:

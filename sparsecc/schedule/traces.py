@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparsecc._tvm import IRModule, PrimFunc, Schedule, meta_schedule, s_tir, tirx, tvm
+from sparsecc.schedule.extremes import exact_extremes
 
 _NAME = "main"
 
@@ -58,7 +59,7 @@ def apply_trace(func: PrimFunc, trace: str) -> PrimFunc:
             fix.apply(schedule)
     except Exception as error:  # whatever TVM raises on what a file says
         raise ValueError(f"a trace that does not fit: {type(error).__name__}") from error
-    return schedule.mod[_NAME]
+    return exact_extremes(schedule.mod[_NAME])
 
 
 def _plain(value: Any) -> Any:

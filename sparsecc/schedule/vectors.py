@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import T
-from sparsecc.kernels.activation import f32
+from sparsecc.kernels.extremes import f32
 from sparsecc.schedule.loops import Counters, Group, at, int64
 from sparsecc.schedule.reduction import NEUTRAL, Reduction
 

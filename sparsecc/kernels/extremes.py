@@ -1,0 +1,38 @@
+"""The larger and the smaller one of two float32 expressions; NaN where one of them is NaN, as in PyTorch.
+
+TVM's own maximum takes its second argument where one is NaN. So does the instruction of x86 that compares and chooses,
+which LLVM finds where the choice is written the same way: with a number that is all it takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsecc._tvm import tirx
+
+Expr = Any
+
+
+def f32(value: float) -> Expr:
+    """A float32 constant."""
+    return tirx.const(value, "float32")
+
+
+def at_least(x: Expr, low: float) -> Expr:
+    """The larger one of ``x`` and a number. One instruction on x86."""
+    return tirx.Select(x < f32(low), f32(low), x)
+
+
+def at_most(x: Expr, high: float) -> Expr:
+    """The smaller one of ``x`` and a number. One instruction on x86."""
+    return tirx.Select(x > f32(high), f32(high), x)
+
+
+def larger(so_far: Expr, x: Expr) -> Expr:
+    """The larger one: two comparisons and a choice, as no instruction of x86 keeps a NaN of either side."""
+    return tirx.Select(tirx.isnan(x), x, tirx.Select(x > so_far, x, so_far))
+
+
+def smaller(so_far: Expr, x: Expr) -> Expr:
+    """The smaller one."""
+    return tirx.Select(tirx.isnan(x), x, tirx.Select(x < so_far, x, so_far))
