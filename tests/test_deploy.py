@@ -23,8 +23,8 @@ from sparsecc.runtime import read_description
 from sparsecc.target import TARGETS
 
 FILES = {
-    "CMakeLists.txt", "README.md", "example.c", "example.cpp", "model.a", "model.h", "model_numpy.py", "model.so",
-    "model_bench",
+    "CMakeLists.txt", "README.md", "SHA256SUMS", "example.c", "example.cpp", "model.a", "model.h",
+    "model_numpy.py", "model.so", "model_bench",
 }  # fmt: skip
 BOARDS = {"rpi4": ("qemu-aarch64", "aarch64-linux-gnu"), "rpi2": ("qemu-arm", "arm-linux-gnueabihf")}
 

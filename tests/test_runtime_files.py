@@ -102,7 +102,7 @@ def test_other_formats_and_missing_functions(tmp_path: Path) -> None:
         (b"\0tiny_profile\0", b"\0tiny_nothing\0", "does not export tiny_profile"),
     ]:
         assert old in data
-        (tmp_path / "m.so").write_bytes(data.replace(old, new))
+        (tmp_path / "m.so").write_bytes(kernels_c.resealed(data.replace(old, new)))
         with pytest.raises(LibraryError, match=message):
             load(tmp_path / "m.so")
 

@@ -46,6 +46,8 @@ static void print_first(const char *name, const float *values, size_t count) {
 
 int main(void) {
     model_t *net;
+    if (model_check()) /* not needed: finds a damaged file */
+        fail("model_check", model_last_error());
     if (model_create(&net))
         fail("model_create", model_last_error());
     printf("network for %s, compiled by sparsecc %s\n", model_target(), model_version());

@@ -10,7 +10,8 @@ from sparsecc.build.memory import ArenaPlan, lifetimes
 from sparsecc.build.objects import own_symbol
 from sparsecc.build.weights import WeightBlob
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
-from sparsecc.runtime.format import DESCRIPTION_SECTION
+from sparsecc.runtime.digest import digest
+from sparsecc.runtime.format import DESCRIPTION_SECTION, SEAL_BYTES, SEAL_MARK, SEAL_SECTION
 from sparsecc.text import printable
 
 _HEAD = """\
@@ -20,6 +21,9 @@ _HEAD = """\
  * Compiled for the architecture's baseline; only the kernels use more. */
 #define _GNU_SOURCE 1
 #define SCC_PREFIX {name}_
+#define SCC_SEAL_SECTION "{seal_section}"
+#define SCC_SEAL_MARK "{seal_mark}"
+#define SCC_SEAL_BYTES {seal_bytes}
 
 #include "{name}.h"
 #include "scc_runtime.h"
@@ -42,6 +46,9 @@ static const scc_model scc_this = {{
     .description = scc_description,
     .weights = {symbol}_weights,
     .weight_bytes = {weights},
+    .weights_digest = {weights_digest},
+    .description_bytes = {description_bytes},
+    .description_digest = {description_digest},
     .arena_bytes = {arena},
     .num_steps = {steps},
     .num_inputs = {inputs},
@@ -60,6 +67,7 @@ static const scc_model scc_this = {{
 #include "scc_float.c"
 #include "scc_scratch.c"
 #include "scc_weights.c"
+#include "scc_check.c"
 #include "scc_cores.c"
 #include "scc_pool.c"
 #include "scc_distance.c"
@@ -80,7 +88,16 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
     description : dict
         What the library says about itself (``describe.describe``).
     """
-    head = _HEAD.format(name=program.name, steps=len(program.steps), arena=arena.nbytes, weights=weights.nbytes)
+    head = _HEAD.format(
+        name=program.name,
+        steps=len(program.steps),
+        arena=arena.nbytes,
+        weights=weights.nbytes,
+        seal_section=SEAL_SECTION,
+        seal_mark=SEAL_MARK,
+        seal_bytes=SEAL_BYTES,
+    )
+    text = description_text(description)
     tail = _TAIL.format(
         name=c_string(program.name),
         version=c_string(str(description["version"])),
@@ -88,6 +105,9 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
         symbol=program.name,
         arena=arena.nbytes,
         weights=weights.nbytes,
+        weights_digest=_words(weights.digest()),
+        description_bytes=len(text),
+        description_digest=_words(digest(text.encode())),
         steps=len(program.steps),
         inputs=len(program.inputs),
         outputs=len(program.outputs),
@@ -100,7 +120,7 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
         _ports("scc_inputs", program.inputs),
         _ports("scc_outputs", program.outputs),
         _features(description["cpu_features"]),
-        _description(description_text(description)),
+        _description(text),
         tail,
     ]
     return "\n".join(parts)
@@ -115,6 +135,12 @@ def c_comment(text: str) -> str:
     """Text that can't end a comment, or the line that it is on."""
     one_line = printable(text.replace("\n", " ")).replace("\\", "/")
     return one_line.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+
+
+def _words(value: bytes) -> str:
+    """A digest as a C initializer."""
+    words = (int.from_bytes(value[i : i + 8], "little") for i in (0, 8))
+    return f"{{{', '.join(f'{word:#x}u' for word in words)}}}"
 
 
 def _c_char(byte: int) -> str:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparsecc.build.seal import seal
 from sparsecc.build.sources import SOURCES
 from sparsecc.build.toolchain import Compiler
 from sparsecc.build.weights import WeightBlob, weights_assembly
@@ -41,6 +42,7 @@ def link_shared(sources: Sources, out: Path, *, compiler: Compiler) -> None:
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
         flags = (*_COMPILE, *_SHARE, "-Wl,--version-script=exports.map")
         compiler.run((*flags, "-o", "result", *parts, *_LIBRARIES), folder=folder)
+        seal(folder / "result")
         _deliver(folder / "result", out, executable=True)
 
 

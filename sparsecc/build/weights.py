@@ -5,12 +5,47 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
+from sparsecc.runtime.digest import ROW_BYTES, Digest
+
+
+class _Digested:
+    """A file that keeps the digest of what is written to it, and nothing else."""
+
+    def __init__(self) -> None:
+        self._digest = Digest()
+        self._rest = bytearray()
+        self._taken = 0
+
+    def tell(self) -> int:
+        return self._taken + len(self._rest)
+
+    def write(self, data: bytes | memoryview) -> int:
+        view = memoryview(data)
+        if self._rest:
+            room = -len(self._rest) % ROW_BYTES
+            self._rest += view[:room]
+            view = view[room:]
+            if len(self._rest) % ROW_BYTES == 0:
+                self._take(bytes(self._rest))
+                self._rest.clear()
+        whole = len(view) - len(view) % ROW_BYTES
+        self._take(view[:whole])
+        self._rest += view[whole:]
+        return len(data)
+
+    def value(self) -> bytes:
+        self._digest.add(bytes(self._rest))
+        return self._digest.value()
+
+    def _take(self, rows: bytes | memoryview) -> None:
+        self._digest.add(rows)
+        self._taken += len(rows)
 
 
 @dataclass(frozen=True)
@@ -20,6 +55,12 @@ class WeightBlob:
     offsets: tuple[int, ...]
     pieces: tuple[tuple[int, NDArray[Any]], ...]
     nbytes: int
+
+    def digest(self) -> bytes:
+        """Digest of the bytes that :meth:`write` writes."""
+        file = _Digested()
+        self.write(cast(BinaryIO, file))
+        return file.value()
 
     def write(self, file: BinaryIO) -> None:
         """Write the blob: arrays at their offsets, zeros between them."""

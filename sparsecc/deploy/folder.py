@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +26,8 @@ _TEXTS = {
     "README.md.in": "README.md",
 }
 _EXECUTABLE = (".so", "")
+#: digests of all other files
+SUMS = "SHA256SUMS"
 _MIB = 1 << 20
 
 
@@ -70,8 +73,21 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
         for template, file in _TEXTS.items():
             text = (_FILES / template).read_text(encoding="utf-8")
             (folder / fill(file, values)).write_text(fill(text, values), encoding="utf-8")
+        (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"can't write to {folder}: {error.strerror}; free some disk space or set TMPDIR") from error
+
+
+def _sums(folder: Path) -> str:
+    """Digests of all files, as ``sha256sum -c`` reads them."""
+    lines = []
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+        lines.append(f"{digest.hexdigest()}  {path.name}\n")
+    return "".join(lines)
 
 
 def _values(artefact: Artefact) -> Mapping[str, str]:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
-from sparsecc.runtime.format import DESCRIPTION_SECTION, FORMAT, FUNCTIONS
-from sparsecc.runtime.structure import parse_structure
+from sparsecc.runtime.description import read_text
+from sparsecc.runtime.digest import Digest
+from sparsecc.runtime.format import DESCRIPTION_SECTION, FUNCTIONS
+from sparsecc.runtime.seal import check_seal
+from sparsecc.untrusted import open_file
+
+#: code reaches its weights by offsets of 32 bits: there is no larger library
+_MOST_BYTES = 1 << 32
 
 _ADVICE = {
     errno.EMFILE: "each loaded library has one file open: close some, or allow more open files (ulimit -n)",
@@ -27,26 +32,23 @@ def read_description(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises
     ------
     LibraryError
-        No such file, or not a library of ours.
+        No such file, not a library of ours, or a damaged one.
     """
-    path = Path(path)
-    file_status(path)
-    return description_of(elf.parse(path.read_bytes(), name=str(path)), name=str(path))
+    data, whole = _read(Path(path))
+    return description_of(elf.parse(data, name=str(path)), whole, name=str(path))
 
 
 def description_text(path: str | os.PathLike[str]) -> str:
     """The same as it stands in the file; of a library that :func:`read_description` reads."""
-    parsed = elf.parse(Path(path).read_bytes(), name=str(path))
+    parsed = elf.parse(_read(Path(path))[0], name=str(path))
     section = parsed.section(DESCRIPTION_SECTION)
     return "" if section is None else bytes(parsed.content(section)).partition(b"\0")[0].decode()
 
 
-def file_status(path: Path) -> os.stat_result:
-    """Identity and size of a file that can be read; LibraryError if it can't."""
+def open_library(path: Path) -> BinaryIO:
+    """Open a file that may be a library; LibraryError if it can't be read, or can't be one for its kind or size."""
     try:
-        status = path.stat()
-        with path.open("rb"):
-            return status
+        return open_file(path, most_bytes=_MOST_BYTES)
     except OSError as error:
         raise read_error(path, error) from error
 
@@ -57,24 +59,30 @@ def read_error(path: Path, error: OSError) -> LibraryError:
     return LibraryError(f"{path}: can't be read: {error.strerror}; {advice}")
 
 
-def description_of(parsed: elf.Elf, *, name: str) -> dict[str, Any]:
-    """The description in a library of our format; LibraryError if there is none, or it is of another format."""
+def description_of(parsed: elf.Elf, whole: Digest, *, name: str) -> dict[str, Any]:
+    """The description of an undamaged library of our format.
+
+    Parameters
+    ----------
+    parsed : Elf
+        The file's tables.
+    whole : Digest
+        Of all its bytes.
+    name : str
+        What to call the file.
+
+    Raises
+    ------
+    LibraryError
+        It is damaged, of another format, or no library of ours.
+    """
+    seal = check_seal(parsed, whole, name=name)
     section = parsed.section(DESCRIPTION_SECTION)
     if parsed.kind != elf.SHARED or section is None:
         raise LibraryError(f"{name}: an ELF file that sparsecc did not make; expected a library made by sparsecc")
-    try:
-        description: dict[str, Any] = json.loads(parsed.content(section).partition(b"\0")[0])
-        found = description["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{name}: its description is damaged; copy or compile the file again") from error
-    if found != FORMAT:
-        age = "an older" if isinstance(found, int) and found < FORMAT else "a newer"
-        what = f"library format {found}, made by {age} sparsecc; this one reads format {FORMAT}"
-        raise LibraryError(f"{name}: {what}; compile the network again or use the matching version of sparsecc")
-    try:
-        parse_structure(description["structure"], outputs=len(description["outputs"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise LibraryError(f"{name}: its description is damaged; copy or compile the file again") from error
+    description = read_text(parsed.content(section), name=name)
+    if seal is None:
+        raise LibraryError(f"{name}: damaged: its digest is missing; copy or compile the file again")
     return description
 
 
@@ -88,9 +96,19 @@ def check_machine(parsed: elf.Elf, *, name: str) -> None:
 
 def prefix_of(parsed: elf.Elf, description: dict[str, Any], *, name: str) -> str:
     """The prefix of the library's functions; LibraryError unless all of them are exported."""
-    prefix = str(description.get("name", ""))
+    prefix = str(description["name"])
     exported = {s.name for s in parsed.symbols(elf.DYNSYM) if s.is_global and s.section}
     missing = [f"{prefix}_{f}" for f in FUNCTIONS if f"{prefix}_{f}" not in exported]
     if missing:
         raise LibraryError(f"{name}: damaged: it does not export {missing[0]}; copy or compile the file again")
     return prefix
+
+
+def _read(path: Path) -> tuple[bytes, Digest]:
+    with open_library(path) as file:
+        start = file.read(4)
+        elf.check_magic(start, name=str(path))  # before gigabytes are read
+        data = start + file.read()
+    whole = Digest()
+    whole.add(data)
+    return data, whole

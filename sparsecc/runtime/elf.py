@@ -90,8 +90,7 @@ def parse(data: bytes | memoryview, *, name: str) -> Elf:
     LibraryError
         The file is not ELF, is of a byte order or word size we don't have, or is cut off.
     """
-    if bytes(data[:4]) != b"\x7fELF":
-        raise LibraryError(f"{name}: {_looks_like(bytes(data[:64]))}; expected a shared library made by sparsecc (ELF)")
+    check_magic(bytes(data[:64]), name=name)
     if len(data) < 64 or data[4] not in (1, 2) or data[5] != 1:
         raise LibraryError(f"{name}: an ELF file with a damaged or foreign header; copy or compile the file again")
     bits = 64 if data[4] == 2 else 32
@@ -101,6 +100,12 @@ def parse(data: bytes | memoryview, *, name: str) -> Elf:
         found = f"its {len(data)} bytes are not what its tables describe"
         raise LibraryError(f"{name}: cut off or damaged: {found}; copy or compile the file again")
     return Elf(data, bits, header[0], header[1], sections)
+
+
+def check_magic(start: bytes, *, name: str) -> None:
+    """Raise LibraryError, with a guess at what it is, unless a file that starts so is ELF."""
+    if not start.startswith(b"\x7fELF"):
+        raise LibraryError(f"{name}: {_looks_like(start)}; expected a shared library made by sparsecc (ELF)")
 
 
 def _sections(data: bytes | memoryview, bits: int, header: tuple[int, ...]) -> tuple[Section, ...] | None:

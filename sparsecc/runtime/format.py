@@ -8,6 +8,12 @@ FORMAT = 2
 #: Section of the shared library that holds the description: JSON text that ends with a zero byte.
 DESCRIPTION_SECTION = ".sparsecc"
 
+#: Section with the seal: SEAL_MARK and a zero byte, the file's size (8 bytes), the digest of the file with zeros in the
+#: place of size and digest (``digest.py``), and zeros up to SEAL_BYTES.
+SEAL_SECTION = ".sparsecc_seal"
+SEAL_MARK = "sparsecc digest"
+SEAL_BYTES = 64
+
 #: Exported functions, after the library's prefix and an underscore.
 FUNCTIONS = (
     "create",
@@ -30,6 +36,7 @@ FUNCTIONS = (
     "target",
     "version",
     "describe",
+    "check",
     "last_error",
 )
 

@@ -1,28 +1,33 @@
 """A library file in memory: checked, private to this process, loaded.
 
-The file is copied (once per process) into anonymous memory and loaded from there. So whatever happens to the file
-afterwards, code that runs stays as it was; and a new file of the same name is a new library, which ``dlopen`` alone
-would take for the old one.
+The file is copied into anonymous memory and loaded from there. So whatever happens to the file afterwards, code that
+runs stays as it was; and a new file of the same name is a new library, which ``dlopen`` alone would take for the old
+one. Libraries of the same bytes are loaded once, told by their digests: not by names and times, which a changed file
+may share with the old one.
 """
 
 from __future__ import annotations
 
 import _ctypes
 import ctypes
+import itertools
 import mmap
 import os
-import shutil
 import threading
 import weakref
 from pathlib import Path
 
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
-from sparsecc.runtime.checks import check_machine, description_of, file_status, prefix_of, read_error
+from sparsecc.runtime.agree import check_agreement
+from sparsecc.runtime.checks import check_machine, description_of, open_library, prefix_of, read_error
+from sparsecc.runtime.digest import Digest
 from sparsecc.runtime.files import new_file
 
-_loaded: weakref.WeakValueDictionary[tuple[int, ...], Image] = weakref.WeakValueDictionary()
+_loaded: weakref.WeakValueDictionary[tuple[int, bytes], Image] = weakref.WeakValueDictionary()
 _lock = threading.Lock()
+#: bytes that are copied at once: whole rows of a digest
+_PIECE = 1 << 20
 
 
 def _new_lock() -> None:
@@ -47,19 +52,24 @@ class Image:
         Prefix of the library's functions.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._file = _private_copy(path)
+    def __init__(self, path: Path, file: int, whole: Digest) -> None:
+        self._file = file
+        with mmap.mmap(file, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
+            parsed = elf.parse(view, name=str(path))
+            self.description = description_of(parsed, whole, name=str(path))
+            check_machine(parsed, name=str(path))
+            self.name = prefix_of(parsed, self.description, name=str(path))
+        self.functions = _dlopen(file, path)
         try:
-            with mmap.mmap(self._file, 0, access=mmap.ACCESS_READ) as data, memoryview(data) as view:
-                parsed = elf.parse(view, name=str(path))
-                self.description = description_of(parsed, name=str(path))
-                check_machine(parsed, name=str(path))
-                self.name = prefix_of(parsed, self.description, name=str(path))
-            self.functions = _dlopen(self._file, path)
+            check_agreement(self.functions, self.description, name=str(path))
         except BaseException:
-            os.close(self._file)
+            _ctypes.dlclose(self.functions._handle)
             raise
-        weakref.finalize(self, _unload, self.functions._handle, self._file).atexit = False
+        weakref.finalize(self, _unload, self.functions._handle, file).atexit = False
+
+    def keeps(self, file: int) -> bool:
+        """Whether this is the image's own copy."""
+        return self._file == file
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the library to a file."""
@@ -75,39 +85,53 @@ class Image:
 
 
 def open_image(path: str | os.PathLike[str]) -> Image:
-    """Load a library, or find it if the very same file is loaded already.
+    """Load a library, or find it if one of the very same bytes is loaded already.
 
     Raises
     ------
     LibraryError
-        No such file, or not a library that can run in this process.
+        No such file, not a library that can run in this process, or a damaged one.
     """
     path = Path(path)
-    status = file_status(path)
-    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-    with _lock:
-        image = _loaded.get(key)
-        if image is None:
-            try:
-                image = _loaded[key] = Image(path)
-            except OSError as error:  # no more open files, no memory for the copy
-                raise read_error(path, error) from error
-        return image
+    try:
+        return _opened(path)
+    except OSError as error:  # no more open files, no memory for the copy
+        raise read_error(path, error) from error
 
 
-def _private_copy(path: Path) -> int:
-    """Copy the file into anonymous memory; gives its file descriptor."""
-    with path.open("rb") as source:
-        if not os.fstat(source.fileno()).st_size:
+def _opened(path: Path) -> Image:
+    file, whole = _private_copy(path)
+    image = None
+    try:
+        key = os.fstat(file).st_size, whole.value()
+        with _lock:
+            image = _loaded.get(key)
+            if image is None:
+                image = _loaded[key] = Image(path, file, whole)
+            return image
+    finally:
+        if image is None or not image.keeps(file):
+            os.close(file)
+
+
+def _private_copy(path: Path) -> tuple[int, Digest]:
+    """Copy the file into anonymous memory; gives its file descriptor, and the digest of what was copied."""
+    whole = Digest()
+    with open_library(path) as source:
+        start = source.read(_PIECE)
+        if not start:
             raise LibraryError(f"{path}: the file is empty; copy or compile it again")
+        elf.check_magic(start, name=str(path))  # before gigabytes are copied
         copy = os.memfd_create(path.name[:200])
         try:
             with open(copy, "wb", closefd=False) as out:
-                shutil.copyfileobj(source, out, 1 << 22)
+                for piece in itertools.chain([start], iter(lambda: source.read(_PIECE), b"")):
+                    whole.add(piece)
+                    out.write(piece)
         except BaseException:
             os.close(copy)
             raise
-    return copy
+    return copy, whole
 
 
 def _dlopen(file: int, path: Path) -> ctypes.CDLL:

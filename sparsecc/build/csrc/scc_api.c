@@ -60,4 +60,5 @@ SCC_API const char *SCC_NAME(step_key)(int i) {
 SCC_API const char *SCC_NAME(target)(void) { return scc_this.target; }
 SCC_API const char *SCC_NAME(version)(void) { return scc_this.version; }
 SCC_API const char *SCC_NAME(describe)(void) { return scc_this.description; }
+SCC_API int SCC_NAME(check)(void) { return scc_check(&scc_this); }
 SCC_API const char *SCC_NAME(last_error)(void) { return scc_last_error(); }

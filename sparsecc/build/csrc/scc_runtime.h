@@ -25,7 +25,7 @@
 #define SCC_HUGE_PAGE ((size_t)2 << 20)
 
 /* Return codes of the public functions (documented in the generated header). */
-enum { SCC_OK = 0, SCC_BAD_ARGUMENT = 1, SCC_WRONG_CPU = 2, SCC_NO_MEMORY = 3, SCC_STEP_FAILED = 4 };
+enum { SCC_OK = 0, SCC_BAD_ARGUMENT = 1, SCC_WRONG_CPU = 2, SCC_NO_MEMORY = 3, SCC_STEP_FAILED = 4, SCC_DAMAGED = 5 };
 
 /* Where one run finds its data. */
 typedef struct {
@@ -51,7 +51,8 @@ typedef struct {
 typedef struct {
   const char *name, *version, *target, *description;
   const unsigned char *weights;
-  size_t weight_bytes, arena_bytes;
+  size_t weight_bytes, arena_bytes, description_bytes;
+  uint64_t weights_digest[2], description_digest[2]; /* what scc_check.c expects */
   int num_steps, num_inputs, num_outputs;
   const scc_step *steps;
   const scc_port *inputs, *outputs;
