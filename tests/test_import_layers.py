@@ -24,7 +24,7 @@ LAYERS: dict[str, set[str]] = {
     "analyse": {"errors", "facts", "text"},
     "report": {"analyse", "text"},
     "runtime": {"errors", "untrusted", "values"},
-    "target": {"errors"},
+    "target": {"errors", "untrusted"},
     "options": {"errors", "facts", "values"},
     "dump": {"errors"},
     "prune": {"errors", "text", "values"},
@@ -35,9 +35,9 @@ LAYERS: dict[str, set[str]] = {
     "spaces": {"cost", "facts", "kernels", "target"},
     "importer": {"_tvm", "errors", "facts", "kernels", "text"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "spaces", "target"},
-    "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target"},
+    "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target", "untrusted"},
     "build": {"errors", "facts", "runtime", "text", "version"},
-    "machine": {"build", "errors", "runtime", "target"},
+    "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "pipeline": {
         "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "records",
         "report", "rewrite", "target",
@@ -60,7 +60,7 @@ LAYERS: dict[str, set[str]] = {
     "__init__": {"errors", "runtime", "version"},
     "cli": {
         "__init__", "advice", "analyse", "compiled", "errors", "facts", "machine", "options", "records", "report",
-        "runtime", "target", "text", "tuning",
+        "runtime", "target", "text", "tuning", "untrusted",
     },
     "__main__": {"cli"},
 }  # fmt: skip

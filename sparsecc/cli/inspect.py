@@ -16,6 +16,7 @@ from sparsecc.errors import UserError
 from sparsecc.report import Report
 from sparsecc.runtime import read_description
 from sparsecc.target import resolve
+from sparsecc.untrusted import open_file
 
 SUMMARY = "show the plan of a model, or what a library carries"
 DESCRIPTION = """\
@@ -49,7 +50,7 @@ def execute(options: Namespace) -> int:
 def _is_library(path: Path) -> bool:
     """By its first bytes; a file that can't be read, by its suffix: the error of its kind comes later."""
     try:
-        with path.open("rb") as file:
+        with open_file(path, most_bytes=1 << 62) as file:
             start = file.read(8)
     except OSError:
         start = b""

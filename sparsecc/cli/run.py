@@ -19,6 +19,7 @@ from sparsecc.cli.units import shape_text
 from sparsecc.errors import InputError, UserError
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.files import check_writable, new_file
+from sparsecc.untrusted import available_bytes, open_file
 
 Array = NDArray[Any]
 
@@ -89,10 +90,11 @@ def _is_archive(paths: Sequence[Path]) -> bool:
 
 def _read(path: Path) -> Array:
     try:
-        array = np.load(path, allow_pickle=False)
+        with open_file(path, most_bytes=available_bytes()) as file:
+            array = np.load(file, allow_pickle=False)
     except OSError as error:
         raise InputError(f"{path}: can't be read: {error.strerror or error}; expected a .npy file") from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # whatever NumPy and Python's parser raise on a header that is none
         raise InputError(f"{path}: not a .npy file of numbers; write it with numpy.save") from error
     if not isinstance(array, np.ndarray):
         raise InputError(f"{path}: an archive of several arrays; give each as a .npy file of its own")

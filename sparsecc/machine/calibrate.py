@@ -18,9 +18,12 @@ from sparsecc.machine.known import KNOWN
 from sparsecc.machine.measure import measure, measure_clock
 from sparsecc.runtime.files import new_file
 from sparsecc.target import Target, resolve
+from sparsecc.untrusted import parse_json, read_file
 
 #: no core runs faster: what says so was not measured
 _MOST_GHZ = 10.0
+#: of a file that keeps figures
+_MOST_BYTES = 1 << 16
 
 
 def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, str]:
@@ -68,7 +71,7 @@ def clock_here(target: Target, *, cc: str | None = None) -> tuple[float, str]:
     """Clock of this machine in GHz, and where it is from: measured once and kept, else the target's usual one."""
     path = clock_file(processor())
     try:
-        kept = json.loads(path.read_text())["ghz"]
+        kept = parse_json(read_file(path, most_bytes=_MOST_BYTES))["ghz"]
         if isinstance(kept, int | float) and 0 < kept < _MOST_GHZ:
             return float(kept), "measured on this machine"
     except (OSError, ValueError, TypeError, KeyError):
@@ -113,6 +116,6 @@ def _folder() -> Path:
 def _load(target: Target, cpu: str | None) -> Figures | None:
     """What is kept; None when there is nothing, or nothing of use."""
     try:
-        return Figures.from_json(json.loads(cache_file(target, cpu).read_text()))
+        return Figures.from_json(parse_json(read_file(cache_file(target, cpu), most_bytes=_MOST_BYTES)))
     except (OSError, ValueError, TypeError):
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from sparsecc.machine.cpu import cache_bytes
 from sparsecc.machine.figures import Figures
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
+from sparsecc.untrusted import check_members, parse_json
 
 _SOURCE = Path(__file__).parent / "csrc" / "measure.c"
 #: what the compiler is told for each width of vectors
@@ -70,7 +70,7 @@ def _run(program: Path, sizes: list[int]) -> dict[str, float]:
         done = subprocess.run(
             [str(program), *map(str, sizes)], capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         )
-        found = json.loads(done.stdout)
+        found = check_members(parse_json(done.stdout), needed=())
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise ToolchainError(
             f"measuring this machine failed ({error}); name a target in the place of 'native' to do without"

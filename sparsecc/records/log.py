@@ -13,7 +13,10 @@ from sparsecc.errors import OutputError, UserError
 from sparsecc.records.record import Record
 from sparsecc.runtime.files import new_file
 from sparsecc.spaces.config import Config
+from sparsecc.untrusted import parse_json, read_file
 
+#: of a file; a record has about a thousand
+_MOST_BYTES = 1 << 28
 #: share of the most rounds, some of which may have been disturbed
 _ENOUGH = 0.6
 
@@ -64,7 +67,7 @@ def read_log(path: Path) -> Log:
         The file can't be read.
     """
     try:
-        data = path.read_bytes()
+        data = read_file(path, most_bytes=_MOST_BYTES)
     except OSError as error:
         raise UserError(
             f"records: can't read {path}: {error.strerror}; give a file that 'sparsecc tune' wrote"
@@ -75,7 +78,7 @@ def read_log(path: Path) -> Log:
 
 def _line(text: str, where: str) -> Line:
     try:
-        data: Any = json.loads(text)
+        data: Any = parse_json(text)
         if not isinstance(data, dict):
             raise TypeError("expected an object")
         return Line(text, Record.from_json(data))
@@ -131,7 +134,7 @@ def _is_corrupt(line: Line) -> bool:
     if line.record is not None:
         return False
     try:
-        return not isinstance(json.loads(line.text), dict)
+        return not isinstance(parse_json(line.text), dict)
     except ValueError:
         return True
 

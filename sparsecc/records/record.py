@@ -9,6 +9,7 @@ from typing import Any
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.spaces import config as configs
 from sparsecc.spaces.config import Config
+from sparsecc.untrusted import shown
 
 #: of the file format: records of a higher one are left alone
 FORMAT = 1
@@ -91,7 +92,7 @@ class Record:
             A field is missing, of another type or out of range, or the format is newer.
         """
         if _number(data, "format", least=1) > FORMAT:
-            raise ValueError(f"format {data['format']}, this version reads up to {FORMAT}")
+            raise ValueError(f"format {shown(data['format'])}, this version reads up to {FORMAT}")
         us, default_us = _number(data, "us", least=1e-3), _number(data, "default_us", least=1e-3)
         return cls(
             layer=LayerKey.from_json(data["layer"]), target=_text(data, "target"),
@@ -107,12 +108,12 @@ class Record:
 def _number(data: Mapping[str, Any], name: str, *, least: float = 0.0) -> float:
     value = data[name]
     if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value < float("inf"):
-        raise ValueError(f"{name}: found {value!r}, expected a number from {least:g} on")
+        raise ValueError(f"{name}: found {shown(value)}, expected a number from {least:g} on")
     return value
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
     value = data[name]
     if not isinstance(value, str):
-        raise TypeError(f"{name}: found {value!r}, expected a text")
+        raise TypeError(f"{name}: found {shown(value)}, expected a text")
     return value

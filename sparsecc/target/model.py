@@ -9,11 +9,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sparsecc.errors import TargetError
+from sparsecc.untrusted import shown
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
 _PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4", "hwdiv-arm": "idiva"}}
 #: what a name may be: it becomes part of files' names
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_MOST_LETTERS = 100
 #: widths of vectors, and registers, that there are kernels for
 _LANES, _LEAST_REGISTERS = (4, 8, 16), 16
 _EXPECTED = {
@@ -92,8 +94,10 @@ class Target:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
-            raise TargetError(f"target: name: found {self.name!r}, expected letters, digits, '.', '-' and '_'")
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or len(self.name) > _MOST_LETTERS:
+            raise TargetError(
+                f"target: name: found {shown(self.name)}, expected letters, digits, '.', '-' and '_', at most 100"
+            )
         for field in fields(self):
             self._check(field.name, str(field.type), getattr(self, field.name))
         if self.lanes not in _LANES:
@@ -115,7 +119,7 @@ class Target:
             "Mapping[str, object]": isinstance(value, Mapping) and "mtriple" in value,
         }[kind]
         if not good:
-            raise TargetError(f"target {self.name}: {name}: found {value!r}, expected {_EXPECTED[kind]}")
+            raise TargetError(f"target {self.name}: {name}: found {shown(value)}, expected {_EXPECTED[kind]}")
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""

@@ -14,6 +14,8 @@ _MOST_DEPTH = 32
 _INT64 = range(-(1 << 63), 1 << 63)
 # the last quote may be missing: so it matches at every first one, and takes time in proportion
 _TEXTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+#: what a number that is too large for a float has: an exponent of three digits, or hundreds of digits before the point
+_LARGE = re.compile(r"\d[eE]\+?\d{3}|\d{200}")
 _BRACKETS = re.compile(r"[\[\]{}]")
 
 
@@ -34,9 +36,9 @@ def parse_json(text: bytes | str) -> Any:
         if isinstance(text, bytes):
             text = text.decode("utf-8")
         _check_depth(text)
-        value = json.loads(
-            text, parse_int=_int, parse_float=_float, parse_constant=_constant, object_pairs_hook=_object
-        )
+        value = json.loads(text, parse_int=_int, object_pairs_hook=_object)
+        if "nfinity" in text or "NaN" in text or _LARGE.search(text):
+            _check_finite(value, where="")
         if "\\ud" in text or "\\uD" in text:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
@@ -78,15 +80,16 @@ def _int(digits: str) -> int:
     return int(digits)
 
 
-def _float(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise MalformedError(f"the number {shown(digits)} is too large")
-    return value
-
-
-def _constant(name: str) -> Any:
-    raise MalformedError(f"found {name}, which is no number that JSON knows")
+def _check_finite(value: Any, *, where: str) -> None:
+    """NaN and infinity, which Python reads but JSON does not know, and what is too large for a float."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise MalformedError(f"{where.lstrip('.')}{': ' if where else ''}found {value}, expected a finite number")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _check_finite(member, where=f"{where}.{name[:60]}")
+    if isinstance(value, list):
+        for i, member in enumerate(value):
+            _check_finite(member, where=f"{where}[{i}]")
 
 
 def _object(members: list[tuple[str, Any]]) -> dict[str, Any]:

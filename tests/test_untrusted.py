@@ -1,0 +1,307 @@
+"""What is read from disk may be anything: every reader ends with a result or an error of ours that names the file."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import kernels_c
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_machine import SOME, V4
+from test_records import RECORD
+
+from sparsecc.cli import main
+from sparsecc.errors import LibraryError, SparseccError, TargetError, UserError
+from sparsecc.machine import calibrate
+from sparsecc.records.log import merged, read_log, to_line
+from sparsecc.runtime import load, read_description
+from sparsecc.target import TARGETS
+from sparsecc.target.given import read_target
+from sparsecc.untrusted import (
+    MalformedError,
+    RefusedError,
+    available_bytes,
+    check_members,
+    files,
+    number,
+    open_file,
+    pairs,
+    parse_json,
+    read_file,
+    shown,
+    text,
+    truth,
+)
+
+BIG = 20 * 10**9
+#: texts that are no data of ours, and a part of what is said of them
+HOSTILE = {
+    "": "not JSON",
+    "{": "not JSON",
+    "[" * 100_000: "more than 32 deep",
+    '{"a":' * 100_000: "more than 32 deep",
+    '"' + '\\"' * 100_000 + "[" * 40: "more than 32|not JSON",
+    '{"format":' + "9" * 401 + "}": "has more than 64 bits",
+    '{"format":-' + "9" * 19 + "}": "has more than 64 bits",
+    '{"format":1' + "0" * 5000 + ".5}": "format: found inf",
+    '{"us":Infinity}': "us: found inf",
+    '{"us":[1,NaN]}': r"us\[1\]: found nan",
+    '{"us":1E+00400}': "us: found inf",
+    '{"us":' + "9" * 250 + "e99}": "us: found inf",
+    "-Infinity": "found -inf",
+    '{"a":1,"a":2}': "'a' is there twice",
+    '{"name":"\\udc00"}': "no text in UTF-8",
+}
+
+
+def read_records(path: Path) -> None:
+    """Lines that can't be used are named; for these tests as errors."""
+    log = read_log(path)
+    if log.problems:
+        raise UserError("; ".join(log.problems))
+
+
+def read_board(path: Path) -> None:
+    read_target(path, TARGETS)
+
+
+#: reader -> the error that it has for a file that it can't use
+READERS: dict[str, tuple[Callable[[Path], Any], type[SparseccError]]] = {
+    "library": (load, LibraryError),
+    "description": (read_description, LibraryError),
+    "records": (read_records, UserError),
+    "target": (read_board, TargetError),
+}
+TEXT_READERS = ("records", "target")
+
+
+@pytest.mark.parametrize("reader", TEXT_READERS)
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+def test_texts_that_are_no_data(reader: str, data: str, tmp_path: Path) -> None:
+    path = tmp_path / "given.json"
+    path.write_text(f"{data}\n" if data or reader != "records" else "x\n")
+    read, kind = READERS[reader]
+    where = f"{path}:1" if reader == "records" else f"{path}"
+    with pytest.raises(kind, match=HOSTILE[data]) as caught:
+        read(path)
+    assert where in str(caught.value)
+    assert len(str(caught.value)) < 400 + len(str(path))
+
+
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+def test_figures_that_are_no_data_are_measured_again(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(calibrate, "processor", lambda: "GenuineIntel-6-999")
+    monkeypatch.setattr(calibrate, "measure", lambda target, *, cc: SOME)
+    monkeypatch.setattr(calibrate, "measure_clock", lambda target, *, cc: 2.5)
+    for path in (calibrate.cache_file(V4, calibrate.processor()), calibrate.clock_file(calibrate.processor())):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(data)
+    assert calibrate.figures_here(V4)[0] == SOME
+    assert calibrate.clock_here(V4)[0] == 2.5
+    assert json.loads(calibrate.cache_file(V4, calibrate.processor()).read_text()) == asdict(SOME)
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    path.write_bytes(b'{"name":"\xff"}')
+    with pytest.raises(TargetError, match="no text in UTF-8"):
+        read_board(path)
+
+
+@pytest.mark.parametrize("change", [
+    {"like": ["rpi4"]}, {"like": {}}, {"like": "r" * 500_000}, {"n" * 500_000: 1}, {"name": ["x"]}, {"name": "n" * 101},
+    {"llvm": []}, {"llvm": {"mcpu": 5}}, {"llvm": {"mattr": "+neon"}}, {"llvm": {"mattr": [1]}}, {"llvm": {"mcp": "x"}},
+    {"llvm": {"mtriple": {}}}, {"cpu_features": [1]}, {"lanes": [8]}, {"registers": 1 << 40}, {"ghz": 1e-200},
+    {"l1_bytes": 1 << 62}, {"l2_bandwidth": 1e300}, {"triple": 5}, {"cores": -1}, {"cores": 0.5}, {"source": None},
+])  # fmt: skip
+def test_target_files_with_wrong_members(change: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "board.json"
+    path.write_text(json.dumps({"name": "my-board", "like": "rpi4", **change}))
+    with pytest.raises(TargetError, match=r"board\.json: .*found .*expected ") as caught:
+        read_board(path)
+    assert len(str(caught.value)) < 700 + len(str(path))
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 63) - 1) | st.text(max_size=5)
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=4,
+)  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Every member of every object and list within: (where it is, its key)."""
+    keys = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    return [place for key in keys for place in [(value, key), *places(value[key])]]
+
+
+@given(st.data())
+def test_records_with_any_value_in_any_place(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    record = json.loads(to_line(RECORD))
+    place, key = data.draw(st.sampled_from(places(record)))
+    place[key] = data.draw(_VALUES)
+    path = tmp_path_factory.getbasetemp() / "any.jsonl"
+    path.write_text(json.dumps(record) + "\n")
+    log = read_log(path)
+    assert len(log.lines) == 1
+    assert len(merged([log])) == 1
+    assert [*log.problems, *map(str, log.records)]
+
+
+@given(st.data())
+def test_target_files_with_any_value_in_any_place(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    board = {
+        "name": "b",
+        "like": "rpi4",
+        "l2_bytes": 5,
+        "ghz": 1.5,
+        "llvm": {"mcpu": "x", "mattr": ["+neon"]},
+        "cores": 2,
+    }
+    place, key = data.draw(st.sampled_from(places(board)))
+    place[key] = data.draw(_VALUES)
+    path = tmp_path_factory.getbasetemp() / "any.json"
+    path.write_text(json.dumps(board))
+    with suppress(TargetError):
+        read_board(path)
+
+
+def special(kind: str, folder: Path) -> Path:
+    """Something with a name that is no ordinary file, or one that nobody should read."""
+    path = folder / "given.so"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(str(path))
+    elif kind == "huge":
+        path.touch()
+        os.truncate(path, BIG)
+    elif kind == "huge library":
+        path.write_bytes(kernels_c.tiny_library().read_bytes()[:64])
+        os.truncate(path, BIG)
+    else:
+        return Path(kind)
+    return path
+
+
+SPECIAL = ("pipe", "folder", "socket", "huge", "huge library", "/dev/zero", "/dev/tty")
+
+
+@pytest.mark.parametrize("kind", SPECIAL)
+@pytest.mark.parametrize("reader", READERS)
+def test_what_is_no_file_is_refused(reader: str, kind: str, tmp_path: Path) -> None:
+    read, error = READERS[reader]
+    expected = {"pipe": "it is a pipe", "folder": "it is a folder", "socket": "it is a socket"}
+    with pytest.raises(error, match=expected.get(kind, "19073 MiB, more than" if "huge" in kind else "it is a device")):
+        read(special(kind, tmp_path))
+
+
+@pytest.mark.parametrize("kind", ["pipe", "huge", "/dev/zero"])
+def test_commands_refuse_what_is_no_file(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(special(kind, tmp_path))
+    good, out = str(kernels_c.tiny_library()), str(tmp_path / "out.npy")
+    for words in (
+        ["inspect", path], ["bench", path], ["run", path, "--input", "x.npy", "--output", out],
+        ["run", good, "--input", path, "--output", out], ["schedules", "check", path], ["compile", path],
+    ):  # fmt: skip
+        assert main(words) == 2, words
+        assert "unexpected" not in capsys.readouterr().err
+
+
+def test_arrays_that_are_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(kernels_c.tiny_library())
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }"
+    for shape in ("9" * 18 + ",", "(" * 500, "-3,", "1" * 300 + ","):
+        content = (header % shape).encode().ljust(1014 - 16) + b"\n"
+        path = tmp_path / "x.npy"
+        path.write_bytes(b"\x93NUMPY\x01\x00" + len(content).to_bytes(2, "little") + content)
+        assert main(["run", good, "--input", str(path), "--output", str(tmp_path / "y.npy")]) == 2
+        assert "not a .npy file of numbers" in capsys.readouterr().err
+
+
+def test_a_pipe_in_the_place_of_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first look and opening it: nobody waits for a writer."""
+    path = special("pipe", tmp_path)
+    looks = iter([Path(__file__).stat()])
+    real = files._check_kind
+    monkeypatch.setattr(files, "_check_kind", lambda status: real(next(looks, status)))
+    with pytest.raises(RefusedError, match="it is a pipe"):
+        open_file(path, most_bytes=1000)
+
+
+def test_a_file_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"12345")
+    assert read_file(path, most_bytes=5) == b"12345"
+    with pytest.raises(RefusedError, match="more than"):
+        read_file(path, most_bytes=4)
+    monkeypatch.setattr(files.os, "fstat", lambda descriptor: os.stat("/proc/version"))
+    with pytest.raises(RefusedError, match="grows"):
+        read_file(path, most_bytes=4)
+    with pytest.raises(RefusedError, match="null"):
+        read_file("a\0b", most_bytes=4)
+
+
+def test_memory_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert 1 << 20 < available_bytes() < 1 << 50
+    monkeypatch.setattr(Path, "read_text", lambda self: "nothing")
+    assert available_bytes() == 1 << 62
+
+
+@given(_VALUES)
+def test_good_json_is_read_as_python_reads_it(value: Any) -> None:
+    for ascii_only in (True, False):
+        written = json.dumps(value, ensure_ascii=ascii_only)
+        assert parse_json(written) == parse_json(written.encode()) == json.loads(written)
+
+
+def test_brackets_in_texts_are_no_depth() -> None:
+    assert parse_json(json.dumps(["[" * 100, '\\"' + "[" * 100]))
+    assert parse_json("[" * 32 + "]" * 32)
+    with pytest.raises(MalformedError, match="deep"):
+        parse_json("[" * 33 + "]" * 33)
+    assert parse_json('["\\ud83d\\ude00", "\\\\ud800"]') == ["\U0001f600", "\\ud800"]
+
+
+def test_a_full_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **options: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(json, "loads", full)
+    with pytest.raises(MalformedError, match="too deep for the rest of the stack"):
+        parse_json("[]")
+
+
+def test_members() -> None:
+    members = {"a": True, "b": {"c": 1}, "n": 0.5}
+    assert check_members(members, needed=("a",)) is members
+    assert (truth(members, "a"), pairs(members, "b"), number(members, "n")) == (True, {"c": 1}, 0.5)
+    for check, message in (
+        (lambda: check_members(members, needed=("a",), known=("b",)), "found the unknown 'n'"),
+        (lambda: truth(members, "n"), "n: found 0.5, expected true or false"),
+        (lambda: pairs(members, "n"), "n: found 0.5, expected an object"),
+        (lambda: number(members, "a"), "a: found True, expected a number"),
+        (lambda: number(members, "n", most=0.2), "n: found 0.5, expected a number of at most 0.2"),
+        (lambda: number(members, "n", least=2), "n: found 0.5, expected a number from 2 on"),
+        (lambda: number(members, "n", least=2, most=3), "n: found 0.5, expected a number from 2 to 3"),
+        (lambda: text(members, "t"), "'t' is missing"),
+    ):
+        with pytest.raises(MalformedError, match=message):
+            check()
+    assert len(shown(["x" * 1000] * 1000)) < 600
