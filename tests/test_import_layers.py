@@ -33,7 +33,7 @@ LAYERS: dict[str, set[str]] = {
     "schedule": {"_tvm", "facts", "kernels"},
     "cost": {"analyse", "facts", "kernels", "target"},
     "spaces": {"cost", "facts", "kernels", "target"},
-    "importer": {"_tvm", "errors", "facts", "kernels", "text"},
+    "importer": {"_tvm", "errors", "facts", "kernels", "text", "untrusted"},
     "rewrite": {"_tvm", "analyse", "cost", "errors", "facts", "kernels", "schedule", "spaces", "target"},
     "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target", "untrusted"},
     "build": {"errors", "facts", "runtime", "text", "version"},

@@ -14,6 +14,7 @@ import torch
 from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.importer.archive import safe_copy
 from sparsecc.importer.checks import (
     as_tensors,
     check_examples,
@@ -127,10 +128,11 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
 def _load(path: Path) -> ExportedProgram:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a .pt2 written by torch.export.save")
+    copy = safe_copy(path)  # whatever the file is, what PyTorch reads runs no code
     try:
         with warnings.catch_warnings(), _silent(logging.getLogger("torch.export")):
             warnings.simplefilter("ignore")
-            return torch.export.load(path)
+            return torch.export.load(copy)
     except Exception as error:
         raise ModelError(
             f"{path}: not a .pt2 file that this PyTorch ({torch.__version__}) can read; write it with "

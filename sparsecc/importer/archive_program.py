@@ -1,0 +1,173 @@
+"""The JSON of an exported program: nothing in it may become code.
+
+PyTorch's reader evaluates shapes with ``sympy.sympify``, which is Python's ``eval``; generates functions whose text has
+the names of nodes; follows a target such as ``torch.os.system`` to whatever is there, and running the graph calls it;
+imports modules that the structure of inputs and outputs names. Here every such text must be one that needs no trust.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import torch
+
+from sparsecc.errors import NotSupportedError
+from sparsecc.untrusted import MalformedError, available_bytes, check_members, entries, pairs, parse_json, shown
+
+#: members that are names in generated code
+_NAMES = ("name", "as_name")
+#: members that are paths of modules and parameters, quoted in generated code
+_PATHS = ("parameter_name", "buffer_name", "tensor_constant_name", "fqn")
+_PATH = re.compile(r"[^\"'\\\x00-\x1f\x7f]*")
+#: operators of tensors; their schemas decide
+_TENSOR_OPERATOR = re.compile(r"torch\.ops\.(aten|prims)\.(\w+)\.(\w+)")
+#: operators of graphs, and of sizes
+_OTHER_OPERATORS = re.compile(
+    r"torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast|cond|while_loop|map_impl|scan)"
+    r"|_operator\.(getitem|add|sub|mul|floordiv|truediv|mod|neg|pos|eq|ne|lt|le|gt|ge|and_|or_)"
+    r"|math\.trunc|torch\.sym_(int|float|not|max|min|ite|sqrt)"
+)
+_WITHOUT_RESULT = ("_assert", "sym_constrain")
+_FILE_ARGUMENTS = ("filename", "file", "path")
+#: sizes that depend on inputs: symbols, numbers, sums, products, and functions that can't become large
+_SYMBOL = r"[su]\d{1,4}"
+_EXPRESSION = re.compile(
+    rf"({_SYMBOL}|Symbol\('{_SYMBOL}'(, [a-z]+=(True|False))*\)|\d{{1,18}}|[-+(), ]|\*(?!\*)"
+    r"|Integer|Add|Mul|FloorDiv|Mod|PythonMod|CeilDiv|CleanDiv|Max|Min|Eq|Ne)+",
+    re.ASCII,
+)
+_MOST_LETTERS = 400
+#: structures of inputs and outputs: what they are, and names in them
+_STRUCTURES = (
+    None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict",
+    "torch.fx.immutable_collections.immutable_list", "torch.fx.immutable_collections.immutable_dict",
+)  # fmt: skip
+#: of a node's notes the one that is used: the modules that it is in
+_NOTES = ("nn_module_stack",)
+_FLOAT_BYTES = 4
+
+
+def checked_program(program: Any, *, where: str) -> dict[str, Any]:
+    """A program's data with only harmless texts; what PyTorch does not need is left out.
+
+    Raises
+    ------
+    MalformedError
+        A text can't be what torch.export.save writes.
+    NotSupportedError
+        An operator, or a type of inputs and outputs, that is none of PyTorch's own for tensors.
+    """
+    program = check_members(program, needed=("graph_module", "schema_version"))
+    module = pairs(program, "graph_module")
+    graph = pairs(module, "graph")
+    for symbol in program.get("range_constraints", {}):
+        if not re.fullmatch(_SYMBOL, symbol):
+            raise MalformedError(f"range_constraints: found {shown(symbol)}, expected names of sizes")
+    check_members(graph, needed=("inputs", "outputs", "nodes"))
+    _check(module, where=where)
+    return {
+        **program,
+        "guards_code": [],
+        "graph_module": {**module, "metadata": {}, "treespec_namedtuple_fields": {}},
+    }
+
+
+def checked_tensor(tensor: dict[str, Any], *, where: str) -> int:
+    """Bytes of a tensor that is described so."""
+    _check(tensor, where=where)
+    sizes = [entry.get("as_int") for entry in entries(tensor, "sizes") if isinstance(entry, dict)]
+    count = math.prod(size for size in sizes if isinstance(size, int))
+    if any(isinstance(size, int) and size < 0 for size in sizes) or _FLOAT_BYTES * count > available_bytes():
+        raise MalformedError(f"sizes: found {shown(sizes)}, expected what fits into memory")
+    return _FLOAT_BYTES * count
+
+
+def _check(value: Any, *, where: str) -> None:
+    """Everything within, from the outside in; data has a bounded depth."""
+    if isinstance(value, list):
+        for entry in value:
+            _check(entry, where=where)
+    if not isinstance(value, dict):
+        return
+    if "nodes" in value:
+        _check_graph(value, where=where)
+    for member, content in value.items():
+        if isinstance(content, str):
+            _check_text(member, content, where=where)
+        elif member == "forward_arg_names" and isinstance(content, list):
+            for name in content:
+                _check_text("name", str(name), where=where)
+        elif member != "metadata":
+            _check(content, where=where)
+
+
+def _check_graph(graph: dict[str, Any], *, where: str) -> None:
+    for tensor in pairs(graph, "tensor_values").values():
+        checked_tensor(check_members(tensor, needed=("sizes",)), where=where)
+    for node in entries(graph, "nodes"):
+        notes = pairs(check_members(node, needed=("target", "inputs", "outputs", "metadata")), "metadata")
+        node["metadata"] = {name: notes[name] for name in _NOTES if isinstance(notes.get(name), str)}
+        if not isinstance(node["target"], str):
+            raise MalformedError(f"target: found {shown(node['target'])}, expected a text")
+
+
+def _check_text(member: str, text: str, *, where: str) -> None:
+    if member in _NAMES and text and not text.isidentifier():
+        raise MalformedError(f"{member}: found {shown(text)}, expected a name")
+    if member in _PATHS and not _PATH.fullmatch(text):
+        raise MalformedError(f"{member}: found {shown(text)}, expected a name without quotes and backslashes")
+    if member in ("target", "as_operator"):
+        _check_operator(text, where=where)
+    if member == "expr_str" and not (len(text) <= _MOST_LETTERS and _EXPRESSION.fullmatch(text)):
+        raise NotSupportedError(
+            f"{where}: found the size {shown(text)}, expected fixed sizes; export without dynamic_shapes"
+        )
+    if member in ("in_spec", "out_spec"):
+        _check_structure(text, where=where)
+
+
+def _check_operator(target: str, *, where: str) -> None:
+    if _OTHER_OPERATORS.fullmatch(target):
+        return
+    found = _TENSOR_OPERATOR.fullmatch(target)
+    operator = None
+    if found:
+        packet = getattr(getattr(torch.ops, found[1]), found[2], None)
+        operator = getattr(packet, found[3], None)
+    if not isinstance(operator, torch._ops.OpOverload) or not _is_pure(operator._schema):
+        raise NotSupportedError(
+            f"{where}: operator {shown(target)} is not supported; expected PyTorch's own operators of tensors"
+        )
+
+
+def _is_pure(schema: Any) -> bool:
+    """Whether it computes tensors, and touches nothing else: no file, no output."""
+    name = str(schema.name).partition("::")[2]
+    if not schema.returns and not name.startswith(_WITHOUT_RESULT):
+        return False
+    return not any(argument.name in _FILE_ARGUMENTS for argument in schema.arguments)
+
+
+def _check_structure(text: str, *, where: str) -> None:
+    data = parse_json(text)
+    if not isinstance(data, list) or len(data) != 2:
+        raise MalformedError(f"found {shown(data)}, expected the structure of inputs or outputs")
+    _check_spec(data[1], where=where)
+
+
+def _check_spec(spec: Any, *, where: str) -> None:
+    spec = check_members(spec, needed=("type", "context", "children_spec"))
+    if spec["type"] not in _STRUCTURES:
+        raise NotSupportedError(
+            f"{where}: found inputs or outputs of type {shown(spec['type'])}, expected tensors, tuples, lists and dicts"
+        )
+    context = spec["context"]
+    if isinstance(context, str):
+        context = parse_json(context)
+    keys = context if isinstance(context, list) else [context]
+    if any(isinstance(key, list | dict) for key in keys):
+        raise MalformedError(f"context: found {shown(context)}, expected the keys of a dict")
+    for child in entries(spec, "children_spec"):
+        _check_spec(child, where=where)

@@ -1,0 +1,259 @@
+"""Files of exported programs that somebody else made: nothing in them runs, and damage is found."""
+
+from __future__ import annotations
+
+import importlib
+import io
+import json
+import warnings
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pt2_case
+import pytest
+import torch
+from pt2_case import ATTACKS, CONSTANTS, MODEL, WEIGHTS, X, attacked, edit, members, old_members, write
+
+from sparsecc.cli import main
+from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.importer import archive
+from sparsecc.importer.archive_program import checked_program
+from sparsecc.importer.export import to_exported
+
+
+@pytest.fixture(scope="module")
+def markers(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """Attacks that work on PyTorch alone: it reads every file as it is, and runs the graph as the importer does."""
+    folder = tmp_path_factory.mktemp("alone")
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.syspath_prepend(folder)
+        for name in ATTACKS:
+            modules(folder, folder / f"{name} made")
+            with suppress(Exception):
+                torch.export.load(attacked(name, folder, folder / f"{name} made")).run_decompositions({})
+    return {name for name in ATTACKS if (folder / f"{name} made").exists()}
+
+
+def modules(folder: Path, marker: Path) -> None:
+    """Something to import; not twice the same, for an import that fails is tried again."""
+    (folder / f"{pt2_case.MODULE}.py").write_text(f"open({str(marker)!r}, 'w')\nraise ImportError\n")
+    importlib.invalidate_caches()
+
+
+def test_the_attacks_are_real(markers: set[str]) -> None:
+    """Else the next test would say nothing."""
+    assert markers == {name for name, attack in ATTACKS.items() if attack.works}
+
+
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nothing_in_a_file_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marker = tmp_path / "made"
+    path = attacked(name, tmp_path, marker)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    modules(tmp_path, marker)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # PyTorch warns where it unpickles all the same
+        if ATTACKS[name].message:
+            with pytest.raises((ModelError, NotSupportedError), match=f"{name}.pt2: .*{ATTACKS[name].message}"):
+                to_exported(path, None)
+        else:
+            program = to_exported(path, None)[0]
+            assert program.example_inputs is None
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_the_copy_is_the_same_program(old: bool, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.pt2", old_members() if old else members(), root="" if old else "net/")
+    found, expected = to_exported(path, (X,))[0], pt2_case.exported().run_decompositions({})
+    assert [str(n.target) for n in found.graph.nodes] == [str(n.target) for n in expected.graph.nodes]
+    assert list(found.state_dict) == list(expected.state_dict)
+    torch.testing.assert_close(found.module()(X), expected.module()(X), rtol=0, atol=0)
+
+
+def test_old_folders_of_plain_tensors(tmp_path: Path) -> None:
+    """Pickles that ``weights_only=True`` reads, in the places of PyTorch 2.8."""
+    content = members()
+    for folder, data in (("weights", old_members()["serialized_state_dict.pt"]),
+                         ("constants", old_members()["serialized_constants.pt"])):  # fmt: skip
+        del content[f"data/{folder}/model_{folder}_config.json"]
+        content[f"data/{folder}/model.pt"] = data
+    found = to_exported(write(tmp_path / "m.pt2", content), (X,))[0]
+    torch.testing.assert_close(found.module()(X), pt2_case.exported().module()(X), rtol=0, atol=0)
+
+
+def test_no_flipped_bit_gives_another_program(tmp_path: Path) -> None:
+    """Every member has a checksum; what is outside of them is refused or means nothing."""
+    data = pt2_case.good()
+    expected = to_exported(write(tmp_path / "good.pt2", members()), (X,))[0]
+    path = tmp_path / "m.pt2"
+    refused = 0
+    for i, at in enumerate(np.random.default_rng(0).integers(0, len(data), 250)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 1 << i % 8]) + data[at + 1 :])
+        try:
+            copy = archive.safe_copy(path)
+        except (ModelError, NotSupportedError):
+            refused += 1
+            continue
+        with zipfile.ZipFile(copy) as found:
+            for name in found.namelist():
+                if name.startswith(("model/data/weights/weight", "model/data/constants/tensor")):
+                    assert found.read(name) == members()[name.partition("/")[2]]
+        if i % 25 == 0:
+            again = to_exported(path, (X,))[0]
+            assert all(torch.equal(again.state_dict[n], v) for n, v in expected.state_dict.items())
+    assert refused > 60
+    for cut in (1, 22, 100, len(data) // 2):
+        path.write_bytes(data[:-cut])
+        with pytest.raises(ModelError, match=r"m\.pt2: damaged, or not "):
+            to_exported(path, None)
+
+
+def zipped(path: Path, names: list[str], **options: int) -> Path:
+    with warnings.catch_warnings(), zipfile.ZipFile(path, "w", **options) as file:
+        warnings.simplefilter("ignore")
+        for name in names:
+            file.writestr(name, bytes(1000))
+    return path
+
+
+def test_archives_that_are_none_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    good = ["m/archive_format", "m/a"]
+    for names, message, options in (
+        ([*good, "m/a"], "two members have one name", {}),
+        ([*good, "m/../b"], r"a member is called 'm/\.\./b'", {}),
+        ([*good, "/b"], "a member is called '/b'", {}),
+        (good, "'m/archive_format' is compressed", {"compression": zipfile.ZIP_DEFLATED}),
+        (good, "archive_version is missing", {}),
+        (["a"], "found neither archive_format nor serialized_exported_program", {}),
+        ([], "found neither", {}),
+    ):
+        zipped(path, names, **options)
+        with pytest.raises(ModelError, match=rf"m\.pt2: damaged, .*{message}"):
+            to_exported(path, None)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [(8, 1, "is encrypted"), (20, 100 << 24, "is compressed"), (24, 100 << 24, "is compressed")],
+    ids=["encrypted", "bomb", "bomb too"],
+)
+def test_members_that_are_not_what_they_say(field: int, value: int, message: str, tmp_path: Path) -> None:
+    """In the directory at the archive's end: flags, size and size unpacked of a member."""
+    data = bytearray(pt2_case.good())
+    with zipfile.ZipFile(io.BytesIO(data)) as file:
+        at = file.start_dir + field  # a member is an archive itself
+    width = 2 if field == 8 else 4
+    data[at : at + width] = value.to_bytes(width, "little")
+    (tmp_path / "m.pt2").write_bytes(data)
+    with pytest.raises(ModelError, match=message):
+        to_exported(tmp_path / "m.pt2", None)
+
+
+def test_one_member_many_times(tmp_path: Path) -> None:
+    """A bomb: entries that share their content."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as file:
+        file.writestr("m/archive_format", bytes(5000))
+        info = file.infolist()[0]
+        for i in range(50):
+            again = zipfile.ZipInfo(f"m/{i}")
+            again.header_offset, again.CRC = info.header_offset, info.CRC
+            again.file_size = again.compress_size = info.file_size
+            file.filelist.append(again)
+            file._didModify = True
+    (tmp_path / "m.pt2").write_bytes(content.getvalue())
+    with pytest.raises(ModelError, match="said to be larger than the file"):
+        to_exported(tmp_path / "m.pt2", None)
+
+
+def signature(data: dict[str, Any]) -> dict[str, Any]:
+    return data["graph_module"]["module_call_graph"][0]["signature"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        (WEIGHTS, lambda d: d.pop("config"), "'config' is missing"),
+        (WEIGHTS, lambda d: d["config"].update(more=5), "'more': found 5, expected an object"),
+        (WEIGHTS, lambda d: d["config"]["conv.weight"].update(path_name="weight_/../x"), "expected weight_N"),
+        (WEIGHTS, lambda d: d["config"]["conv.weight"].update(path_name="weight_77"), "weight_77 is missing"),
+        (WEIGHTS, lambda d: d["config"]["conv.weight"]["tensor_meta"].update(sizes=[{"as_int": 1 << 60}]), "fits into"),
+        (WEIGHTS, lambda d: d["config"]["conv.weight"]["tensor_meta"].update(sizes=[{"as_int": -1}]), "fits into"),
+        (WEIGHTS, lambda d: d["config"]["conv.weight"].update(tensor_meta=None), "tensor_meta: found None"),
+        (CONSTANTS, lambda d: d.update(config=[]), "expected an object"),
+        (MODEL, lambda d: d.pop("graph_module"), "'graph_module' is missing"),
+        (MODEL, lambda d: d.update(range_constraints={"u" + "9" * 30: {}}), "expected names of sizes"),
+        (MODEL, lambda d: d["graph_module"]["graph"]["nodes"].append(3), "found 3, expected an object"),
+        (MODEL, lambda d: d["graph_module"]["graph"]["nodes"][0].update(target=[]), "target: found"),
+        (MODEL, lambda d: d["graph_module"]["graph"].update(nodes=5), "nodes: found 5, expected a list"),
+        (MODEL, lambda d: d["graph_module"]["graph"]["tensor_values"].update(x=5), "found 5, expected an object"),
+        (MODEL, lambda d: d["graph_module"]["graph"].update(inputs=[]), "not a .pt2 file that this PyTorch"),
+        (MODEL, lambda d: signature(d).update(out_spec="[1]"), "structure"),
+        (MODEL, lambda d: signature(d).update(out_spec="[" * 99), "deep"),
+        (MODEL, lambda d: signature(d).update(forward_arg_names=["("]), "a name"),
+    ],
+)  # fmt: skip
+def test_programs_with_wrong_members(name: str, change, message: str, tmp_path: Path) -> None:
+    content = members()
+    edit(content, name, change)
+    with pytest.raises(ModelError, match=rf"m\.pt2: .*{message}"):
+        to_exported(write(tmp_path / "m.pt2", content), None)
+
+
+@pytest.mark.parametrize("member", [WEIGHTS, CONSTANTS, MODEL])
+@pytest.mark.parametrize("text", ["", "[" * 100_000, '{"a":NaN}', "9" * 401, "\x00", '{"config":{},"config":{}}'])
+def test_texts_that_are_no_data(member: str, text: str, tmp_path: Path) -> None:
+    content = {**members(), member: text.encode()}
+    with pytest.raises(ModelError, match=rf"m\.pt2: damaged, .*{member}: "):
+        to_exported(write(tmp_path / "m.pt2", content), None)
+
+
+def test_more_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "m.pt2", members())
+    needed = 4 * sum(t.numel() for t in pt2_case.exported().state_dict.values())
+    monkeypatch.setattr(archive, "available_bytes", lambda: path.stat().st_size)
+    assert to_exported(path, None)
+    monkeypatch.setattr(archive, "available_bytes", lambda: needed)
+    with pytest.raises(ModelError, match="more than"):
+        to_exported(path, None)
+    calls = iter([path.stat().st_size, needed - 1])
+    monkeypatch.setattr(archive, "available_bytes", lambda: next(calls))
+    with pytest.raises(ModelError, match=f"tensors of {needed} bytes, more than this machine has memory"):
+        to_exported(path, None)
+    monkeypatch.setattr(archive, "available_bytes", lambda: 1 << 40)
+    monkeypatch.setattr(archive, "_MOST_JSON", 100)
+    with pytest.raises(ModelError, match=rf"{MODEL} has \d+ bytes, expected at most 100"):
+        to_exported(path, None)
+
+
+def test_another_byte_order(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="byteorder: found b'big', expected little"):
+        to_exported(write(tmp_path / "m.pt2", {**members(), "byteorder": b"big"}), None)
+
+
+@pytest.mark.parametrize("size", ["s0", "2*s0 + 1", "Max(1, s0 - u3)", "FloorDiv(s77, 2)"])
+def test_sizes_that_depend_on_inputs_are_left_to_the_importer(size: str) -> None:
+    content = members()
+    pt2_case.sized(size)(content)
+    assert checked_program(json.loads(content[MODEL]), where="m")
+
+
+def test_a_dynamic_program_is_named_as_such(tmp_path: Path) -> None:
+    batch = torch.export.Dim("batch", min=2, max=9)
+    program = torch.export.export(pt2_case.Net().eval(), (X.expand(2, -1, -1, -1),), dynamic_shapes=({0: batch},))
+    torch.export.save(program, tmp_path / "m.pt2")
+    with pytest.raises(NotSupportedError, match="is dynamic, expected fixed sizes"):
+        to_exported(tmp_path / "m.pt2", None)
+
+
+def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = attacked("weight", tmp_path, tmp_path / "made")
+    assert main(["compile", str(path), "-o", str(tmp_path / "m.so")]) == 3
+    assert "weight.pt2: 'more' is stored as a pickled object" in capsys.readouterr().err
