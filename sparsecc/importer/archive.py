@@ -19,6 +19,7 @@ import io
 import json
 import re
 import shutil
+import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,7 @@ _PICKLED = "model.pt"
 _OLD_PROGRAM, _OLD_SAMPLES = "serialized_exported_program.json", "serialized_example_inputs.pt"
 _OLD_PICKLES = ("serialized_state_dict.pt", "serialized_constants.pt")
 _ENCRYPTED = 1
+_DAMAGED = (zipfile.BadZipFile, struct.error)
 #: of a program without its tensors
 _MOST_JSON = 1 << 28
 
@@ -64,12 +66,11 @@ def safe_copy(path: Path) -> BinaryIO:
             return _copied(_Members(archive, most_bytes=path.stat().st_size), where=str(path))
     except OSError as error:
         raise ModelError(f"{path}: can't be read: {error.strerror or error}; expected a .pt2 file") from error
-    except MalformedError as error:
-        raise ModelError(f"{path}: damaged, or not written by torch.export.save: {error}; export it again") from error
-    # what zipfile has for files that are damaged in some way; a checksum that differs is a BadZipFile
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, LookupError) as error:
+    # what zipfile has for files that are damaged in some way, a checksum that differs among them, and what we have
+    except (*_DAMAGED, EOFError, MemoryError, RuntimeError, ValueError, LookupError, OverflowError) as error:
         raise ModelError(
-            f"{path}: damaged, or not a .pt2 file ({error}); copy it again, or write it with torch.export.save"
+            f"{path}: not a .pt2 file that this PyTorch ({torch.__version__}) can read: damaged, or of another kind "
+            f"({error}); copy it again, or write it with torch.export.save(torch.export.export(model, inputs), path)"
         ) from error
 
 

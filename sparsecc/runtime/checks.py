@@ -106,7 +106,7 @@ def prefix_of(parsed: elf.Elf, description: dict[str, Any], *, name: str) -> str
 
 def _read(path: Path) -> tuple[bytes, Digest]:
     with open_library(path) as file:
-        start = file.read(4)
+        start = file.read(64)
         elf.check_magic(start, name=str(path))  # before gigabytes are read
         data = start + file.read()
     whole = Digest()
