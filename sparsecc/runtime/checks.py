@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
@@ -45,7 +46,7 @@ def description_text(path: str | os.PathLike[str]) -> str:
     return "" if section is None else bytes(parsed.content(section)).partition(b"\0")[0].decode()
 
 
-def open_library(path: Path) -> BinaryIO:
+def open_library(path: Path) -> BufferedReader:
     """Open a file that may be a library; LibraryError if it can't be read, or can't be one for its kind or size."""
     try:
         return open_file(path, most_bytes=_MOST_BYTES)
@@ -106,9 +107,8 @@ def prefix_of(parsed: elf.Elf, description: dict[str, Any], *, name: str) -> str
 
 def _read(path: Path) -> tuple[bytes, Digest]:
     with open_library(path) as file:
-        start = file.read(64)
-        elf.check_magic(start, name=str(path))  # before gigabytes are read
-        data = start + file.read()
+        elf.check_magic(file.peek(64)[:64], name=str(path))  # before gigabytes are read
+        data = file.read()
     whole = Digest()
     whole.add(data)
     return data, whole

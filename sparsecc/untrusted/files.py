@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -22,7 +22,7 @@ class RefusedError(OSError):
     """A file that is not read: ``strerror`` says why, like that of any file that can't be read."""
 
 
-def open_file(path: str | os.PathLike[str], *, most_bytes: int) -> BinaryIO:
+def open_file(path: str | os.PathLike[str], *, most_bytes: int) -> BufferedReader:
     """Open an ordinary file for reading.
 
     Parameters
