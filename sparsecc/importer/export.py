@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.export import ExportedProgram
 
-from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.errors import ModelError, NotSupportedError, SparseccError
 from sparsecc.importer.archive import safe_copy
 from sparsecc.importer.checks import (
     as_tensors,
@@ -54,6 +54,11 @@ def to_exported(
     NotSupportedError
         Dynamic shapes, other types than float32, quantized models, anything that ``torch.export`` refuses.
     """
+    with _file_named(model):
+        return _exported(model, example_inputs)
+
+
+def _exported(model: Model, example_inputs: Sequence[Any] | None) -> tuple[ExportedProgram, tuple[Any, ...], list[str]]:
     notes: list[str] = []
     inputs = None if example_inputs is None else as_tensors(example_inputs)
     if isinstance(model, torch.nn.Module):
@@ -129,14 +134,26 @@ def _load(path: Path) -> ExportedProgram:
     if not path.is_file():
         raise ModelError(f"{path}: no such file; expected a .pt2 written by torch.export.save")
     copy = safe_copy(path)  # whatever the file is, what PyTorch reads runs no code
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.export.load(copy)
+
+
+@contextmanager
+def _file_named(model: Model) -> Iterator[None]:
+    """What a file says wrong may show late: whatever PyTorch then raises becomes an error that names the file."""
+    if not isinstance(model, (str, Path)):
+        yield
+        return
     try:
-        with warnings.catch_warnings(), _silent(logging.getLogger("torch.export")):
-            warnings.simplefilter("ignore")
-            return torch.export.load(copy)
+        with _silent(logging.getLogger("torch.export")), _silent(logging.getLogger("torch._subclasses.fake_tensor")):
+            yield
+    except SparseccError:
+        raise
     except Exception as error:
         raise ModelError(
-            f"{path}: not a .pt2 file that this PyTorch ({torch.__version__}) can read; write it with "
-            "torch.export.save(torch.export.export(model, inputs), path)"
+            f"{model}: not a .pt2 file that this PyTorch ({torch.__version__}) can read ({first_line(error)}); "
+            "write it with torch.export.save(torch.export.export(model, inputs), path)"
         ) from error
 
 
