@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import os
 import warnings
 import zipfile
 from contextlib import suppress
@@ -233,6 +234,20 @@ def test_more_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(archive, "available_bytes", lambda: 1 << 40)
     monkeypatch.setattr(archive, "_MOST_JSON", 100)
     with pytest.raises(ModelError, match=rf"{MODEL} has \d+ bytes, expected at most 100"):
+        to_exported(path, None)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "/dev/zero", "huge"])
+def test_what_is_no_file(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2" if kind[0] != "/" else Path(kind)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "huge":
+        path.touch()
+        os.truncate(path, 20 * 10**9)
+    with pytest.raises(
+        ModelError, match=f"{path}: .*(it is a pipe|it is a device|19073 MiB, more than|not a zip file)"
+    ):
         to_exported(path, None)
 
 

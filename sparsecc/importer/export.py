@@ -131,7 +131,7 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
 
 
 def _load(path: Path) -> ExportedProgram:
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ModelError(f"{path}: no such file; expected a .pt2 written by torch.export.save")
     copy = safe_copy(path)  # whatever the file is, what PyTorch reads runs no code
     with warnings.catch_warnings():
