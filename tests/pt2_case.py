@@ -223,13 +223,13 @@ ATTACKS = {
         lambda c, m: structured({
             "type": "builtins.dict",
             "context": json.dumps([{"__enum__": True, "fqn": f"{MODULE}:x", "name": "y"}]),
-        })(c), "context: found .*, expected the keys",
+        })(c), "context: found __enum__ .*, which names a module to import",
     ),
     "factory": Attack(
         lambda c, m: structured({
             "type": "collections.defaultdict",
             "context": {"default_factory_module": MODULE, "default_factory_name": "x", "dict_context": ["a"]},
-        })(c), "outputs of type 'collections.defaultdict'",
+        })(c), "context: found default_factory_module .*, which names a module to import",
     ),
 }  # fmt: skip
 

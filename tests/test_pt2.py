@@ -200,7 +200,7 @@ def signature(data: dict[str, Any]) -> dict[str, Any]:
         (WEIGHTS, lambda d: d["config"].pop("conv.weight"), "not a .pt2 file that this PyTorch"),
         (CONSTANTS, lambda d: d.update(config={}), "not a .pt2 file that this PyTorch"),
         (MODEL, lambda d: signature(d).update(out_spec="[1]"), "structure"),
-        (MODEL, lambda d: signature(d).update(out_spec="[" * 99), "deep"),
+        (MODEL, lambda d: signature(d).update(out_spec="[" * 999), "deep"),
         (MODEL, lambda d: signature(d).update(forward_arg_names=["("]), "a name"),
     ],
 )  # fmt: skip
@@ -275,3 +275,21 @@ def test_the_command_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     path = attacked("weight", tmp_path, tmp_path / "made")
     assert main(["compile", str(path), "-o", str(tmp_path / "m.so")]) == 3
     assert "weight.pt2: 'more' is stored as a pickled object" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"type": "their.Own", "context": None}, "of type 'their.Own', expected tensors, tuples"),
+        ({"type": "builtins.dict", "context": "[" * 50_000}, "context: found .*, too deep"),
+        ({"type": "builtins.dict", "context": '[{"a":[{"\\u005f_enum__":1,"\\u005f_enum__":1}]}]'}, "names a module"),
+        ({"type": "builtins.dict", "context": [{"a": {"__enum__": 1}}]}, "names a module"),
+        ({"type": "builtins.dict", "context": "their.Own"}, "not a .pt2 file that this PyTorch"),
+        ({"type": ["a"], "context": None}, r"of type \['a'\], expected tensors"),
+    ],
+)
+def test_structures_of_outputs(spec: dict[str, Any], message: str, tmp_path: Path) -> None:
+    content = members()
+    pt2_case.structured(spec)(content)
+    with pytest.raises((ModelError, NotSupportedError), match=message):
+        to_exported(write(tmp_path / "m.pt2", content), None)

@@ -46,9 +46,9 @@ BIG = 20 * 10**9
 HOSTILE = {
     "": "not JSON",
     "{": "not JSON",
-    "[" * 100_000: "more than 32 deep",
-    '{"a":' * 100_000: "more than 32 deep",
-    '"' + '\\"' * 100_000 + "[" * 40: "more than 32|not JSON",
+    "[" * 100_000: "more than 128 deep",
+    '{"a":' * 100_000: "more than 128 deep",
+    '"' + '\\"' * 100_000 + "[" * 200: "more than 128|not JSON",
     '{"format":' + "9" * 401 + "}": "has more than 64 bits",
     '{"format":-' + "9" * 19 + "}": "has more than 64 bits",
     '{"format":1' + "0" * 5000 + ".5}": "format: found inf",
@@ -272,10 +272,10 @@ def test_good_json_is_read_as_python_reads_it(value: Any) -> None:
 
 
 def test_brackets_in_texts_are_no_depth() -> None:
-    assert parse_json(json.dumps(["[" * 100, '\\"' + "[" * 100]))
-    assert parse_json("[" * 32 + "]" * 32)
+    assert parse_json(json.dumps(["[" * 200, '\\"' + "[" * 200]))
+    assert parse_json("[" * 128 + "]" * 128)
     with pytest.raises(MalformedError, match="deep"):
-        parse_json("[" * 33 + "]" * 33)
+        parse_json("[" * 129 + "]" * 129)
     assert parse_json('["\\ud83d\\ude00", "\\\\ud800"]') == ["\U0001f600", "\\ud800"]
 
 

@@ -7,11 +7,13 @@ imports modules that the structure of inputs and outputs names. Here every such 
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from typing import Any
 
 import torch
+from torch.utils._pytree import SERIALIZED_TYPE_TO_PYTHON_TYPE
 
 from sparsecc.errors import NotSupportedError
 from sparsecc.untrusted import MalformedError, available_bytes, check_members, entries, pairs, parse_json, shown
@@ -39,11 +41,8 @@ _EXPRESSION = re.compile(
     re.ASCII,
 )
 _MOST_LETTERS = 400
-#: structures of inputs and outputs: what they are, and names in them
-_STRUCTURES = (
-    None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict",
-    "torch.fx.immutable_collections.immutable_list", "torch.fx.immutable_collections.immutable_dict",
-)  # fmt: skip
+#: what makes PyTorch import a module that the structure of inputs and outputs names
+_IMPORTING = ("__enum__", "default_factory_module")
 #: of a node's notes the one that is used: the modules that it is in
 _NOTES = ("nn_module_stack",)
 _FLOAT_BYTES = 4
@@ -159,15 +158,35 @@ def _check_structure(text: str, *, where: str) -> None:
 
 def _check_spec(spec: Any, *, where: str) -> None:
     spec = check_members(spec, needed=("type", "context", "children_spec"))
-    if spec["type"] not in _STRUCTURES:
+    known = spec["type"] is None or spec["type"] in list(SERIALIZED_TYPE_TO_PYTHON_TYPE)
+    if not known:  # types of their own are those that this process has registered
         raise NotSupportedError(
             f"{where}: found inputs or outputs of type {shown(spec['type'])}, expected tensors, tuples, lists and dicts"
         )
-    context = spec["context"]
-    if isinstance(context, str):
-        context = parse_json(context)
-    keys = context if isinstance(context, list) else [context]
-    if any(isinstance(key, list | dict) for key in keys):
-        raise MalformedError(f"context: found {shown(context)}, expected the keys of a dict")
+    _check_context(spec["context"])
     for child in entries(spec, "children_spec"):
         _check_spec(child, where=where)
+
+
+def _check_context(context: Any) -> None:
+    """Keys of a dict, or what a type of its own has; as text it is read as PyTorch does, if it is JSON at all."""
+    if isinstance(context, str):
+        try:
+            json.loads(context, object_pairs_hook=_harmless)
+        except MalformedError:
+            raise
+        except ValueError:
+            return
+        except RecursionError as error:
+            raise MalformedError(f"context: found {shown(context)}, too deep") from error
+    if isinstance(context, dict):
+        _harmless(list(context.items()))
+    for inner in context.values() if isinstance(context, dict) else context if isinstance(context, list) else ():
+        _check_context(inner)
+
+
+def _harmless(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    for name, value in members:
+        if name in _IMPORTING:
+            raise MalformedError(f"context: found {name} {shown(value)}, which names a module to import")
+    return dict(members)

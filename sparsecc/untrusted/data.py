@@ -9,8 +9,8 @@ import reprlib
 from collections import Counter
 from typing import Any
 
-#: lists and objects within each other; what we write has eight
-_MOST_DEPTH = 32
+#: lists and objects within each other; what a network returns may be 32 containers deep, of three levels each
+_MOST_DEPTH = 128
 _INT64 = range(-(1 << 63), 1 << 63)
 # the last quote may be missing: so it matches at every first one, and takes time in proportion
 _TEXTS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
