@@ -41,9 +41,14 @@ def foldable_norms(
             continue
         source: Any = node.args[0]
         takes = source.op == "call_function" and full_name(source) in folding and len(source.users) == 1
-        if takes and not ctx.is_constant(source) and _scales_channels(source):
+        if takes and not ctx.is_constant(source) and _is_layer(ctx, source) and _scales_channels(source):
             found[source] = node
     return found
+
+
+def _is_layer(ctx: Context, source: fx.Node) -> bool:
+    """False for a product of two tensors that both depend on the input: it has no weights to scale."""
+    return operator_name(source) != "mm" or ctx.is_constant(source.args[1])
 
 
 def _scales_channels(layer: fx.Node) -> bool:

@@ -246,7 +246,7 @@ def _absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
     if operator_name(x) not in ("pad", "constant_pad_nd"):
         return (0, 0, 0, 0), x
     source, amounts, mode, value = pad_arguments(x)
-    if mode != "constant" or value not in (None, 0, 0.0) or len(amounts) > 4 or min(amounts) < 0:
+    if mode != "constant" or value not in (None, 0, 0.0) or len(amounts) > 4 or min(amounts, default=-1) < 0:
         return (0, 0, 0, 0), x
     left, right, top, bottom = [*amounts, 0, 0][:4]
     return (top, left, bottom, right), source

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from sparsecc._tvm import IRModule, PyExprMutator, expression_mutator, relax, tvm
+from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Activation, Epilogue, Residual
 from sparsecc.facts.layer import ConvLayer, Layer
 from sparsecc.importer.context import ACTIVATION
@@ -104,15 +105,14 @@ def _grow(chain: _Chain, module: IRModule, users: Mapping[Any, list[Any]], absor
 
 
 def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
+    """The chain with its only reader, which reads it once; None where they can't be one kernel."""
     value, epilogue = follower.value, chain.epilogue
     act = _activation(value, module)
-    if act is not None and epilogue.activation is None and epilogue.residual != "after":
+    if act is not None and epilogue.activation is None:
         return replace(chain, last=follower, epilogue=replace(epilogue, activation=act))
     if not is_operator(value, "relax.add"):
         return None
     other = value.args[1] if value.args[0].same_as(chain.last.var) else value.args[0]
-    if other.same_as(chain.last.var):
-        return None
     constant = _channel_constant(other, chain)
     if constant is not None and epilogue == _BIAS_ONLY:
         return replace(chain, last=follower, layer=replace(chain.layer, bias=chain.layer.bias + constant))
@@ -128,12 +128,18 @@ def _channel_constant(value: Any, chain: _Chain) -> Any:
     if not isinstance(value, tvm.ir.GenericConst):
         return None
     array = value.value.numpy()
-    rank, oc = len(chain.last.var.ty.shape), chain.layer.spec.oc
-    is_image = rank == 4
-    per_channel = array.reshape((1,) * (rank - array.ndim) + array.shape) if array.ndim <= rank else array
-    axis = 1 if is_image else rank - 1
-    fits = per_channel.ndim == rank and all(e == 1 or i == axis for i, e in enumerate(per_channel.shape))
-    return np.broadcast_to(per_channel.reshape(-1), (oc,)) if fits and per_channel.size in (1, oc) else None
+    shape = tuple(int(extent) for extent in chain.last.var.ty.shape)
+    axis, oc = _channel_axis(chain.layer.spec, shape), chain.layer.spec.oc
+    if array.ndim > len(shape):
+        return None
+    extents = (1,) * (len(shape) - array.ndim) + array.shape
+    fits = array.size in (1, oc) and all(extent == 1 or i == axis for i, extent in enumerate(extents))
+    return np.broadcast_to(array.reshape(-1), (oc,)) if fits else None
+
+
+def _channel_axis(spec: ConvSpec, shape: tuple[int, ...]) -> int:
+    """Axis of a layer's result that has its channels: a convolution's is its image, a linear layer's has any rank."""
+    return 1 if shape == (spec.n, spec.oc, spec.oh, spec.ow) else len(shape) - 1
 
 
 def _activation(value: Any, module: IRModule) -> Activation | None:
