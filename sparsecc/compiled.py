@@ -16,6 +16,7 @@ from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
+from sparsecc.importer import Imported
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
@@ -28,7 +29,7 @@ from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
-from sparsecc.verify import check
+from sparsecc.verify import Verified, check, check_elsewhere
 from sparsecc.version import VERSION
 
 Progress = Callable[[str], None]
@@ -174,7 +175,9 @@ def compile(
     threads : int, optional
         Threads of a run; by default the cores this process may use.
     verify : bool or float
-        Compare with PyTorch: largest error relative to the largest output; True is 1e-4.
+        Compare with PyTorch: largest error relative to the largest output; True is 1e-4. Code for another machine runs
+        in an emulator (``qemu-aarch64``, ``qemu-arm``) if there is one on the PATH, else its kernels are built for this
+        machine too and run here; the report says which was done.
     keep_dense : sequence of str
         Layers to leave dense: names, or shell patterns such as ``"head.*"``.
     min_speedup : float
@@ -210,7 +213,7 @@ def compile(
     NotSupportedError
         An operator, a type or a dynamic shape that sparsecc does not compile; the message names the layer.
     VerificationError
-        The result differs from PyTorch; the message names the first layer that does.
+        The result differs from PyTorch by more than rounding; the message names the first layer that does.
     """
     options = Options(
         threads=threads,
@@ -231,13 +234,24 @@ def compile(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
     _check_memory(artefact)
-    report = artefact.report
     tell("link")
     library = _load(artefact, options) if resolved.runs_here() else None
-    if options.tolerance is not None and library is not None:
+    if options.tolerance is None:
+        found = Verified(None, "verify=False")
+    else:
         tell("verify")
-        report = replace(report, error=check(library, artefact, imported, tolerance=options.tolerance, cc=cc))
-    return Compiled(artefact, library, report=report, cc=cc)
+        found = _verify(library, artefact, imported, tolerance=options.tolerance, cc=cc)
+    report = artefact.report
+    report = replace(report, error=found.error, compared=found.compared, notes=(*report.notes, *found.notes))
+    return Compiled(replace(artefact, functions={}), library, report=report, cc=cc)
+
+
+def _verify(
+    library: Library | None, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None
+) -> Verified:
+    if library is None:
+        return check_elsewhere(artefact, imported, tolerance=tolerance, cc=cc)
+    return check(library, artefact, imported, tolerance=tolerance, cc=cc)
 
 
 def _check_memory(artefact: Artefact) -> None:

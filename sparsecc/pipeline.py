@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sparsecc._tvm import IRModule, compile_object
+from sparsecc._tvm import IRModule, PrimFunc, compile_object
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
@@ -63,6 +63,8 @@ class Artefact:
         Of every step's result.
     orders : mapping of str to ChannelOrder
         Key of a step -> order in which its result stores channels, where it is not the network's.
+    functions : mapping of str to PrimFunc
+        What the kernels were made from.
     """
 
     program: Program
@@ -72,6 +74,7 @@ class Artefact:
     origins: Mapping[str, str]
     layouts: tuple[PlaneLayout | None, ...]
     orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
+    functions: Mapping[str, PrimFunc] = field(default_factory=dict)
 
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
@@ -153,7 +156,8 @@ def run(
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(placed.layouts[node.output] for node, _ in lowered)
-    return Artefact(program, kernels, target, report, rewritten.origins, layouts, rewritten.orders), imported
+    made = Artefact(program, kernels, target, report, rewritten.origins, layouts, rewritten.orders, assembled.functions)
+    return made, imported
 
 
 def decision_scale(target: Target, options: Options) -> Scale:

@@ -12,6 +12,8 @@ from sparsecc.text import printable
 
 JSON = dict[str, Any]
 
+#: the way of a comparison with PyTorch that needs no words
+HERE = "on this machine"
 #: layers that a note names
 _NAMED = 4
 
@@ -32,6 +34,8 @@ class Report:
         What the user should know: warnings and changes made on a copy.
     error : float or None
         Largest difference from PyTorch relative to the largest output; None when not verified.
+    compared : str
+        How it was found; without an error, why not. Empty in the report that a library carries.
     figures : str
         Where the cost model's figures are from; empty for those of the target.
     memory_bytes : int
@@ -45,13 +49,22 @@ class Report:
     error: float | None = None
     figures: str = ""
     memory_bytes: int = 0
+    compared: str = ""
+
+    @property
+    def accuracy(self) -> str:
+        """A line about the comparison with PyTorch; empty where nothing is known of it."""
+        if self.error is None:
+            return f"not compared with PyTorch: {self.compared}" if self.compared else ""
+        how = f" ({self.compared})" if self.compared not in ("", HERE) else ""
+        return f"largest difference from PyTorch: {self.error:.1e} of the largest output{how}"
 
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
         if self.memory_bytes:
             lines.append(f"memory of an instance: {self.memory_bytes / 1e6:.1f} MB for weights and buffers")
-        if self.error is not None:
-            lines.append(f"largest difference from PyTorch: {self.error:.1e} of the largest output")
+        if self.accuracy:
+            lines.append(self.accuracy)
         if self.figures:
             lines.append(f"figures of the cost model: {self.figures}")
         by_record = sum("record" in step.get("chosen_by", "") for step in self.steps)
@@ -76,6 +89,7 @@ class Report:
             "target": self.target,
             "notes": list(self.notes),
             "error": self.error,
+            "compared": self.compared,
             "figures": self.figures,
             "memory_bytes": self.memory_bytes,
         }
@@ -86,7 +100,7 @@ class Report:
         plan, steps, notes = Plan.from_json(data["plan"]), tuple(data["steps"]), tuple(data["notes"])
         return cls(
             plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
-            data.get("memory_bytes", 0),
+            data.get("memory_bytes", 0), data.get("compared", ""),
         )  # fmt: skip
 
 

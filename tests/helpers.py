@@ -38,7 +38,7 @@ from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.winograd import split_winograd
 from sparsecc.target import TARGETS, Target, resolve
-from sparsecc.verify import _all_outputs
+from sparsecc.verify.trace import all_outputs
 
 Array = NDArray[Any]
 Shape = tuple[int, ...]
@@ -81,7 +81,7 @@ def run_strictly(artefact: Artefact, inputs: Sequence[torch.Tensor]) -> list[Arr
     One and three threads must agree bit for bit.
     """
     path = folder() / "strict.so"
-    replace(artefact, program=_all_outputs(artefact.program)).link(path)
+    replace(artefact, program=all_outputs(artefact.program)).link(path)
     count, runs = len(artefact.program.outputs), []
     for threads, at_end in ((1, True), (3, False)):
         with sparsecc.load(path, threads=threads) as library:

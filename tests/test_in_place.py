@@ -25,6 +25,7 @@ from sparsecc.pipeline import Artefact, analyse, rewrite, run
 from sparsecc.rewrite.in_place import in_place
 from sparsecc.target import Target, resolve
 from sparsecc.verify import first_difference
+from sparsecc.verify.run import linked
 
 #: widest image whose rows are one vector, by target
 WIDEST = {"x86-64-v4": 16, "x86-64-v3": 8}
@@ -148,10 +149,10 @@ def test_a_difference_names_both_layers():
     model, x = net(24).eval(), random_inputs((1, 4, 7, 7))
     artefact, imported = run(model, x, resolve("native"), Options(), progress=str)
     assert overwritten(artefact) == ["layer_0"]
-    assert "no single layer" in first_difference(artefact, imported, tolerance=1e-4, cc=None)
+    assert "no single layer" in first_difference(artefact, imported, tolerance=1e-4, run=linked(imported, cc=None))
     weights = tuple(w * np.float32(1.5) if w.dtype == np.float32 else w for w in artefact.program.weights)
     wrong = replace(artefact, program=replace(artefact.program, weights=weights))
-    found = first_difference(wrong, imported, tolerance=1e-4, cc=None)
+    found = first_difference(wrong, imported, tolerance=1e-4, run=linked(imported, cc=None))
     assert "the first layer that differs is layer_2 or layer_0, whose result it replaces" in found
 
 

@@ -22,6 +22,7 @@ from sparsecc.runtime import load
 from sparsecc.target import resolve
 from sparsecc.tuning.tasks import find_tasks
 from sparsecc.verify import first_difference
+from sparsecc.verify.run import linked
 
 
 def keys(model: nn.Module, x: Tensor, target: str = "x86-64-v3") -> dict[str, bool]:
@@ -85,9 +86,11 @@ def test_winograd_and_chains_take_part():
 def test_every_step_is_compared_in_its_own_order(name):
     artefact, imported = compiled(name)
     assert artefact.orders
-    assert "no single layer" in first_difference(artefact, imported, tolerance=1e-4, cc=None)
+    assert "no single layer" in first_difference(artefact, imported, tolerance=1e-4, run=linked(imported, cc=None))
     lost = replace(artefact, orders={})
-    assert "first layer that differs is a" in first_difference(lost, imported, tolerance=1e-4, cc=None)
+    assert "first layer that differs is a" in first_difference(
+        lost, imported, tolerance=1e-4, run=linked(imported, cc=None)
+    )
 
 
 def test_the_report_says_what_happened(tmp_path):

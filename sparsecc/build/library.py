@@ -155,9 +155,37 @@ def build_bench_program(
 
     Parameters and errors are those of :func:`build_library`.
     """
+    _build_program("scc_bench.c", program, kernels, triple, cpu_features, out, cc)
+
+
+def build_apply_program(
+    program: Program,
+    *,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    out: Path,
+    cc: str | None = None,
+) -> None:
+    """Link a network with the program that runs it on inputs from a file (``csrc/scc_apply.c``): static.
+
+    Parameters and errors are those of :func:`build_library`.
+    """
+    _build_program("scc_apply.c", program, kernels, triple, cpu_features, out, cc)
+
+
+def _build_program(
+    source: str,
+    program: Program,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    out: Path,
+    cc: str | None,
+) -> None:
     compiler = find_compiler(cc, triple=triple, programs=True)
     sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
-    link_program(replace(sources, main=sources.main + '\n#include "scc_bench.c"\n'), out, compiler=compiler)
+    link_program(replace(sources, main=f'{sources.main}\n#include "{source}"\n'), out, compiler=compiler)
 
 
 def _sources(program: Program, *, kernels: bytes, triple: str, cpu_features: tuple[str, ...]) -> tuple[Sources, int]:

@@ -103,12 +103,12 @@ def find_compiler(cc: str | None, *, triple: str, programs: bool = False) -> Com
     ToolchainError
         The compiler is not installed.
     """
-    architecture = _architecture(triple)
+    machine = architecture(triple)
     command = _words(cc or os.environ.get(CC_VARIABLE, ""))
     if command:
-        compiler = _system_compiler(command, architecture)
+        compiler = _system_compiler(command, machine)
     else:
-        compiler = _zig(architecture, _ZIG_STATIC if programs else _ZIG_TARGETS)
+        compiler = _zig(machine, _ZIG_STATIC if programs else _ZIG_TARGETS)
     return replace(compiler, compile=(*compiler.compile, "-static")) if programs else compiler
 
 
@@ -120,7 +120,8 @@ def _words(command: str) -> tuple[str, ...]:
         raise ToolchainError(f"C compiler: {command!r} can't be split into words ({error}); {advice}") from error
 
 
-def _architecture(triple: str) -> str:
+def architecture(triple: str) -> str:
+    """The architecture of a triple, by one name however it is written; TargetError for one we have no runtime for."""
     first = triple.split("-")[0].lower()
     first = _OTHER_NAMES.get(first, first)
     if first not in _ZIG_TARGETS or "linux" not in triple:

@@ -40,7 +40,7 @@ def foldable_norms(
         if node.op != "call_function" or full_name(node) not in BATCH_NORMS:
             continue
         source: Any = node.args[0]
-        takes = source.op == "call_function" and full_name(source) in folding and len(source.users) == 1
+        takes = full_name(source) in folding and len(source.users) == 1
         if takes and not ctx.is_constant(source) and _is_layer(ctx, source) and _scales_channels(source):
             found[source] = node
     return found

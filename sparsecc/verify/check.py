@@ -1,0 +1,104 @@
+"""Results against PyTorch's: equal, equal but for rounding, or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparsecc.errors import VerificationError
+from sparsecc.importer import Imported
+from sparsecc.pipeline import Artefact
+from sparsecc.report import HERE
+from sparsecc.runtime import Library
+from sparsecc.verify.compare import Array, Distances, distances, relative_error
+from sparsecc.verify.reference import exact, is_finite, reference
+from sparsecc.verify.run import Run, linked, outputs
+from sparsecc.verify.trace import first_difference
+
+_LARGER = "pass a larger tolerance (verify=, on the command line --tolerance)"
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was found.
+
+    Attributes
+    ----------
+    error : float or None
+        Largest difference of an output relative to its largest expected value; None where nothing could be run.
+    compared : str
+        How; without an error, why not.
+    notes : tuple of str
+        For the report.
+    """
+
+    error: float | None
+    compared: str
+    notes: tuple[str, ...] = ()
+
+
+def check(library: Library, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> Verified:
+    """Run library and PyTorch on the example.
+
+    The library runs on NaN first, so that a kernel which reads what the run before left in memory is found out.
+
+    Raises
+    ------
+    VerificationError
+        A difference is above ``tolerance`` and no rounding; the message names the first layer that differs.
+    """
+    found = outputs(library, imported)
+    return judge(found, artefact, imported, tolerance=tolerance, run=linked(imported, cc=cc), compared=HERE)
+
+
+def judge(
+    found: Sequence[Array], artefact: Artefact, imported: Imported, *, tolerance: float, run: Run, compared: str
+) -> Verified:
+    """Hold results for the example against PyTorch's; ``run`` is what made them. Raises as :func:`check` does."""
+    strict, expected = is_finite(imported), reference(imported)
+    errors = [relative_error(one, other, strict=strict) for one, other in zip(found, expected, strict=True)]
+    error = max(errors)
+    if error <= tolerance:
+        return Verified(error, compared)
+    doubles = exact(imported)
+    apart = [] if doubles is None else [
+        distances(*three, strict=strict)
+        for *three, off in zip(found, expected, doubles, errors, strict=True)
+        if off > tolerance
+    ]  # fmt: skip
+    worst = max(apart, key=lambda distance: distance.ours, default=None)
+    if worst is not None and all(distance.is_rounding for distance in apart):
+        return Verified(error, compared, (_note(error, tolerance, worst),))
+    raise VerificationError(
+        f"the library differs from PyTorch by {error:.1e} of the largest output, more than {tolerance:.1e}"
+        f"{_where(compared)}; {first_difference(artefact, imported, tolerance=tolerance, run=run)}; {_advice(worst)}"
+    )
+
+
+def _where(compared: str) -> str:
+    return "" if compared == HERE else f" ({compared})"
+
+
+def _note(error: float, tolerance: float, worst: Distances) -> str:
+    return (
+        f"rounding: results differ from PyTorch's float32 by {error:.1e}, more than {tolerance:.1e}, but from float64 "
+        f"by {worst.ours:.1e} and PyTorch's own by {worst.own:.1e}: the network amplifies rounding errors (often batch "
+        "norm over channels without variance)"
+    )
+
+
+def _advice(worst: Distances | None) -> str:
+    """What to do about a difference: a network that amplifies rounding errors shows it in PyTorch's own results."""
+    if worst is None:
+        return f"the model can't run in float64, which would tell rounding from errors; {_report()}"
+    apart = f"it is {worst.ours:.1e} from float64, PyTorch's float32 {worst.own:.1e}"
+    if worst.is_amplified:
+        return (
+            f"{apart}, so the network itself amplifies rounding errors (often batch norm over channels without "
+            f"variance); {_LARGER}, or winograd=False, which rounds less"
+        )
+    return f"{apart}; {_report()}"
+
+
+def _report() -> str:
+    return f"please report it with the model, or {_LARGER}"

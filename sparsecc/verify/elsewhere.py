@@ -1,0 +1,76 @@
+"""Verify a network for a target that this machine can't run."""
+
+from __future__ import annotations
+
+import platform
+
+from sparsecc.build.toolchain import architecture
+from sparsecc.errors import TargetError, ToolchainError
+from sparsecc.importer import Imported
+from sparsecc.pipeline import Artefact
+from sparsecc.target import Target, resolve
+from sparsecc.verify.check import Verified, judge
+from sparsecc.verify.emulator import Emulator, EmulatorError, emulated, find_emulator
+from sparsecc.verify.run import rebuilt
+
+#: multiply-adds of a run that an emulator gets
+MOST_MACS = 1_000_000_000
+#: seconds that it gets for a run
+SECONDS = 120.0
+
+
+def check_elsewhere(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> Verified:
+    """Run a network for another target and PyTorch on the example.
+
+    In an emulator, if there is one and the network is not too large for it; else the same kernels, with the target's
+    layouts and widths, as code for this machine. What was done, and why, is in ``compared``.
+
+    Raises
+    ------
+    VerificationError
+        As :func:`~sparsecc.verify.check.check` does.
+    """
+    emulator = find_emulator(artefact.target)
+    why = _unfit(emulator, artefact)
+    if emulator is not None and not why:
+        try:
+            run = emulated(imported, emulator, cc=cc, seconds=SECONDS)
+            compared = f"in an emulator: {emulator.name}"
+            return judge(run(artefact), artefact, imported, tolerance=tolerance, run=run, compared=compared)
+        except EmulatorError as error:
+            why = str(error)
+        except ToolchainError as error:
+            why = f"no program for {emulator.name} could be linked ({str(error).splitlines()[0]})"
+    return _check_rebuilt(artefact, imported, tolerance=tolerance, why=why)
+
+
+def _unfit(emulator: Emulator | None, artefact: Artefact) -> str:
+    """Why a network is not emulated; empty where it is."""
+    machine = architecture(artefact.target.triple)
+    if machine == platform.machine():
+        return "this processor lacks what the target has"
+    if emulator is None:
+        return f"no emulator for {machine} on the PATH"
+    macs = sum(layer.kept_macs for layer in artefact.report.plan.layers)
+    return f"too large for {emulator.name}: {macs / 1e9:.1f}e9 multiply-adds" if macs > MOST_MACS else ""
+
+
+def _check_rebuilt(artefact: Artefact, imported: Imported, *, tolerance: float, why: str) -> Verified:
+    host = _host()
+    if isinstance(host, str):
+        return Verified(None, f"{why}; {host}")
+    run = rebuilt(imported, host=host)
+    try:
+        found = run(artefact)
+    except ToolchainError as error:
+        return Verified(None, f"{why}; no library for this machine could be linked ({str(error).splitlines()[0]})")
+    compared = f"same kernels built for this machine: {why}"
+    return judge(found, artefact, imported, tolerance=tolerance, run=run, compared=compared)
+
+
+def _host() -> Target | str:
+    """The target that this machine runs best; what is wrong with it where there is none."""
+    try:
+        return resolve("native")
+    except TargetError as error:
+        return str(error)

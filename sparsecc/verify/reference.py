@@ -1,0 +1,104 @@
+"""PyTorch's results, in float32 and in float64."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import fx
+from torch.export.graph_signature import OutputKind
+
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.importer import Imported
+
+Array = NDArray[Any]
+
+_WIDER = {torch.float32: torch.float64}
+
+
+def reference(imported: Imported) -> tuple[Array, ...]:
+    """Results for the example, in the order of the library's outputs."""
+    return _numpy(_run(imported, _Interpreter(imported.program.graph_module)), imported)
+
+
+def exact(imported: Imported) -> tuple[Array, ...] | None:
+    """The same in float64; None for a program that has an operator which refuses it."""
+    try:
+        return _numpy(_run(imported, _Double(imported.program.graph_module)), imported)
+    except Exception:  # an operator that was not made for float64 may raise anything
+        return None
+
+
+def intermediates(imported: Imported) -> Mapping[str, Array]:
+    """Value of every node of the exported program, by the node's name."""
+    found: dict[str, Array] = {}
+    _run(imported, _Interpreter(imported.program.graph_module, found.__setitem__))
+    return found
+
+
+def exact_intermediates(imported: Imported) -> Mapping[str, Array]:
+    """The same in float64; of a program that has an operator which refuses it, what comes before."""
+    found: dict[str, Array] = {}
+    with contextlib.suppress(Exception):  # as above
+        _run(imported, _Double(imported.program.graph_module, found.__setitem__))
+    return found
+
+
+def is_finite(imported: Imported) -> bool:
+    """No layer has weights or biases that are NaN or infinite."""
+    layers = (layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
+    return all(np.isfinite(layer.weight).all() and np.isfinite(layer.bias).all() for layer in layers)
+
+
+class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are not followed
+    """Runs the program as it is: weights are shared with it, and results are freed after their last use."""
+
+    def __init__(self, module: fx.GraphModule, record: Callable[[str, Array], None] | None = None) -> None:
+        super().__init__(module)
+        self._record = record
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        if self._record is not None and isinstance(result, torch.Tensor):
+            self._record(n.name, result.detach().numpy())
+        return result
+
+
+class _Double(_Interpreter):
+    """Runs it in float64, whatever constants it has; weights are widened where they are used, one after another."""
+
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> Any:
+        return fx.node.map_aggregate(super().fetch_args_kwargs_from_env(n), _wider)
+
+
+def _wider(value: Any) -> Any:
+    if isinstance(value, torch.Tensor):
+        return value.double() if value.dtype in _WIDER else value
+    return _WIDER.get(value, value) if isinstance(value, torch.dtype) else value
+
+
+def _run(imported: Imported, interpreter: _Interpreter) -> Any:
+    program = imported.program
+    signature = program.graph_signature
+    lifted = {**program.constants, **program.state_dict}
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    names.update(signature.inputs_to_lifted_tensor_constants)
+    example = iter(imported.example)
+    arguments = [
+        lifted[names[node.name]] if node.name in names else next(example)
+        for node in program.graph.nodes
+        if node.op == "placeholder"
+    ]
+    with torch.no_grad():
+        return interpreter.run(*arguments)
+
+
+def _numpy(results: Any, imported: Imported) -> tuple[Array, ...]:
+    specs = imported.program.graph_signature.output_specs
+    pairs = zip(results, specs, strict=True)
+    returned = (result for result, spec in pairs if spec.kind is OutputKind.USER_OUTPUT)
+    return tuple(result.detach().numpy() for result in returned if isinstance(result, torch.Tensor))

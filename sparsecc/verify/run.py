@@ -1,0 +1,55 @@
+"""Run a compiled network on the example inputs: here, or what was built for here from kernels of another target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
+
+from sparsecc._tvm import compile_object
+from sparsecc.importer import Imported
+from sparsecc.pipeline import Artefact
+from sparsecc.runtime import Library, load
+from sparsecc.runtime.scratch import scratch_folder
+from sparsecc.target import Target
+from sparsecc.verify.compare import Array
+
+#: links a network, runs it on the example, and gives its outputs
+Run: TypeAlias = Callable[[Artefact], list[Array]]
+
+
+def linked(imported: Imported, *, cc: str | None) -> Run:
+    """Runs code for this machine, on one thread."""
+
+    def run(artefact: Artefact) -> list[Array]:
+        with scratch_folder() as folder:
+            path = folder / f"{artefact.program.name}.so"
+            artefact.link(path, cc=cc)
+            with load(path, threads=1) as library:
+                return outputs(library, imported)
+
+    return run
+
+
+def rebuilt(imported: Imported, *, host: Target) -> Run:
+    """Runs the very kernels of another target, with its layouts and widths, as code for this machine."""
+
+    def run(artefact: Artefact) -> list[Array]:
+        kernels, _ = compile_object(artefact.functions, host.llvm)
+        return linked(imported, cc=None)(replace(artefact, kernels=kernels, target=host))
+
+    return run
+
+
+def outputs(library: Library, imported: Imported) -> list[Array]:
+    """The library's results for the example, after a run on NaN."""
+    results = [np.full(port.shape, np.nan, np.float32) for port in library.outputs]
+    for given in (_nan(imported), [x.numpy() for x in imported.example]):
+        library(*given, out=tuple(results))
+    return results
+
+
+def _nan(imported: Imported) -> list[Array]:
+    return [np.full(x.shape, np.nan, np.float32) for x in imported.example]

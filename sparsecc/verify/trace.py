@@ -1,0 +1,76 @@
+"""Find the first layer whose result is wrong, by running the network with every tensor as an output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.program import Port, Program, Ref, Step
+from sparsecc.importer import Imported
+from sparsecc.pipeline import Artefact
+from sparsecc.verify.compare import Array, distances, relative_error
+from sparsecc.verify.reference import exact_intermediates, intermediates, is_finite
+from sparsecc.verify.run import Run
+
+
+def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float, run: Run) -> str:
+    """Name the first layer whose result differs by more than rounding; ``run`` links and runs a network."""
+    expected, strict = intermediates(imported), is_finite(imported)
+    doubles = exact_intermediates(imported)
+    for step, before, found in _traced(artefact, run):
+        node = artefact.origins.get(step.key)
+        if node is None or node not in expected:
+            continue
+        order = artefact.orders.get(step.key)
+        single, double = expected[node], doubles.get(node)
+        own = (found if order is None else order.undone(found)).reshape(single.shape)
+        error = relative_error(own, single, strict=strict)
+        if error <= tolerance:
+            continue
+        if double is None or not distances(own, single, double, strict=strict).is_rounding:
+            which = " or ".join([step.key, *(f"{key}, whose result it replaces" for key in before)])
+            return f"the first layer that differs is {which} (kernel {step.symbol}, error {error:.1e})"
+    return "no single layer differs by that much: the error builds up"
+
+
+def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...], Array]]:
+    """Every step whose result is still there at the end, keys of those that wrote there before, contiguous pixels."""
+    program = artefact.program
+    results = run(replace(artefact, program=all_outputs(program)))
+    written = [step.args[step.writes[0]] for step in program.steps]
+    for i, (step, layout) in enumerate(zip(program.steps, artefact.layouts, strict=False)):
+        ref = written[i]
+        if ref in written[i + 1 :]:
+            continue
+        before = tuple(program.steps[j].key for j in range(i) if written[j] == ref)
+        index = ref.index + (len(program.outputs) if ref.place == "buffer" else 0)
+        yield step, before, _pixels(results[index], layout)
+
+
+def all_outputs(program: Program) -> Program:
+    """The program with every buffer turned into an output, so that none is overwritten."""
+
+    def turn(ref: Ref) -> Ref:
+        return Ref("output", len(program.outputs) + ref.index) if ref.place == "buffer" else ref
+
+    steps = tuple(
+        replace(
+            step,
+            args=tuple(map(turn, step.args)),
+            pads=tuple(replace(pad, ref=turn(pad.ref)) for pad in step.pads),
+        )
+        for step in program.steps
+    )
+    ports = tuple(Port(f"buffer_{i}", (nbytes // 4,)) for i, nbytes in enumerate(program.buffers))
+    return replace(program, outputs=program.outputs + ports, structure=None, buffers=(), steps=steps)
+
+
+def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:
+    """The image's pixels out of a padded buffer; phase layouts are copies that no layer is compared by."""
+    if layout is None or layout.is_plain or layout.is_split:
+        return buffer
+    planes = (buffer.size - layout.lead - layout.tail) // layout.plane
+    body = buffer[layout.lead : layout.lead + planes * layout.plane].reshape(planes, layout.plane)
+    rows = body[:, : layout.h * layout.pitch].reshape(planes, layout.h, layout.pitch)
+    return rows[:, :, : layout.w]
