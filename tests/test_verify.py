@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-import sparsecc
 from sparsecc.errors import VerificationError
 from sparsecc.options import Options
 from sparsecc.pipeline import run
@@ -58,17 +57,6 @@ def test_first_wrong_layer_is_named(compiled, position, tmp_path):
         pytest.raises(VerificationError, match=f"first layer that differs is {key} "),
     ):
         check(library, wrong, imported, tolerance=1e-4, cc=None)
-
-
-def test_network_that_amplifies_rounding_errors():
-    """Pruned until channels are constant: batch norm divides by no variance, and PyTorch is no better than we are."""
-    model = nets.build("mobilenet_v1", width=0.25)
-    nets.impose_1xn(model, 1, 0.9)
-    generator = torch.Generator().manual_seed(1)
-    nets.calibrate_batchnorm(model, torch.randn(2, 3, 224, 224, generator=generator))
-    x = torch.randn(1, 3, 64, 64, generator=generator)
-    with pytest.raises(VerificationError, match="the network itself amplifies rounding errors"):
-        sparsecc.compile(model, example_inputs=(x,))
 
 
 def test_relative_error_compares_where_pytorch_is_finite():
