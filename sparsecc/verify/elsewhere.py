@@ -59,7 +59,7 @@ def _check_rebuilt(artefact: Artefact, imported: Imported, *, tolerance: float, 
     host = _host()
     if isinstance(host, str):
         return Verified(None, f"{why}; {host}")
-    run = rebuilt(imported, host=host)
+    run = rebuilt(artefact.functions, imported, host=host)
     try:
         found = run(artefact)
     except ToolchainError as error:

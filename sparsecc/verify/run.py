@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
 import numpy as np
 
-from sparsecc._tvm import compile_object
+from sparsecc._tvm import PrimFunc, compile_object
 from sparsecc.importer import Imported
 from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library, load
@@ -33,11 +33,11 @@ def linked(imported: Imported, *, cc: str | None) -> Run:
     return run
 
 
-def rebuilt(imported: Imported, *, host: Target) -> Run:
+def rebuilt(functions: Mapping[str, PrimFunc], imported: Imported, *, host: Target) -> Run:
     """Runs the very kernels of another target, with its layouts and widths, as code for this machine."""
+    kernels, _ = compile_object(functions, host.llvm)
 
     def run(artefact: Artefact) -> list[Array]:
-        kernels, _ = compile_object(artefact.functions, host.llvm)
         return linked(imported, cc=None)(replace(artefact, kernels=kernels, target=host))
 
     return run
