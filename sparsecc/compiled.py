@@ -12,6 +12,7 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import header_of, plan_arena
+from sparsecc.build.spill import spilled
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.impose import Impose
@@ -235,7 +236,11 @@ def compile(
     )
     _check_memory(artefact)
     tell("link")
-    library = _load(artefact, options) if resolved.runs_here() else None
+    library = None
+    if resolved.runs_here():
+        with scratch_folder() as folder:
+            artefact = _linked(artefact, folder / f"{options.name}.so", options)
+            library = CarriedLibrary(folder / f"{options.name}.so", threads=options.threads)
     if options.tolerance is None:
         found = Verified(None, "verify=False")
     else:
@@ -297,8 +302,7 @@ def pattern_of(impose: tuple[int, float] | None) -> Impose | None:
     return Impose(*impose)
 
 
-def _load(artefact: Artefact, options: Options) -> Library:
-    with scratch_folder() as folder:
-        path = folder / f"{options.name}.so"
-        artefact.link(path, cc=options.cc)
-        return CarriedLibrary(path, threads=options.threads)
+def _linked(artefact: Artefact, path: Path, options: Options) -> Artefact:
+    """Write the library, which has the weights then: the network needs them in memory no more."""
+    artefact.link(path, cc=options.cc)
+    return replace(artefact, program=replace(artefact.program, weights=spilled(artefact.program.weights)))

@@ -22,6 +22,9 @@ from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
 from sparsecc.facts.indices import OFFSET, IndexFormat
 
+#: weights that are looked at together: large layers need no copy of themselves
+_AT_ONCE = 1 << 20
+
 
 @dataclass(frozen=True, eq=False)
 class Structure:
@@ -178,8 +181,7 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
 
 
 def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float) -> Structure:
-    magnitude = np.ascontiguousarray(weight).view(np.uint32) & np.uint32(0x7FFFFFFF)
-    nonzero = int(np.count_nonzero(magnitude))
+    nonzero, non_finite, small = _counted(weight)
     stored = choice.nnzb * choice.block_n * choice.taps
     counts = choice.kept.sum(axis=1)
     return Structure(
@@ -193,12 +195,24 @@ def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float)
         counts=(int(counts.min()), float(np.median(counts)), int(counts.max())),
         empty_rows=int(np.count_nonzero(counts == 0)),
         all_zero=nonzero == 0,
-        # the exponent's bits alone tell Inf and NaN (all ones) and denormals (all zeros)
-        non_finite=int(np.count_nonzero(magnitude >= np.uint32(0x7F800000))),
-        denormal=int(np.count_nonzero(magnitude < np.uint32(0x00800000))) - (weight.size - nonzero),
+        non_finite=non_finite,
+        denormal=small - (weight.size - nonzero),
         cost=choice.cost / weight.size,
         dense_cost=dense_cost,
         grouping=choice.grouping,
         by_tap=choice.by_tap,
         index=choice.index,
     )
+
+
+def _counted(weight: NDArray[np.float32]) -> tuple[int, int, int]:
+    """How many weights are not zero, are NaN or infinite, and are zero or denormal; some rows at a time."""
+    bits = np.ascontiguousarray(weight).view(np.uint32).reshape(-1)
+    found = np.zeros(3, np.int64)
+    for start in range(0, bits.size, _AT_ONCE):
+        magnitude = bits[start : start + _AT_ONCE] & np.uint32(0x7FFFFFFF)
+        # the exponent's bits alone tell Inf and NaN (all ones) and denormals (all zeros)
+        is_infinite, is_small = magnitude >= np.uint32(0x7F800000), magnitude < np.uint32(0x00800000)
+        found += [np.count_nonzero(part) for part in (magnitude, is_infinite, is_small)]
+    nonzero, non_finite, small = found.tolist()
+    return nonzero, non_finite, small

@@ -218,7 +218,8 @@ def kept_kernels(weight: NDArray[np.float32]) -> NDArray[np.bool_]:
     merged = bits[:, :, 0].copy()
     for tap in range(1, kh * kw):
         merged |= bits[:, :, tap]
-    kept: NDArray[np.bool_] = (merged << np.uint32(1)) != 0
+    np.left_shift(merged, np.uint32(1), out=merged)
+    kept: NDArray[np.bool_] = merged != 0
     return kept
 
 

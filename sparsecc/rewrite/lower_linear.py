@@ -80,9 +80,11 @@ def _dense_rows(weight: NDArray[np.float32], target: Target) -> _Rows:
     block_n = min(oc, _DENSE_VECTORS * target.lanes)
     first = np.minimum(np.arange(-(-oc // block_n)) * block_n, oc - block_n)
     channels = first[:, None] + np.arange(block_n)
-    data = weight.reshape(oc, ic)[channels].transpose(0, 2, 1)
+    matrix, data = weight.reshape(oc, ic), np.empty((len(first), ic, block_n), np.float32)
+    for row, start in zip(data, first, strict=True):
+        row[:] = matrix[start : start + block_n].T
     return _Rows(
-        data=np.ascontiguousarray(data),
+        data=data,
         indices=np.zeros(0, np.int32),
         indptr=(np.arange(len(first) + 1) * ic).astype(np.int32),
         channels=channels.reshape(-1).astype(np.int32),

@@ -8,6 +8,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define SCC_COPIED ((size_t)4 << 20) /* bytes that are copied before the file's pages are given back */
+
 static struct {
   _Atomic uint32_t lock;
   int users;
@@ -35,11 +37,15 @@ static void scc_weights_copy(const unsigned char *own, size_t bytes) {
     munmap(mapping, mapped);
     return;
   }
-  memcpy(copy, own, bytes);
-  mprotect(copy, size, PROT_READ);
   uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = ((uintptr_t)own + page - 1) / page * page;
-  uintptr_t last = ((uintptr_t)own + bytes) / page * page;
-  if (last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* clean pages of a file: read again if needed */
+  for (size_t at = 0; at < bytes; at += SCC_COPIED) { /* never all of both in memory */
+    size_t count = bytes - at < SCC_COPIED ? bytes - at : SCC_COPIED;
+    memcpy(copy + at, own + at, count);
+    uintptr_t last = ((uintptr_t)own + at + count) / page * page;
+    if (last > first) madvise((void *)first, last - first, MADV_DONTNEED); /* clean pages of a file: read again if needed */
+    if (last > first) first = last;
+  }
+  mprotect(copy, size, PROT_READ);
   scc_weights.mapping = mapping;
   scc_weights.mapped = mapped;
   atomic_store(&scc_weights.copy, copy);
