@@ -17,7 +17,6 @@ from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
-from sparsecc.importer import Imported
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
@@ -30,7 +29,7 @@ from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
-from sparsecc.verify import Verified, check, check_elsewhere
+from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
 
 Progress = Callable[[str], None]
@@ -245,18 +244,10 @@ def compile(
         found = Verified(None, "verify=False")
     else:
         tell("verify")
-        found = _verify(library, artefact, imported, tolerance=options.tolerance, cc=cc)
+        found = verify_compiled(library, artefact, imported, tolerance=options.tolerance, cc=cc)
     report = artefact.report
     report = replace(report, error=found.error, compared=found.compared, notes=(*report.notes, *found.notes))
     return Compiled(replace(artefact, functions={}), library, report=report, cc=cc)
-
-
-def _verify(
-    library: Library | None, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None
-) -> Verified:
-    if library is None:
-        return check_elsewhere(artefact, imported, tolerance=tolerance, cc=cc)
-    return check(library, artefact, imported, tolerance=tolerance, cc=cc)
 
 
 def _check_memory(artefact: Artefact) -> None:

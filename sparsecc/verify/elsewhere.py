@@ -8,8 +8,9 @@ from sparsecc.build.toolchain import architecture
 from sparsecc.errors import TargetError, ToolchainError
 from sparsecc.importer import Imported
 from sparsecc.pipeline import Artefact
+from sparsecc.runtime import Library
 from sparsecc.target import Target, resolve
-from sparsecc.verify.check import Verified, judge
+from sparsecc.verify.check import Verified, check, judge
 from sparsecc.verify.emulator import Emulator, EmulatorError, emulated, find_emulator
 from sparsecc.verify.run import rebuilt
 
@@ -17,6 +18,15 @@ from sparsecc.verify.run import rebuilt
 MOST_MACS = 1_000_000_000
 #: seconds that it gets for a run
 SECONDS = 120.0
+
+
+def verify_compiled(
+    library: Library | None, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None
+) -> Verified:
+    """Verify a network: by its library where this machine has one. Raises as :func:`check_elsewhere` does."""
+    if library is None:
+        return check_elsewhere(artefact, imported, tolerance=tolerance, cc=cc)
+    return check(library, artefact, imported, tolerance=tolerance, cc=cc)
 
 
 def check_elsewhere(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> Verified:
