@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -45,4 +46,4 @@ def run(kind: str, samples: Path, *, seeds: range, until: float | None = None) -
         for seed in seeds:
             if until is not None and time.monotonic() > until:
                 return
-            yield seed, isolated(lambda: case(Random(f"{kind} {seed}")), seconds=KINDS[kind].seconds)
+            yield seed, isolated(partial(case, Random(f"{kind} {seed}")), seconds=KINDS[kind].seconds)
