@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench setup-rivals demo test test-slow lint docs bench bench-short clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -46,6 +46,9 @@ test: setup  ## run the tests, except the slow ones
 
 test-slow: setup  ## run the slow tests: whole networks in all sizes and patterns
 	$(BIN)/python -m pytest -n $(JOBS) -m slow $(ARGS)
+
+fuzz: setup  ## damaged files: must end right or as an error; ARGS="network --cases 100" for random networks
+	PYTHONPATH=.:examples:tests $(BIN)/python -m fuzz $(ARGS)
 
 lint: setup  ## check style, format and types
 	$(BIN)/ruff check .
