@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sparsecc.report import Report
 
 #: what a report of a compilation has, and this has too
-_FIELDS = frozenset({"plan", "steps", "target", "notes", "error", "figures", "memory_bytes"})
+_FIELDS = frozenset({"plan", "steps", "target", "notes", "error", "compared", "figures", "memory_bytes"})
 
 
 class StoredReport(dict[str, Any]):
@@ -43,10 +43,15 @@ class StoredReport(dict[str, Any]):
 
     def read(self) -> Report:
         """The same as what :func:`sparsecc.compile` gave."""
+        return self._parsed()[0]
+
+    def _parsed(self) -> tuple[Report, str]:
+        """The report and its text: what can be printed has fields of the right types."""
         from sparsecc.report import Report  # with the analysis of layers: costs nothing until it is wanted
 
         try:
-            return Report.from_json(dict(self))
+            report = Report.from_json(dict(self))
+            return report, str(report)
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError) as error:
             raise self._damaged(f"{type(error).__name__}: {error}") from error
 
@@ -56,7 +61,7 @@ class StoredReport(dict[str, Any]):
         return getattr(self.read(), name)
 
     def __str__(self) -> str:
-        return str(self.read())
+        return self._parsed()[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _made, (dict(self), self._library)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import pickle
 import resource
@@ -49,6 +50,7 @@ def judged(case: Case) -> Outcome:
 
 
 def _child(case: Case, writer: int) -> None:
+    faulthandler.disable()  # a death by a signal is an outcome, no report
     quiet = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(quiet, standard)

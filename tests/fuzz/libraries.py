@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+from kernels_c import resealed
 
 import sparsecc
 from fuzz.damage import damaged, damaged_json
@@ -42,13 +43,9 @@ def description_cases(samples: Path, folder: Path) -> Callable[[Random], Outcome
         # without the report there is room for longer values; what does not fit all the same is cut
         chosen = description if random.random() < 0.3 else small
         edited = damaged_json(chosen, random).encode("utf-8", "surrogatepass")[:room].ljust(room + 1, b"\0")
-        return _loaded(_sealed(data[:place] + edited + data[place + len(edited) :]), samples, folder)
+        return _loaded(resealed(data[:place] + edited + data[place + len(edited) :]), samples, folder)
 
     return case
-
-
-def _sealed(data: bytes) -> bytes:
-    return data
 
 
 def _loaded(data: bytes, samples: Path, folder: Path) -> Outcome:
