@@ -24,7 +24,10 @@ messages show them. An operator that is not listed is replaced by simpler ones w
 the names of operator and layer. Whatever depends on weights alone is computed at compile time, with any operator:
 masks of every form end as plain zeros.
 
-Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings are two-dimensional.
+Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings are two-dimensional. Truth
+values, such as `x > 0`, may stand between operators, where they are 0 or 1; inputs and outputs are float32. Writes
+through views (`y[:, :2] = v`, `y[..., 1] += 2`, `masked_fill_`) become new tensors, and so does what `torch.no_grad()`
+and the like enclose. Tensors in `channels_last` order are taken as what they mean.
 """
 
 _LAYERS = """\
@@ -58,7 +61,10 @@ Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 
 * dynamic shapes; inputs or weights that are not float32; quantized layers; weights on another device than the CPU;
 * a convolution or linear layer whose weight depends on the input;
-* `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
+* programs that were exported in training mode; dropout with `training=True`;
+* integers, float64 and other types that are computed from the input; shapes that depend on values, such as `x[x > 0]`;
+* elements at places that depend on the input, but for one number that a mask writes: `y[y < 0] = 0`;
+* `max` and `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
 * `pad` in other modes than `constant`; batch norm without running statistics, such as `nn.InstanceNorm2d`;
 * a model that changes its own state while it runs.
 """

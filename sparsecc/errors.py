@@ -7,6 +7,14 @@
 A message answers four questions: where, what was found, what was expected, what to do.
 """
 
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sparsecc.text import printable
+
 
 class SparseccError(Exception):
     """Base of everything that sparsecc raises on purpose."""
@@ -67,6 +75,42 @@ class InternalError(SparseccError):
 
 class VerificationError(InternalError):
     """The compiled library and PyTorch disagree by more than the tolerance."""
+
+
+#: what tells of the machine, or of a package that is missing: nobody's bug
+_ENVIRONMENT = (OSError, MemoryError, ImportError)
+
+
+@contextmanager
+def unforeseen(where: str) -> Iterator[None]:
+    """Turn an exception that nobody foresaw into an :class:`InternalError` that says ``where``.
+
+    Errors of sparsecc pass, and so do interrupts and those of the environment: files, memory, missing packages.
+
+    Parameters
+    ----------
+    where : str
+        The stage, or the layer and its operator.
+
+    Raises
+    ------
+    InternalError
+        In the place of an ``IndexError``, a ``KeyError``, an error of TVM's, and the like, which is its cause.
+    """
+    try:
+        yield
+    except (SparseccError, *_ENVIRONMENT):
+        raise
+    except Exception as error:
+        said = first_line(error)
+        found = type(error).__name__ if said == type(error).__name__ else f"{type(error).__name__}: {said}"
+        raise InternalError(f"{where}: unexpected {found}; please report it with the model") from error
+
+
+def first_line(error: BaseException) -> str:
+    """What an error of another package says, short enough to be quoted."""
+    text = str(error).strip()
+    return printable(textwrap.shorten(text.splitlines()[0], 200)) if text else type(error).__name__
 
 
 #: packages of the compiler that a machine which only runs libraries does not need

@@ -15,6 +15,7 @@ from sparsecc.build import build_library, plan_arena
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
+from sparsecc.errors import unforeseen
 from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, Graph, View
@@ -76,6 +77,7 @@ class Artefact:
     orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
     functions: Mapping[str, PrimFunc] = field(default_factory=dict)
 
+    @unforeseen("link")
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
         build_library(
@@ -89,6 +91,7 @@ class Artefact:
         )
 
 
+@unforeseen("analyse")
 def analyse(imported: Imported, target: Target, options: Options) -> Plan:
     """Find every layer's structure and decide between sparse and dense."""
     layers = [
@@ -135,19 +138,21 @@ def run(
     records, threads = schedules or Schedules(), options.threads or 1
     joined_by: dict[str, str] = {}
     rewritten = rewrite(imported, plan, target, dump, lambda key: records.chooser(joined_by, key, threads=threads))
-    placed = in_place(rewritten.placed, target)
 
     progress("schedule")
     chosen_by: dict[str, str] = {}
-    lowered = _lower_all(
-        placed, rewritten.module, rewritten.plan, target,
-        lambda key: records.chooser(chosen_by, key, threads=threads),
-    )  # fmt: skip
-    assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
+    with unforeseen("schedule"):
+        placed = in_place(rewritten.placed, target)
+        lowered = _lower_all(
+            placed, rewritten.module, rewritten.plan, target,
+            lambda key: records.chooser(chosen_by, key, threads=threads),
+        )  # fmt: skip
+        assembled = assemble(options.name, placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
     dump.functions("7_kernels", assembled.functions)
 
     progress("build")
-    kernels, assembly = compile_object(assembled.functions, target.llvm)
+    with unforeseen("build"):
+        kernels, assembly = compile_object(assembled.functions, target.llvm)
     dump.text("8_kernels", assembly, suffix=".s")
     notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, rewritten.plan))
     memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
@@ -216,6 +221,7 @@ Pays = Callable[[Chain, LayerPlan], bool]
 Chooser = Callable[[str], Choose]
 
 
+@unforeseen("rewrite")
 def rewrite(
     imported: Imported, plan: Plan, target: Target, dump: Dump, chooser: Chooser = lambda key: by_cost_model
 ) -> Rewritten:
@@ -226,11 +232,13 @@ def rewrite(
     return rewritten
 
 
+@unforeseen("rewrite")
 def join(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> Rewritten:
     """Arrange a network whose chains are those that were chosen."""
     return arrange(fused, plan, pays=lambda chain, layer: is_joined(chain, layer, target, chooser(layer.key)))
 
 
+@unforeseen("rewrite")
 def fuse(imported: Imported, dump: Dump) -> Fused:
     """Fuse epilogues, lower what has no kernel of its own, and read the result as a graph."""
     fused = fuse_epilogues(imported.module, imported.layers, imported.origins)
@@ -240,6 +248,7 @@ def fuse(imported: Imported, dump: Dump) -> Fused:
     return Fused(extract_graph(module, fused.layers, fused.epilogues), module, fused.origins)
 
 
+@unforeseen("rewrite")
 def prepare(imported: Imported, plan: Plan, dump: Dump) -> tuple[Fused, Plan]:
     """Fuse, and make neighbours of the output channels that form rows of blocks."""
     fused = fuse(imported, dump)
@@ -248,6 +257,7 @@ def prepare(imported: Imported, plan: Plan, dump: Dump) -> tuple[Fused, Plan]:
     return replace(fused, graph=permuted.graph, orders=permuted.orders), permuted.plan
 
 
+@unforeseen("rewrite")
 def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_weight) -> Rewritten:
     """Split layers for Winograd's algorithm, join chains, choose layouts: all as the plan wants it."""
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
@@ -271,11 +281,12 @@ def _lower_all(
     placed: Placed, module: IRModule, plan: Plan, target: Target, chooser: Chooser
 ) -> list[tuple[PlacedNode, Lowered]]:
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in plan.layers}
-    return [
-        (node, lower(node, placed, module, plans, target, chooser(node.key)))
-        for node in placed.nodes
-        if not isinstance(node.operator, View)
-    ]
+
+    def lowered(node: PlacedNode) -> Lowered:
+        with unforeseen(f"schedule: step {node.key}"):
+            return lower(node, placed, module, plans, target, chooser(node.key))
+
+    return [(node, lowered(node)) for node in placed.nodes if not isinstance(node.operator, View)]
 
 
 def _listing(placed: Placed) -> str:

@@ -116,6 +116,18 @@ CASES: Mapping[str, tuple[Callable[..., Tensor], dict[str, Callable[[], nn.Modul
     "more channels": (
         lambda m, x: m.head(F.pad(m.a(x), (0, 0, 0, 0, 2, 2))),
         {"a": lambda: conv(8, 16), "head": lambda: conv(20, 4)}, ""),
+    "channels by index": (
+        lambda m, x: m.head(m.a(x)[:, [3, 0, 5, 5, 9, 12, 1, 15]]),
+        {"a": lambda: conv(8, 16), "head": lambda: conv(8, 4)}, ""),
+    "channels copied": (
+        lambda m, x: m.head(torch.slice_scatter(y := m.a(x), y[:, 2:6], 1, 8, 12)),
+        {"a": lambda: conv(8, 16), "head": lambda: conv(16, 4)}, ""),
+    "channels overwritten": (
+        lambda m, x: m.head(torch.slice_scatter(y := m.a(x), torch.ones_like(y[:, :4]), 1, 3, 11, 2)),
+        {"a": lambda: conv(8, 16), "head": lambda: conv(16, 4)}, "a"),
+    "pixels overwritten": (
+        lambda m, x: m.head(torch.where((y := m.a(x).index_fill(3, torch.tensor([0, 2]), 0.5)) > 0, y, -y)),
+        {"a": lambda: conv(8, 16), "head": lambda: conv(16, 4)}, "a"),
     "pixel shuffle": (
         lambda m, x: m.head(F.pixel_shuffle(m.a(x), 2)), {"a": lambda: conv(8, 16), "head": lambda: conv(4, 4)}, ""),
     "channel shuffle": (

@@ -15,7 +15,7 @@ MAX_LINES = 300
 
 #: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
 LAYERS: dict[str, set[str]] = {
-    "errors": set(),
+    "errors": {"text"},
     "text": set(),
     "values": set(),
     "version": set(),

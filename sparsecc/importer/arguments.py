@@ -7,15 +7,33 @@ from typing import Any
 
 from torch import fx
 
+from sparsecc.errors import NotSupportedError
+from sparsecc.importer.names import layer_name
+
+#: arguments that say what type a result has, which is checked by itself, and how it is kept
+_OF_MEMORY = frozenset({"dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "half_to_float"})
+
 
 def arguments(node: fx.Node, count: int, defaults: Sequence[Any]) -> list[Any]:
-    """The first ``count`` arguments by position; keywords are placed by the operator's schema."""
-    values = [*node.args, *defaults[len(node.args) :]]
-    if node.kwargs:
+    """The first ``count`` arguments by position; keywords are placed by the operator's schema.
+
+    Raises
+    ------
+    NotSupportedError
+        Another argument is given that changes what is computed.
+    """
+    values = [*node.args, *defaults[len(node.args) :]][:count]
+    if node.kwargs or len(node.args) > count:
         names = [argument.name for argument in schema_of(node).arguments]
-        for name, value in node.kwargs.items():
-            values[names.index(name)] = value
-    return values[:count]
+        given = dict(zip(names, node.args, strict=False)) | node.kwargs
+        for name, value in given.items():
+            if names.index(name) < count:
+                values[names.index(name)] = value
+            elif name not in _OF_MEMORY and value != schema_of(node).arguments[names.index(name)].default_value:
+                raise NotSupportedError(
+                    f"layer {layer_name(node)}: operator {node.target} with {name}={value} is not supported"
+                )
+    return values
 
 
 def schema_of(node: fx.Node) -> Any:

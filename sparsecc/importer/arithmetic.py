@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from torch import fx
 
 from sparsecc._tvm import relax
@@ -15,9 +17,9 @@ Binary = Callable[[Any, Any], Any]
 
 
 def add(ctx: Context, node: fx.Node) -> Any:
-    """``add(a, b, alpha)``: ``a + alpha * b``."""
+    """``add(a, b, alpha)``: ``a + alpha * b``; of truth values it is true where one of them is."""
     a, b = _operands(ctx, node)
-    return ctx.emit(relax.op.add(a, b))
+    return ctx.emit(relax.op.maximum(a, b) if node.meta["val"].dtype is torch.bool else relax.op.add(a, b))
 
 
 def subtract(ctx: Context, node: fx.Node) -> Any:
@@ -39,7 +41,18 @@ def multiply(ctx: Context, node: fx.Node) -> Any:
 
 def divide(ctx: Context, node: fx.Node) -> Any:
     """``div(a, b)`` without rounding."""
-    return ctx.emit(relax.op.divide(*(_operand(ctx, value) for value in arguments(node, 2, [None, None]))))
+    a, b = arguments(node, 2, [None, None])
+    zero = _zero(ctx, b)
+    if zero is not None:  # TVM divides by no number that it knows to be 0
+        return ctx.emit(relax.op.multiply(_operand(ctx, a), relax.const(math.copysign(math.inf, zero), "float32")))
+    return ctx.emit(relax.op.divide(_operand(ctx, a), _operand(ctx, b)))
+
+
+def _zero(ctx: Context, value: Any) -> float | None:
+    """A number that is 0, with its sign."""
+    if ctx.is_constant(value) and value.meta["val"].numel() == 1:
+        value = ctx.array(value, "its divisor").item()
+    return None if isinstance(value, fx.Node) or value != 0 else float(value)
 
 
 def _operands(ctx: Context, node: fx.Node) -> tuple[Any, Any]:

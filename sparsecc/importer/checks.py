@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 
-from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.errors import ModelError, NotSupportedError, first_line
 from sparsecc.importer.names import layer_name
 from sparsecc.text import printable
 
@@ -59,12 +58,6 @@ def check_types(inputs: Sequence[Any]) -> None:
             raise ModelError(f"{found}; use .float()")
         if x.dtype != torch.float32:
             raise NotSupportedError(f"{found}; let the model take float32 inputs")
-
-
-def first_line(error: Exception) -> str:
-    """What an error of another package says, short enough to be quoted."""
-    text = str(error).strip()
-    return printable(textwrap.shorten(text.splitlines()[0], 200)) if text else type(error).__name__
 
 
 def check_quantized(model: torch.nn.Module) -> None:
@@ -123,16 +116,30 @@ def _check_positional(program: ExportedProgram) -> None:
         )
 
 
-def check_result(node: fx.Node) -> None:
-    """What an operator computes is float32 and not empty."""
+def check_result(node: fx.Node, *, other_types: Container[torch.dtype] = ()) -> None:
+    """What an operator computes is float32, or of another type that it may have, and of a fixed shape."""
     value = node.meta.get("val")
     if not isinstance(value, torch.Tensor):
         return
     where = f"layer {layer_name(node)}: operator {node.target}"
-    if value.is_floating_point() and value.dtype != torch.float32:
+    if value.dtype != torch.float32 and (value.is_floating_point() or value.dtype not in other_types):
         raise NotSupportedError(f"{where} gives {value.dtype}, expected torch.float32; convert its operands")
-    if 0 in value.shape:
-        raise NotSupportedError(f"{where} gives an empty tensor of shape {tuple(value.shape)}, expected sizes from 1")
+    if any(not isinstance(extent, int) for extent in value.shape):
+        raise NotSupportedError(f"{where}: the shape of its result depends on values, expected a fixed one")
+
+
+def check_outputs(program: ExportedProgram) -> None:
+    """The network's outputs are float32 and not empty."""
+    names = set(program.graph_signature.user_outputs)
+    for node in program.graph.output_node().all_input_nodes:
+        value = node.meta.get("val")
+        if node.name not in names or not isinstance(value, torch.Tensor):
+            continue
+        where = f"layer {layer_name(node)}: it is an output of the network"
+        if value.dtype != torch.float32:
+            raise NotSupportedError(f"{where} and {value.dtype}, expected torch.float32; convert it by .float()")
+        if 0 in value.shape:
+            raise NotSupportedError(f"{where} and empty, of shape {tuple(value.shape)}, expected sizes from 1")
 
 
 def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:

@@ -8,10 +8,25 @@ import torch
 from torch import fx
 from torch.export import ExportedProgram
 
+from sparsecc.errors import unforeseen
 from sparsecc.importer.arguments import operator_name
+from sparsecc.importer.names import layer_name
 
-#: operators whose result depends on the shape of their operand only
-_FROM_SHAPES = frozenset({"zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"})
+#: operators whose result depends on their first operand's shape and type only, and on the others
+_FROM_SHAPES = frozenset(
+    {
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "new_zeros",
+        "new_ones",
+        "new_full",
+        "empty_like",
+        "new_empty",
+        "fill",
+        "zero",
+    }
+)
 
 
 def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
@@ -27,23 +42,53 @@ def fold_constants(program: ExportedProgram) -> dict[fx.Node, Any]:
         Node -> its value; tensors, or tuples of them. A masked weight such as ``weight_orig * weight_mask`` is one
         entry, whoever multiplied it: a pruning hook, a parametrization, the forward method or an autograd function.
     """
-    known = _lifted(program)
+    known, constant = _lifted(program), constant_nodes(program)
     with torch.no_grad():
         for node in program.graph.nodes:
-            if node.op == "call_function" and (_is_constant(node, known) or operator_name(node) in _FROM_SHAPES):
-                args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: _value(n, known))
-                known[node] = node.target(*args, **kwargs)
+            if node.op == "call_function" and node in constant:
+                with unforeseen(f"layer {layer_name(node)}: operator {node.target} on constants"):
+                    known[node] = _evaluated(node, known)
     return known
 
 
-def _value(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
-    """A known value, or any tensor of that shape."""
-    return known[node] if node in known else torch.empty(tuple(node.meta["val"].shape))
+def constant_nodes(program: ExportedProgram) -> set[fx.Node]:
+    """Nodes that do not depend on the inputs: parameters, buffers, and what is computed of them alone.
+
+    Tensors without elements are among them: they have no values.
+    """
+    known = set(_lifted(program))
+    for node in program.graph.nodes:
+        if node.op == "call_function" and _is_constant(node, known):
+            known.add(node)
+    return known
 
 
-def _is_constant(node: fx.Node, known: dict[fx.Node, Any]) -> bool:
+def _evaluated(node: fx.Node, known: dict[fx.Node, Any]) -> Any:
+    if _is_empty(node):
+        return _stand_in(node)
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: known[n] if n in known else _stand_in(n))
+    return node.target(*args, **kwargs)
+
+
+def _stand_in(node: fx.Node) -> torch.Tensor:
+    """Any tensor of a node's shape and type."""
+    value = node.meta["val"]
+    return torch.empty(tuple(value.shape), dtype=value.dtype)
+
+
+def _is_constant(node: fx.Node, known: set[fx.Node]) -> bool:
+    if _is_empty(node):
+        return True
     is_random = torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()) and not _is_idle_dropout(node)
-    return not is_random and all(source in known for source in node.all_input_nodes)
+    sources = node.all_input_nodes
+    if operator_name(node) in _FROM_SHAPES:
+        sources = [source for source in sources if source is not node.args[0]]
+    return not is_random and all(source in known for source in sources)
+
+
+def _is_empty(node: fx.Node) -> bool:
+    value = node.meta.get("val")
+    return isinstance(value, torch.Tensor) and any(isinstance(extent, int) and extent == 0 for extent in value.shape)
 
 
 def _is_idle_dropout(node: fx.Node) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import Any, TypeAlias
 import torch
 from torch.export import ExportedProgram
 
-from sparsecc.errors import ModelError, NotSupportedError, SparseccError
+from sparsecc.errors import ModelError, NotSupportedError, SparseccError, first_line
 from sparsecc.importer.archive import safe_copy
 from sparsecc.importer.checks import (
     as_tensors,
@@ -22,9 +21,10 @@ from sparsecc.importer.checks import (
     check_quantized,
     check_types,
     check_weights,
-    first_line,
     user_inputs,
 )
+from sparsecc.importer.evaluation import check_evaluation_mode, in_evaluation_mode, own_copy
+from sparsecc.importer.regions import without_regions
 from sparsecc.importer.safe_names import with_safe_names
 
 Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
@@ -77,9 +77,33 @@ def _exported(model: Model, example_inputs: Sequence[Any] | None) -> tuple[Expor
     if inputs is None:
         inputs = _random_inputs(program)
     check_examples(program, inputs)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return with_safe_names(program).run_decompositions({}), inputs, notes
+    return _functional(program), inputs, notes
+
+
+def _functional(program: ExportedProgram) -> ExportedProgram:
+    """The program in one graph without writes."""
+    program = without_regions(with_safe_names(program))
+    check_evaluation_mode(program)
+    return run_decompositions(program, {})
+
+
+def run_decompositions(program: ExportedProgram, table: dict[Any, Any]) -> ExportedProgram:
+    """The program without writes, and with the operators of ``table`` expressed by others.
+
+    Raises
+    ------
+    NotSupportedError
+        PyTorch fails to do it.
+    """
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return program.run_decompositions(table)
+    except Exception as error:
+        raise NotSupportedError(
+            f"model: PyTorch can't make its exported program functional ({first_line(error)}); "
+            "try program.run_decompositions({}) by itself to see why"
+        ) from error
 
 
 def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes: list[str]) -> ExportedProgram:
@@ -90,7 +114,9 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
     check_types(inputs)
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode: a copy in evaluation mode was compiled")
-    with _in_evaluation_mode(model) as evaluated, torch.no_grad(), warnings.catch_warnings():
+    # PyTorch prints the traceback of an operator that refuses its operands before it raises the error
+    silent = _silent(logging.getLogger("torch._subclasses.fake_tensor"))
+    with in_evaluation_mode(model) as evaluated, torch.no_grad(), silent, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return torch.export.export(evaluated, inputs)
@@ -102,29 +128,11 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
             raise NotSupportedError(f"model: torch.export can't trace it ({first_line(error)}); {advice}") from error
 
 
-@contextmanager
-def _in_evaluation_mode(model: torch.nn.Module) -> Iterator[torch.nn.Module]:
-    """A copy in evaluation mode; the model itself for as long as needed where it can't be copied."""
-    training = [module for module in model.modules() if module.training]
-    if not training:
-        yield model
-        return
-    try:
-        evaluated = copy.deepcopy(model)
-    except RuntimeError:
-        # pruning hooks and weight norm keep computed tensors, which can't be copied
-        evaluated = model
-    try:
-        yield evaluated.eval()
-    finally:
-        for module in training:
-            module.training = True
-
-
 def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
     """Tell inputs that the model itself refuses from models that can't be exported."""
+    copied = own_copy(model)  # it may count its calls
     try:
-        model(*(x.clone() for x in inputs))
+        (model if copied is None else copied)(*(x.clone() for x in inputs))
     except Exception as error:
         shapes = ", ".join(f"{x.dtype} {tuple(x.shape)}" for x in inputs) or "none"
         raise ModelError(f"example_inputs: the model fails on them ({shapes}): {first_line(error)}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,22 +12,26 @@ from torch import fx
 from torch.export import ExportedProgram, default_decompositions
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, quiet_if_unfinished, relax
-from sparsecc.errors import NotSupportedError
+from sparsecc.errors import NotSupportedError, unforeseen
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import Layer
 from sparsecc.facts.program import Port
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
-from sparsecc.importer.checks import check_result, user_inputs
-from sparsecc.importer.constants import fold_constants
+from sparsecc.importer.checks import check_outputs, check_result, user_inputs
+from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
-from sparsecc.importer.export import Model, to_exported
+from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.impose import impose_on
 from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.shapes import affine
 from sparsecc.text import printable
+
+_TYPES = frozenset(value for value in vars(torch).values() if isinstance(value, torch.dtype))
+#: how often operators that simpler ones were expressed by may be made simpler still
+_ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +68,7 @@ class Imported:
     origins: Mapping[Any, str]
 
 
+@unforeseen("import")
 def import_model(
     model: Model, example_inputs: Sequence[Any] | None = None, *, impose: Impose | None = None
 ) -> Imported:
@@ -121,19 +126,31 @@ def _operator(node: fx.Node) -> str:
     return str(node.target).removeprefix("aten.")
 
 
+def _other_types(node: fx.Node) -> Container[torch.dtype]:
+    """What a result may be beside float32; any type of an operator that is refused by its name anyway."""
+    name = _operator(node)
+    if not _is_call(node) or name in operators.TRUTH:
+        return (torch.bool,)
+    return () if _known(name) else _TYPES
+
+
 def _is_call(node: fx.Node) -> bool:
     return bool(node.op == "call_function" and node.target is not operator.getitem)
 
 
 def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
     """Let PyTorch express operators that we don't know by simpler ones, where it can."""
-    constants = fold_constants(program)
-    unknown = {n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))}
-    if not unknown:
-        return program
-    table = default_decompositions()
-    simpler = {target: table[target] for target in unknown if target in table}
-    return program.run_decompositions(simpler) if simpler else program
+    for _ in range(_ROUNDS):
+        constants = constant_nodes(program)
+        unknown = {
+            n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))
+        }
+        table = default_decompositions() if unknown else {}
+        simpler = {target: table[target] for target in unknown if target in table}
+        if not simpler:
+            break
+        program = run_decompositions(program, simpler)
+    return program
 
 
 def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
@@ -143,8 +160,10 @@ def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> lis
     relax_importer.env = ctx.values
     for node in program.graph.nodes:
         if node.op == "call_function" and not ctx.is_constant(node):
-            check_result(node)
-            ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
+            with unforeseen(f"layer {layer_name(node)}: operator {node.target}"):
+                check_result(node, other_types=_other_types(node))
+                ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
+    check_outputs(program)
     return _results(ctx, program, returned)
 
 

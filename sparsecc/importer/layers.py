@@ -1,4 +1,4 @@
-"""Operators that become layers with kernels of their own: convolutions, linear layers, poolings."""
+"""Operators that become layers with kernels of their own: convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sparsecc.importer.arguments import arguments, operator_name, pad_arguments,
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
 from sparsecc.importer.names import layer_name
+from sparsecc.importer.reductions import axes_of
 
 
 def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
@@ -98,42 +99,6 @@ def _conv_transpose2d(
     return ctx.emit(relax.op.strided_slice(image, [2, 3], [top, left], [top + height, left + width]))
 
 
-def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
-    """``linear(x, weight, bias)`` on the last axis."""
-    x, w, b = arguments(node, 3, [None, None, None])
-    return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight"), b)
-
-
-def addmm(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
-    """``addmm(bias, x, weight, beta, alpha)``: how linear layers look after PyTorch's own decomposition."""
-    b, x, w, beta, alpha = arguments(node, 5, [None, None, None, 1, 1])
-    if (beta, alpha) != (1, 1):
-        raise NotSupportedError(f"layer {layer_name(node)}: addmm with beta {beta} and alpha {alpha} is not supported")
-    return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight").T, b)
-
-
-def mm(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
-    """``mm(x, weight)``: a linear layer when one factor is constant."""
-    x, w = node.args
-    if ctx.is_constant(w):
-        return _linear(ctx, node, norm, ctx.value(x), ctx.array(w, "its weight").T, None)
-    return ctx.emit(relax.op.matmul(ctx.value(x), ctx.value(w)))
-
-
-def _linear(ctx: Context, node: fx.Node, norm: BatchNorm | None, data: Any, weight: Any, bias_node: Any) -> Any:
-    lead = shape_of(data)[:-1]
-    oc, ic = weight.shape
-    bias = _bias(ctx, bias_node, oc)
-    if norm is not None:
-        weight, bias = fold(weight, bias, norm)
-    spec = ConvSpec(n=int(np.prod(lead, dtype=np.int64)), ic=ic, ih=1, iw=1, oc=oc)
-
-    def make(key: str, name: str) -> ConvLayer:
-        return ConvLayer(key, name, spec, _floats(weight).reshape(oc, ic, 1, 1), _floats(bias))
-
-    return ctx.layer(node, make, data, (*lead, oc))
-
-
 def max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)``."""
     x, kernel, stride, padding, dilation, ceil_mode = arguments(node, 6, [None, None, [], 0, 1, False])
@@ -196,9 +161,9 @@ def mean(ctx: Context, node: fx.Node, _norm: None) -> Any:
     x, axes, keepdim = arguments(node, 3, [None, None, False])
     data = ctx.value(x)
     shape = shape_of(data)
-    whole = axes is not None and sorted(a % len(shape) for a in axes) == [2, 3] and len(shape) == 4
-    if not whole:
-        return ctx.emit(relax.op.mean(data, axes, keepdim))
+    found = axes_of(len(shape), axes)
+    if len(shape) != 4 or found != [2, 3]:
+        return ctx.emit(relax.op.mean(data, found, keepdim)) if found else data
     n, c, h, w = shape
     y = ctx.layer(node, lambda key, name: MeanLayer(key, name, n, c, h, w), data, (n, c, 1, 1))
     return y if keepdim else ctx.emit(relax.op.reshape(y, (n, c)))

@@ -9,9 +9,13 @@ from typing import Any
 from torch import fx
 
 from sparsecc.facts.epilogue import Activation
-from sparsecc.importer import arithmetic, layers, shapes
+from sparsecc.importer import arithmetic, layers, linear, shapes
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
+from sparsecc.importer.indexing import INDEXING
+from sparsecc.importer.logic import LOGIC
+from sparsecc.importer.reductions import REDUCTIONS
+from sparsecc.importer.scatter import SCATTER
 
 Translate = Callable[[Context, fx.Node], Any]
 TranslateLayer = Callable[[Context, fx.Node, Any], Any]
@@ -52,9 +56,9 @@ FOLDING: dict[str, TranslateLayer] = {
     "conv2d.padding": layers.conv2d,
     "conv_transpose2d.input": layers.conv_transpose2d,
     "convolution.default": layers.convolution,
-    "linear.default": layers.linear,
-    "addmm.default": layers.addmm,
-    "mm.default": layers.mm,
+    "linear.default": linear.linear,
+    "addmm.default": linear.addmm,
+    "mm.default": linear.mm,
 }
 
 #: layers with kernels of their own that may not
@@ -144,7 +148,20 @@ SHAPES: dict[str, Translate] = {
 }
 
 #: operators that are translated one by one
-TABLES: tuple[dict[str, Translate], ...] = (ACTIVATIONS, ARITHMETIC, SHAPES)
+TABLES: tuple[dict[str, Translate], ...] = (ACTIVATIONS, ARITHMETIC, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER)
+
+#: operators that compute truth values, or move them; 0 or 1 between kernels
+TRUTH: frozenset[str] = frozenset(
+    {
+        *LOGIC, *INDEXING, *SCATTER, "any.default", "any.dim", "any.dims", "all.default",
+        "all.dim", "all.dims", "add.Tensor", "mul.Tensor", "maximum.default", "minimum.default", "alias.default",
+        "clone.default", "contiguous.default", "detach.default", "lift_fresh_copy.default", "split.Tensor",
+        "split_with_sizes.default", "chunk.default", "slice.Tensor", "select.int", "cat.default", "concat.default",
+        "view.default", "_unsafe_view.default", "reshape.default", "flatten.using_ints", "unflatten.int",
+        "squeeze.default", "squeeze.dim", "squeeze.dims", "unsqueeze.default", "permute.default", "transpose.int",
+        "expand.default", "repeat.default", "stack.default",
+    }
+)  # fmt: skip
 
 #: taken over from Relax' importer as they are: arithmetic without surprises, checked in the tests
 FROM_RELAX: frozenset[str] = frozenset(
@@ -152,7 +169,7 @@ FROM_RELAX: frozenset[str] = frozenset(
         "maximum.default", "minimum.default", "abs.default", "neg.default",
         "exp.default", "sqrt.default", "rsqrt.default", "pow.Tensor_Scalar", "square.default",
         "expand.default", "repeat.default", "stack.default", "matmul.default", "bmm.default",
-        "sum.dim_IntList", "erf.default", "log.default", "reciprocal.default", "flip.default", "roll.default",
+        "erf.default", "log.default", "reciprocal.default",
     }
 )  # fmt: skip
 

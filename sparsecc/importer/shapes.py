@@ -56,6 +56,9 @@ def log_softmax(ctx: Context, node: fx.Node) -> Any:
 def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any, Any], Any]) -> Any:
     """``result(x - top, exp(x - top), sum of those)`` along an axis."""
     axis = arguments(node, 2, [None, -1])[1]
+    data = ctx.value(node.args[0])
+    if not shape_of(data):  # PyTorch takes one number for a row of one
+        data = ctx.emit(relax.op.reshape(data, (1,)))
 
     def of(x: Any) -> Any:
         at = axis % len(x.shape)
@@ -76,7 +79,8 @@ def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any,
 
         return te.compute(x.shape, finish, name=name)
 
-    return ctx.compute(node, of, ctx.value(node.args[0]))
+    found = ctx.compute(node, of, data)
+    return found if shape_of(ctx.value(node.args[0])) else ctx.emit(relax.op.reshape(found, ()))
 
 
 def split(ctx: Context, node: fx.Node) -> Any:
@@ -91,7 +95,7 @@ def split(ctx: Context, node: fx.Node) -> Any:
         sizes = [min(sizes, extent - start) for start in range(0, extent, sizes)]
     ends = np.cumsum(sizes).tolist()
     return tuple(
-        ctx.emit(relax.op.strided_slice(data, [axis], [end - size], [end]))
+        ctx.emit(relax.op.strided_slice(data, [axis], [end - size], [end])) if size else None
         for size, end in zip(sizes, ends, strict=True)
     )
 
@@ -121,7 +125,8 @@ def select(ctx: Context, node: fx.Node) -> Any:
 def concat(ctx: Context, node: fx.Node) -> Any:
     """``cat(tensors, axis)``."""
     tensors, axis = arguments(node, 2, [None, 0])
-    return ctx.emit(relax.op.concat([ctx.value(t) for t in tensors], axis))
+    parts = [ctx.value(t) for t in tensors if t.meta["val"].numel()]  # those without elements may have any shape
+    return parts[0] if len(parts) == 1 else ctx.emit(relax.op.concat(parts, axis))
 
 
 def reshape(ctx: Context, node: fx.Node) -> Any:
@@ -138,6 +143,8 @@ def transpose(ctx: Context, node: fx.Node) -> Any:
     """``transpose(x, a, b)``."""
     x = ctx.value(node.args[0])
     axes = list(range(len(shape_of(x))))
+    if not axes:
+        return x
     a, b = (int(i) % len(axes) for i in node.args[1:3])
     axes[a], axes[b] = axes[b], axes[a]
     return ctx.emit(relax.op.permute_dims(x, axes))
@@ -190,7 +197,7 @@ def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
     x = ctx.value(node.args[0])
     n, c, h, w = image_shape(node, x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
-    aligned = bool(arguments(node, 3, [None, None, False])[2])
+    aligned = bool(arguments(node, 5, [None, None, False, None, None])[2])
     scales = _scales(node, (h, w), (oh, ow))
     tables = [
         relax.const(table)

@@ -8,9 +8,12 @@ from .batch_norms import BATCH_NORMS
 from .case import IMAGE, Function, OperatorCase, Together
 from .convolutions import CONVOLUTIONS, TRANSPOSED
 from .elementwise import ACTIVATIONS, ARITHMETIC
+from .indexing import INDEXING
+from .logic import LOGIC
 from .networks import NETWORK_SHAPES
 from .pools import POOLS
 from .shapes import SHAPES, UPSAMPLING
+from .writes import WRITES
 
 __all__ = ["IMAGE", "NETWORK_SHAPES", "OPERATORS", "TABLES", "Function", "OperatorCase", "Together"]
 
@@ -24,6 +27,9 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "shapes": SHAPES,
     "upsampling": UPSAMPLING,
     "batch_norms": BATCH_NORMS,
+    "logic": LOGIC,
+    "indexing": INDEXING,
+    "writes": WRITES,
 }
 
 OPERATORS = [*(case for table in TABLES.values() for case in table), *NETWORK_SHAPES]

@@ -75,6 +75,7 @@ ARITHMETIC = [
     function("mul_gate", lambda x, y: x * y, IMAGE, (2, 6, 1, 1)),
     function("div", lambda x, y: x / (y.abs() + 1), IMAGE, IMAGE),
     function("div_number", lambda x: x / 3, IMAGE),
+    function("div_zero", lambda x: torch.cat([x / 0, F.relu(x) / -0.0, x / torch.tensor(0.0)], 1), IMAGE),
     function("number_div", lambda x: 1 / (x.abs() + 1), IMAGE),
     function("true_divide", lambda x, y: torch.true_divide(x, y.abs() + 1), IMAGE, IMAGE),
     function("neg", lambda x: -x, IMAGE),

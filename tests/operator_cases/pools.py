@@ -49,5 +49,10 @@ POOLS = [
     function("mean_of_all_axes", lambda x: x.mean((0, 1, 2, 3)), IMAGE),
     function("mean_of_everything", lambda x: x.mean(), IMAGE),
     function("sum_of_channels", lambda x: x.sum(1), IMAGE),
+    function("extremes", lambda x: x.amax(1) + x.amin(-3) + x.max(1)[0] + x.min(1)[0], IMAGE),
+    function("extremes_of_everything", lambda x: x.max() - x.min(), IMAGE),
+    function("any", lambda x: (x > 2).any(1).float() + (x > 9).any() + (x > 1).any((0, 1)), IMAGE),
+    function("all", lambda x: (x > -1).all(1).float() + (x > -9).all() + (x > -1).all((0, 1)), IMAGE),
+    function("norms", lambda x: x.norm(dim=1) + x.norm() + x.norm(p=1, dim=(0, 1)), IMAGE),
     function("sum_of_image", lambda x: x.sum((2, 3), keepdim=True), IMAGE),
 ]

@@ -1,0 +1,183 @@
+"""Odd calls of operators: each is right, or an error of ours that says what it is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from helpers import random_inputs
+from operator_cases import IMAGE, Function
+from operator_cases.case import OperatorCase, Shape, function
+from test_importer_operators import wrong_alone, wrong_together
+from torch.nn import functional as F  # noqa: N812
+
+from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.importer import import_model
+
+NAN, MATRIX = float("nan"), torch.arange(77.0).reshape(11, 7) / 50
+INDEX = torch.tensor
+
+
+def numbers(*shape: int) -> torch.Tensor:
+    """The numbers from 1 on."""
+    return torch.arange(1.0, 1 + math.prod(shape)).reshape(shape)
+
+
+#: what is computed, and shapes of its inputs
+RIGHT: list[tuple[str, Callable[..., Any], tuple[Shape, ...]]] = [
+    ("linear with a vector", lambda x: F.linear(x, numbers(11)), ((3, 11),)),
+    ("linear of a vector with a vector", lambda x: F.linear(x, numbers(11)), ((11,),)),
+    ("linear of a vector", lambda x: F.linear(x, MATRIX.T, numbers(7)), ((11,),)),
+    ("linear, bias of one", lambda x: F.linear(x, MATRIX.T, numbers(1)), ((3, 11),)),
+    ("linear, bias of every element", lambda x: F.linear(x, MATRIX.T, numbers(3, 7)), ((3, 11),)),
+    ("linear, bias from the input", lambda x: F.linear(x, MATRIX.T, x[0, :7]), ((3, 11),)),
+    *(
+        (f"addmm {shape} {options}", lambda x, s=shape, k=options: torch.addmm(numbers(*s), x, MATRIX, **k), ((3, 11),))
+        for shape in ((3, 7), (1, 7), (1,), (3, 1), (7,), (1, 1), ())
+        for options in ({}, {"beta": 0.5, "alpha": 2})
+    ),
+    ("addmm, beta 0", lambda x: torch.addmm(torch.full((7,), NAN), x, MATRIX, beta=0), ((3, 11),)),
+    ("addmm, alpha 0", lambda x: torch.addmm(numbers(7), x, MATRIX, alpha=0), ((3, 11),)),
+    ("addmm of inputs", lambda b, x, w: torch.addmm(b, x, w, beta=3, alpha=2), ((3, 7), (3, 11), (11, 7))),
+    ("addmm, bias from an input", lambda b, x: torch.addmm(b, x, MATRIX), ((7,), (3, 11))),
+    (
+        "addmm, then batch norm",
+        lambda x: F.batch_norm(torch.addmm(numbers(3, 7), x, MATRIX), torch.ones(7), numbers(7)),
+        ((3, 11),),
+    ),
+    ("mm, then batch norm", lambda x, y: F.batch_norm(x @ y, torch.ones(7), numbers(7)), ((3, 11), (11, 7))),
+    ("mm, constant first", lambda x: torch.mm(MATRIX.T, x), ((11, 3),)),
+    ("mv", lambda x: torch.mv(x, numbers(11)), ((3, 11),)),
+    ("dot", lambda x: torch.dot(x, numbers(11)), ((11,),)),
+    ("matmul of vectors", torch.matmul, ((11,), (11,))),
+    ("matmul from a vector", lambda x: x @ MATRIX, ((11,),)),
+    ("matmul with a vector", lambda x: MATRIX.T @ x, ((11,),)),
+    ("matmul of images", lambda x: x @ MATRIX, (IMAGE,)),
+    ("matmul broadcast", torch.matmul, ((5, 1, 2, 3), (4, 3, 2))),
+    ("baddbmm", lambda x, y, b: torch.baddbmm(b, x, y, beta=0.5), ((2, 3, 5), (2, 5, 4), (2, 1, 4))),
+    ("einsum", lambda x, y: torch.einsum("bchw,bchw->bhw", x, y), (IMAGE, IMAGE)),
+    *(
+        (f"{name} over {axes}, keepdim {kept}", lambda x, f=reduce, a=axes, k=kept: f(x, a, keepdim=k), (IMAGE,))
+        for name, reduce in {"mean": torch.mean, "sum": torch.sum, "amax": torch.amax}.items()
+        for axes in ([], (-1,), (0,), (-1, 1), (0, 1, 2, 3))
+        for kept in (False, True)
+    ),
+    ("mean of one number", lambda x: x.mean() + x.mean(0) + x.sum(-1) + x.amax() + x.amin(0), ((),)),
+    ("mean, axes None", lambda x: torch.mean(x, None, True), (IMAGE,)),
+    ("mean, type given", lambda x: x.mean(1, dtype=torch.float32), (IMAGE,)),
+    ("sum of a mask", lambda x: (x > 0).sum(1, dtype=torch.float32), (IMAGE,)),
+    ("extremes beside NaN", lambda x: torch.stack([x.sqrt().amax(1), x.sqrt().amin(1)]), (IMAGE,)),
+    ("normalized", lambda x: F.normalize(x, dim=1), (IMAGE,)),
+    ("logsumexp", lambda x: x.logsumexp(1), (IMAGE,)),
+    ("attention", lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), ((2, 3, 5, 4),)),
+    ("softmax of one number", lambda x: x.softmax(0) + x.log_softmax(-1), ((),)),
+    ("softmax along negative axes", lambda x: x.softmax(-3) + F.log_softmax(x, -2) + F.softmin(x, 1), (IMAGE,)),
+    ("softmax, type given", lambda x: x.softmax(1, dtype=torch.float32), (IMAGE,)),
+    ("cat with nothing", lambda x: torch.cat([torch.empty(0), x, torch.empty(0)], 1), (IMAGE,)),
+    ("cat with an empty slice", lambda x: torch.cat([x[:, :0], x, x], -3), (IMAGE,)),
+    ("cat with an empty part", lambda x: torch.cat(torch.split(x, [0, 4, 2], 1), 1), (IMAGE,)),
+    ("cat with integers and masks", lambda x: torch.cat([x, torch.arange(11).expand(2, 1, 9, 11), x > 0], 1), (IMAGE,)),
+    ("cat of vectors", lambda x, y: torch.cat([x, y]), ((3,), (4,))),
+    ("sum of nothing", lambda x: x[:, 3:3].sum() + x, (IMAGE,)),
+    ("stack of numbers", lambda x, y: torch.stack([x, y]), ((), ())),
+    ("stack along the last axis", lambda x, y: torch.stack([x, y], -1), (IMAGE, IMAGE)),
+    ("split along a negative axis", lambda x: torch.split(x, 4, -2)[2] + x.chunk(3, -2)[1][:, :, :1], (IMAGE,)),
+    ("unbind, narrow, select", lambda x: x.unbind(-1)[3] + x.narrow(-1, 3, 4)[..., 0] + x.select(-1, -1), (IMAGE,)),
+    ("element of a vector", lambda x: x[3], ((11,),)),
+    ("shapes of one number", lambda x: x.transpose(0, -1).permute(()).flatten() + x.expand(3, 4).unsqueeze(0), ((),)),
+    ("views of one number", lambda x: x.view(()).view(1, 1).squeeze().roll(1).reshape(1), ((1,),)),
+    ("expand in front", lambda x: x.expand(5, -1, -1) + x.repeat(2, 1, 1)[:1] + x.tile((1,)), ((3, 1),)),
+    ("repeat_interleave", lambda x: x.repeat_interleave(2, 1), (IMAGE,)),
+    ("numbers on the left", lambda x: 5 - x + 2 / (x.abs() + 1) + (x < 0.5), (IMAGE,)),
+    ("powers", lambda x: x**0 + x**1 + (x.abs() + 1) ** -2 + x**True, (IMAGE,)),
+    (
+        "broadcast both ways",
+        lambda x, y: x + y - torch.maximum(x, y) * torch.where(x > y, x, y),
+        ((2, 1, 9, 1), (6, 1, 11)),
+    ),
+    ("broadcast a number", lambda x, y: x * y - torch.where(x > 0, x, y), ((), IMAGE)),
+    ("integers and truths", lambda x: (x + INDEX(3)) * torch.arange(11) + INDEX([True] * 11) + True, (IMAGE,)),
+    ("infinity and NaN", lambda x: torch.stack([x + math.inf, x * NAN, x - INDEX(math.inf)]), (IMAGE,)),
+    ("clamp, crossed", lambda x: x.clamp(1, -1) + x.clamp(min=None, max=2) + x.clamp(0), (IMAGE,)),
+    ("activations of one number", lambda x: x.relu() + F.gelu(x) + F.prelu(x, INDEX([0.2])) + F.hardtanh(x), ((),)),
+    ("prelu of sequences", lambda x: F.prelu(x, numbers(6)), ((2, 6, 9),)),
+    ("pad a vector", lambda x: F.pad(x, (1, -2)), ((11,),)),
+    ("pools of sequences", lambda x: F.max_pool1d(x, 2) + F.avg_pool1d(x, 2), ((2, 6, 9),)),
+    ("written numbers", lambda x: x.clone().fill_(2) + x, ((),)),
+    ("channels last", lambda x: x.to(memory_format=torch.channels_last) * 2, (IMAGE,)),
+    (
+        "channels last through a convolution",
+        lambda x: F.conv2d(x.contiguous(memory_format=torch.channels_last), torch.ones(4, 6, 3, 3)).reshape(2, -1),
+        (IMAGE,),
+    ),
+    ("gradients asked for", lambda x: _with_gradients(x), (IMAGE,)),
+]
+
+
+def _with_gradients(x: torch.Tensor) -> torch.Tensor:
+    with torch.enable_grad():
+        y = x.relu()
+        with torch.no_grad():
+            a, b = y.chunk(2, 1)
+        z = a * b
+    with torch.inference_mode():
+        z = z + 1
+    with torch.autocast("cpu", enabled=False):
+        return torch.cat([z, a], 1)
+
+
+def test_odd_calls_are_right() -> None:
+    cases: list[OperatorCase] = [function(name, compute, *shapes) for name, compute, shapes in RIGHT]
+    try:
+        complaints = wrong_together(cases)
+    except Exception as error:
+        complaints = wrong_alone(cases) or {"all together": f"{type(error).__name__}: {error}"}
+    assert complaints == {}
+
+
+#: what is computed, shapes of its inputs, and what the error says of it
+REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
+    "weight": (F.linear, ((3, 11), (7, 11)), "its weight depends on the input, expected a constant"),
+    "double": (lambda x: x.mean(1, dtype=torch.float64).float(), (IMAGE,), "aten.mean.dim gives torch.float64"),
+    "integers": (lambda x: x.int().float(), (IMAGE,), "aten._to_copy.default gives torch.int32"),
+    "count": (lambda x: (x > 0).sum(1).float(), (IMAGE,), "aten.sum.dim_IntList gives torch.int64"),
+    "complex": (lambda x: (x * 1j).real, (IMAGE,), "aten.mul.Tensor gives torch.complex64"),
+    "mask out": (lambda x: x > 0, (IMAGE,), "it is an output of the network and torch.bool, expected torch.float32"),
+    "integers out": (lambda x: (x, torch.arange(3)), (IMAGE,), "an output of the network and torch.int64"),
+    "nothing out": (lambda x: x[:, :0], (IMAGE,), "an output of the network and empty, of shape (2, 0, 9, 11)"),
+    "selected": (lambda x: x[x > 0], (IMAGE,), "aten.index.Tensor: the shape of its result depends on values"),
+    "item": (lambda x: x * x.sum().item(), ((3,),), "aten._local_scalar_dense.default is not supported"),
+    "gather": (lambda x, i: x.gather(1, i.argmax(1, True)), ((3, 4), (3, 2)), "aten.argmax.default is not supported"),
+    "indices": (lambda x: x.max(1)[1].float(), (IMAGE,), "the indices of max are not supported"),
+    "norm": (lambda x: x.norm(p=3, dim=1), (IMAGE,), "a norm of order 3 is not supported, expected 1 or 2"),
+    "put twice": (
+        lambda x: x.index_put((INDEX([0, 0]),), x, accumulate=True), (IMAGE,),
+        "index_put that adds several values to one element is not supported, expected indices that differ",
+    ),
+    "put by mask": (
+        lambda x, y: x.index_put((y > 0, INDEX([0])), INDEX(1.0)), ((3, 4), (3,)),
+        "index_put at places that depend on the input is not supported, expected one mask and one number",
+    ),
+    "clamped": (lambda x: torch.clamp(x, max=INDEX(1.0)), (IMAGE,), "aten.clamp.Tensor is not supported"),
+    "activation": (lambda x: F.prelu(x, x[0, :, 0, 0]), (IMAGE,), "its slope depends on the input"),
+    "batch norm": (lambda x, m: F.batch_norm(x, m, m), (IMAGE, (6,)), "its mean depends on the input"),
+    "three axes": (lambda x: F.max_pool2d(x, 2), ((6, 9, 11),), "of shape (6, 9, 11) is not supported, expected"),
+    "pixel shuffle": (lambda x: F.pixel_shuffle(x, 2), ((8, 3, 5),), "of shape (8, 3, 5) is not supported"),
+    "reflection": (lambda x: F.pad(x, (1, 1, 1, 1), "reflect"), (IMAGE,), "pad mode 'reflect' is not supported"),
+    "view": (
+        lambda x: x.contiguous(memory_format=torch.channels_last).view(-1), (IMAGE,),
+        "the model fails on them",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_odd_calls_that_are_refused(name: str) -> None:
+    compute, shapes, text = REFUSED[name]
+    with pytest.raises((NotSupportedError, ModelError)) as caught:
+        import_model(Function(compute), random_inputs(*shapes))
+    assert text in str(caught.value)
+    assert str(caught.value).startswith("example_inputs: " if type(caught.value) is ModelError else "layer ")
