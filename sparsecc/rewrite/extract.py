@@ -80,4 +80,5 @@ class _Extraction:
 
 
 def _constant(value: Any) -> NDArray[Any] | None:
-    return np.ascontiguousarray(value.value.numpy()) if isinstance(value, tvm.ir.GenericConst) else None
+    # a contiguous copy by other means would give one number an axis
+    return np.array(value.value.numpy(), order="C") if isinstance(value, tvm.ir.GenericConst) else None
