@@ -15,8 +15,8 @@ MAX_LINES = 300
 
 #: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
 LAYERS: dict[str, set[str]] = {
-    "errors": {"text"},
     "text": set(),
+    "errors": {"text"},
     "values": set(),
     "version": set(),
     "untrusted": set(),

@@ -96,8 +96,9 @@ def exported_operators(case: OperatorCase) -> set[str]:
 OTHER_SPELLINGS = {
     "_adaptive_avg_pool2d.default", "_prelu_kernel.default", "_unsafe_index.Tensor", "add.Scalar", "chunk.default",
     "concat.default", "constant_pad_nd.default", "contiguous.default", "div.Scalar", "dropout.default",
-    "feature_dropout.default", "flatten.using_ints", "lift_fresh_copy.default", "mul.Scalar", "relu6.default", "reshape.default", "rsub.Tensor",
-    "sub.Scalar", "true_divide.Tensor", "unflatten.int", "upsample_bilinear2d.default", "upsample_nearest2d.default",
+    "feature_dropout.default", "flatten.using_ints", "lift_fresh_copy.default", "mul.Scalar", "relu6.default",
+    "reshape.default", "rsub.Tensor", "sub.Scalar", "true_divide.Tensor", "unflatten.int",
+    "upsample_bilinear2d.default", "upsample_nearest2d.default",
 }  # fmt: skip
 
 
