@@ -128,20 +128,6 @@ def check_result(node: fx.Node, *, other_types: Container[torch.dtype] = ()) -> 
         raise NotSupportedError(f"{where}: the shape of its result depends on values, expected a fixed one")
 
 
-def check_outputs(program: ExportedProgram) -> None:
-    """The network's outputs are float32 and not empty."""
-    names = set(program.graph_signature.user_outputs)
-    for node in program.graph.output_node().all_input_nodes:
-        value = node.meta.get("val")
-        if node.name not in names or not isinstance(value, torch.Tensor):
-            continue
-        where = f"layer {layer_name(node)}: it is an output of the network"
-        if value.dtype != torch.float32:
-            raise NotSupportedError(f"{where} and {value.dtype}, expected torch.float32; convert it by .float()")
-        if 0 in value.shape:
-            raise NotSupportedError(f"{where} and empty, of shape {tuple(value.shape)}, expected sizes from 1")
-
-
 def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:
     """The example fits the program."""
     nodes = user_inputs(program)

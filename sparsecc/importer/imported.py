@@ -18,7 +18,7 @@ from sparsecc.facts.layer import Layer
 from sparsecc.facts.program import Port
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
-from sparsecc.importer.checks import check_outputs, check_result, user_inputs
+from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, run_decompositions, to_exported
@@ -163,7 +163,6 @@ def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> lis
             with unforeseen(f"layer {layer_name(node)}: operator {node.target}"):
                 check_result(node, other_types=_other_types(node))
                 ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
-    check_outputs(program)
     return _results(ctx, program, returned)
 
 
