@@ -104,6 +104,8 @@ def _problem(found: Any) -> str:
         return f"is {_shorten.repr(found)}, expected a tensor or None"
     if found.dtype != torch.float32:
         return f"is {found.dtype}, expected torch.float32"
+    if any(not isinstance(extent, int) for extent in found.shape):
+        return "has a shape that depends on values, expected fixed sizes"
     return f"has shape {tuple(found.shape)}, expected sizes from 1" if 0 in found.shape else ""
 
 
