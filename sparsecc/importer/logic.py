@@ -13,7 +13,7 @@ from sparsecc._tvm import relax, tirx
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.pointwise import operand, pointwise
-from sparsecc.kernels.activation import f32
+from sparsecc.kernels.extremes import f32
 
 Translate = Callable[[Context, fx.Node], Any]
 Expr = Any

@@ -14,7 +14,7 @@ from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.pointwise import pointwise
-from sparsecc.kernels.activation import f32
+from sparsecc.kernels.extremes import f32
 
 Expr = Any
 
