@@ -25,7 +25,7 @@ static int failed(int by_clone, int depth);
 
 /* What a child does with what it has of its parent. */
 static int child(int by_clone, int depth) {
-  int bad = atomic_load(&scc_own_page->active_threads) ? 1 : 0;
+  int bad = scc_process() && atomic_load(&scc_own_page->active_threads) ? 1 : 0;
   int running = net->pool.wanted;
   alarm(PATIENCE_S);
   for (int i = 0; i < RUNS; ++i) bad |= wrong(net) ? 2 : 0;

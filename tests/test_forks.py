@@ -25,14 +25,18 @@ ONE_ID = """\
 NUMBERS = X.tobytes() + Y.astype("float32").tobytes()
 
 
+#: a kernel that clears nothing in a child: then ids must tell
+OLD_KERNEL = "-DSCC_WIPE_ON_FORK=9999"
+
+
 @functools.cache
-def driver(options: str = "") -> Path:
+def driver(options: str = "", *, head: str = ONE_ID) -> Path:
     """The small network with a program that forks."""
     sources, _ = _sources(kernels_c.tiny(), kernels=kernels_c.kernels(), triple=TRIPLE, cpu_features=("sse2",))
     out = folder() / f"forks{options}"
     text = (Path(__file__).parent / "forks.c").read_text()
     compiler = find_compiler(f"gcc -Wextra -Werror {options}", triple=TRIPLE, programs=True)
-    link_program(replace(sources, main=ONE_ID + sources.main + text), out, compiler=compiler)
+    link_program(replace(sources, main=head + sources.main + text), out, compiler=compiler)
     return out
 
 
@@ -45,6 +49,6 @@ def test_forks(threads: int) -> None:
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_forks_where_the_kernel_clears_nothing(threads: int) -> None:
-    program = driver("-DSCC_WIPE_ON_FORK=9999")
+    program = driver(OLD_KERNEL, head="")
     done = subprocess.run([program, str(threads)], input=NUMBERS, capture_output=True, timeout=120)
     assert (done.returncode, done.stdout) == (0, b"")

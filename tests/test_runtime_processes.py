@@ -93,7 +93,7 @@ print(y.shape, *sorted({m.split(".")[1] for m in sys.modules if m.startswith("sp
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "(3, 5, 7) errors runtime untrusted values version"
+    assert done.stdout.strip() == "(3, 5, 7) errors runtime text untrusted values version"
 
 
 def test_loading_gives_everything_back() -> None:
@@ -164,3 +164,22 @@ def test_no_more_open_files(tmp_path: Path) -> None:
     assert messages
     assert all(said in message for message in messages)
     np.testing.assert_array_equal(libraries[-1](X), Y)
+
+
+def test_fork_after_libraries_were_unloaded() -> None:
+    """Nothing that the C library calls at a fork may be left of a library that is gone."""
+    code = (
+        "import gc, numpy, os, sys, sparsecc\n"
+        "for threads in (1, 2):\n"
+        "    lib = sparsecc.load(sys.argv[1], threads=threads)\n"
+        "    lib(*(numpy.zeros(port.shape, port.dtype) for port in lib.inputs))\n"
+        "    lib.close()\n"
+        "    del lib\n"
+        "    gc.collect()\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    os._exit(0)\n"
+        "sys.exit(os.waitpid(child, 0)[1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(kernels_c.tiny_library())], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

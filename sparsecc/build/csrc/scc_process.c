@@ -1,9 +1,10 @@
 /* Which process this is, told apart from those that it was forked from.
  *
- * Process ids don't tell: the first process of a new pid namespace may have its parent's. So there is a page of memory
- * that a child finds cleared: the kernel does it (MADV_WIPEONFORK, Linux 4.14), whoever calls clone(), and a handler of
- * fork() does it where a kernel is older or an emulator only says that it did. The C library forgets the handler when
- * the library is unloaded. */
+ * Process ids alone don't tell: the first process of a new pid namespace may have its parent's. So there is a page of
+ * memory that the kernel clears in a child (MADV_WIPEONFORK, Linux 4.14), whoever calls clone(). The id is kept in it
+ * too, for older kernels, and for emulators that only say that they clear it. A handler of fork() would do both, but it
+ * outlives a library that is unloaded where the linker knows the C library's old pthread_atfork only: the next child
+ * then dies. */
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -16,7 +17,7 @@
 
 /* What belongs to one process alone; zeros after fork(). */
 typedef struct {
-  _Atomic uint32_t process;       /* its number, 0 until somebody asks */
+  _Atomic uint64_t process;       /* its number, and above it its id; 0 until somebody asks */
   _Atomic int32_t active_threads; /* of all instances of this library that are in a run (scc_instance.c) */
 } scc_own;
 
@@ -26,20 +27,18 @@ static _Alignas(SCC_ALIGNMENT) unsigned char scc_own_room[2 * SCC_LARGEST_PAGE];
 static scc_own *scc_own_page = (scc_own *)(void *)scc_own_room;
 static _Atomic uint32_t scc_processes; /* the largest number that this process or a forebear has taken */
 
-static void scc_forked(void) { memset(scc_own_page, 0, sizeof *scc_own_page); }
-
 __attribute__((constructor)) static void scc_own_init(void) {
   uintptr_t bytes = (uintptr_t)sysconf(_SC_PAGESIZE), room = (uintptr_t)scc_own_room;
   if (bytes <= SCC_LARGEST_PAGE) scc_own_page = (scc_own *)((room + bytes - 1) / bytes * bytes);
   if (bytes <= SCC_LARGEST_PAGE) madvise(scc_own_page, bytes, SCC_WIPE_ON_FORK);
-  pthread_atfork(NULL, NULL, scc_forked);
 }
 
 /* This process's number: never 0, and none that it had before a fork(). Two children may have the same. */
 static uint32_t scc_process(void) {
-  uint32_t found = atomic_load_explicit(&scc_own_page->process, memory_order_relaxed);
-  if (found) return found;
+  uint64_t id = (uint64_t)getpid() << 32, found = atomic_load(&scc_own_page->process);
+  if (found && (found & ~(uint64_t)UINT32_MAX) == id) return (uint32_t)found;
+  if (found) atomic_store(&scc_own_page->active_threads, 0); /* the parent's page: its threads are not here */
   /* Counted before it is used: a child that is forked between the two takes the next number. */
-  uint32_t mine = atomic_fetch_add(&scc_processes, 1) + 1;
-  return atomic_compare_exchange_strong(&scc_own_page->process, &found, mine) ? mine : found;
+  uint64_t mine = id | (atomic_fetch_add(&scc_processes, 1) + 1);
+  return (uint32_t)(atomic_compare_exchange_strong(&scc_own_page->process, &found, mine) ? mine : found);
 }

@@ -77,7 +77,7 @@ static void scc_rise(scc_seat *seat) { atomic_store_explicit(&seat->thread, 0, m
 /* The worker that this thread is, or NULL outside a run. */
 static struct scc_worker *scc_self(void) {
   uintptr_t me = (uintptr_t)pthread_self();
-  uint32_t process = scc_process();
+  uint32_t process = (uint32_t)atomic_load(&scc_own_page->process); /* who sits has asked for it: no call is needed */
   for (scc_row *row = &scc_seats; row; row = atomic_load_explicit(&row->next, memory_order_acquire))
     for (int i = 0; i < SCC_SEATS; ++i) {
       scc_seat *seat = &row->seats[i];
