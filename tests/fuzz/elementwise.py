@@ -13,7 +13,7 @@ from fuzz.network import Maker, Step, pick
 
 _ACTIVATIONS: list[Callable[[], nn.Module]] = [
     nn.ReLU, nn.ReLU6, nn.SiLU, nn.Hardswish, nn.Sigmoid, nn.PReLU, nn.LeakyReLU, nn.Hardsigmoid, nn.Tanh, nn.GELU,
-    nn.Mish, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Hardtanh, nn.Softsign, nn.LogSigmoid, nn.Tanhshrink,
+    nn.Mish, nn.ELU, nn.CELU, nn.SELU, nn.Softplus, nn.Hardtanh, nn.Softsign, nn.Tanhshrink,
     nn.Hardshrink, nn.Softshrink, lambda: nn.GELU("tanh"), lambda: nn.ReLU(inplace=True),
     lambda: nn.Threshold(0.1, 0.2), lambda: nn.GLU(-1), lambda: nn.Softmin(-1), lambda: nn.Dropout(0.5), nn.Identity,
 ]  # fmt: skip

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from fuzz.network import Maker, Step, pick
+from fuzz.network import Maker, Step, pick, rarely
 
 
 def _module(module: nn.Module, source: int) -> Step:
@@ -28,7 +28,7 @@ def conv(random: Random, values: Sequence[Tensor], source: int) -> Step | None:
     oc = groups * choice([1, 2, 4, 8])
     padding = choice([0, 1, 2, (0, 1), "same", "valid"])
     stride = 1 if padding == "same" else choice([1, 1, 2, (1, 2), 3])
-    mode = choice(["zeros"] * 8 + ["reflect", "circular"])
+    mode = choice(["reflect", "circular"]) if rarely(random) else "zeros"
     made = nn.Conv2d(
         ic, oc, kernel, stride, padding, choice([1, 1, 2]), groups, bias=choice([True, False]), padding_mode=mode
     )
@@ -114,12 +114,15 @@ def norm(random: Random, values: Sequence[Tensor], source: int) -> Step | None:
     if x.dim() < 2:
         return None
     c = x.shape[1]
-    made: list[nn.Module] = [nn.LayerNorm(x.shape[-1]), nn.GroupNorm(1, c), nn.LayerNorm(list(x.shape[1:]))]
-    made += [nn.RMSNorm(x.shape[-1])]
+    made: list[nn.Module] = []
     if x.dim() == 4:
-        made += [nn.BatchNorm2d(c)] * 6 + [nn.InstanceNorm2d(c), nn.LocalResponseNorm(3)]
+        made.append(nn.BatchNorm2d(c))
     if x.dim() in (2, 3):
-        made += [nn.BatchNorm1d(c)] * 6
+        made.append(nn.BatchNorm1d(c))
+    if not made or rarely(random):
+        made += [nn.LayerNorm(x.shape[-1]), nn.GroupNorm(1, c), nn.LayerNorm(list(x.shape[1:]))]
+        made += [nn.InstanceNorm2d(c), nn.LocalResponseNorm(3)] if x.dim() == 4 else []
+    made.append(nn.RMSNorm(x.shape[-1]))
     module = choice(made)
     _shake(module)
     return _module(module, source)

@@ -34,7 +34,12 @@ class Step:
 
 
 #: forms that the importer refuses, so that most networks go all the way
-_RARE: frozenset[str] = frozenset()
+_RARE: frozenset[str] = frozenset(
+    {
+        "argmax", "cumsum", "prod", "sort", "topk", "atan2", "hypot", "std", "var", "atan", "cos", "sin", "expm1",
+        "log1p", "floor", "round", "trunc", "frac", "remainder", "index_add",
+    }
+)  # fmt: skip
 #: of choices that may be one of those
 _RARELY = 0.03
 
@@ -42,10 +47,15 @@ _RARELY = 0.03
 Maker = Callable[[Random, Sequence[Tensor], int], Step | None]
 
 
+def rarely(random: Random) -> bool:
+    """True now and then."""
+    return random.random() < _RARELY
+
+
 def pick(random: Random, forms: Collection[str]) -> str:
     """One of the names; seldom one that is refused."""
-    rarely = random.random() < _RARELY
-    return random.choice([name for name in forms if rarely or name not in _RARE])
+    may_be_refused = rarely(random)
+    return random.choice([name for name in forms if may_be_refused or name not in _RARE])
 
 
 class RandomNetwork(nn.Module):
