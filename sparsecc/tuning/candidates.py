@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,12 +45,13 @@ def write_program(task: Task, configs: Sequence[Config], out: Path, *, cc: str |
 
 @dataclass(eq=False)
 class _Table:
-    """Steps of all candidates and what they read; an array is there once."""
+    """Steps of all candidates and what they read; of equal arrays there is one."""
 
     functions: dict[str, PrimFunc] = field(default_factory=dict)
     weights: list[np.ndarray] = field(default_factory=list)
     buffers: list[int] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
+    _places: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def add(self, candidate: Candidate) -> Timed:
         """Append a candidate's steps."""
@@ -69,8 +71,9 @@ class _Table:
         return Timed(len(candidate.steps), self._weight(data.expected).index, touched)
 
     def _weight(self, array: np.ndarray) -> Ref:
-        for i, known in enumerate(self.weights):
-            if known is array:
-                return Ref("weight", i)
-        self.weights.append(array)
-        return Ref("weight", len(self.weights) - 1)
+        # configs pack the same weights anew: many of them alike
+        content = (array.dtype.str, array.shape, hashlib.blake2b(array.tobytes()).digest())
+        if content not in self._places:
+            self._places[content] = len(self.weights)
+            self.weights.append(array)
+        return Ref("weight", self._places[content])
