@@ -30,6 +30,7 @@ from tvm_ffi import structural_hash as structural_hash_of
 from tvm_ffi.error import register_error
 
 __all__ = [
+    "IMPORTED",
     "PIPELINE",
     "TOGETHER",
     "ExportedProgramImporter",
@@ -63,6 +64,8 @@ PIPELINE = "sparsecc"
 _C_CALL = 2
 #: attribute of a region that every thread walks; the parallel loops inside it are shared among them
 TOGETHER = "pragma_parallel_launch_point"
+#: attribute of a region whose value is LLVM code of functions that the region calls, which become part of it
+IMPORTED = "pragma_import_llvm"
 #: allocations up to this size stay on the stack; larger ones are scratch planes
 _STACK_BYTES = 4096
 

@@ -11,12 +11,19 @@ import torch
 from case_modules import SideBySide, inputs_of
 from cases import Case
 
+from sparsecc._tvm import compile_object
+from sparsecc.dump import Dump
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.importer import import_model
+from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.options import Options
-from sparsecc.pipeline import run
+from sparsecc.pipeline import analyse, rewrite, run
 from sparsecc.target import TARGETS
 from sparsecc.target.x86 import X86
+from sparsecc.tuning.tasks import find_tasks
 
+#: stores for a multiply-add that cost nothing beside it
+_FEW_STORES = 0.05
 REGISTER = {"x86-64-v3": "ymm", "x86-64-v4": "zmm"}
 SPEC = {
     "1x1": ConvSpec(1, 64, 28, 28, 64),
@@ -73,6 +80,31 @@ def test_inner_loop(target, kernel, block_n, tmp_path):
     assert "gather" not in text
     stores = [line for line in inner if re.search(rf"mov\w*\s+%{register}\d+, -?\d*\(%", line)]
     assert not stores, "accumulators are spilled"
+
+
+#: images whose tiles have some pixels, or several whole rows: kernels that neighbouring taps share many pixels in
+TILED = {"wide": (3, 28, 28), "whole": (3, 7, 7), "tens": (3, 5, 20), "large": (5, 8, 16)}
+
+
+@pytest.mark.parametrize("target", X86)
+def test_channels_as_the_vector(target):
+    """Sums stay in registers whatever the tile: no tap stores one, or a pixel that a later tap needs."""
+    found = {}
+    for name, (k, height, width) in TILED.items():
+        lanes = TARGETS[target].lanes
+        model = torch.nn.Conv2d(16, 2 * lanes, k, padding=k // 2)
+        imported = import_model(model.eval(), (torch.zeros(1, 16, height, width),))
+        plan = analyse(imported, TARGETS[target], Options(winograd=False))
+        task = find_tasks(rewrite(imported, plan, TARGETS[target], Dump(None)), TARGETS[target])[0]
+        kernels = {c: c.kernel for c in task.space if isinstance(c.kernel, LaneConfig)}
+        for config, kernel in kernels.items():
+            found[f"{name}_{kernel.rows}_{kernel.cols}_{kernel.prefetch}"] = task.lower(config).function
+    _, assembly = compile_object(found, TARGETS[target].llvm)
+    inner = [loop for lines in functions(assembly).values() for loop in loops(lines) if len(fmas(loop)) >= 6]
+    assert len(inner) >= len(found) >= len(TILED)
+    stores = re.compile(rf"\s+vmov\w+\s+%{REGISTER[target]}\d+, -?\d*\(%")
+    spilled = [loop for loop in inner if sum(bool(stores.match(line)) for line in loop) > _FEW_STORES * len(fmas(loop))]
+    assert not spilled, "sums or pixels are kept in memory"
 
 
 #: how ARM cores add a product to a whole vector, and how they store one
