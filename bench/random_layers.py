@@ -19,6 +19,7 @@ from typing import Any
 
 from bench.drawn import Drawn, draw
 from bench.layer_search import candidates, name, timed
+from bench.machine import source_digest
 from bench.markdown import percent, table
 from bench.stats import quantile
 from sparsecc.machine.calibrate import resolve_here
@@ -78,18 +79,20 @@ class Store:
         self._out.write_text(json.dumps({key: asdict(value) for key, value in self.results.items()}, indent=1))
 
 
-def build_layer(store: Store, number: int, layer: Drawn, target: Target) -> bool:
-    """Build what is missing of a layer; False when that is nothing."""
+def build_layer(store: Store, number: int, layer: Drawn, target: Target, *, source: str) -> bool:
+    """Build what is missing of a layer; False when that is nothing. ``source`` names the code of the model."""
     if store.read(number, "search") is None:
         task = layer.task(target)
-        _build(store, number, "search", layer, task, candidates(task, seed=number))
+        tried = candidates(task, seed=number)
+        _build(store, number, "search", layer, task, tried)
+        store.write(number, "picked", {"source": source, "config": configs.to_json(tried[0])})
         return True
-    times = store.read(number, "times")
-    if times is None:
+    times, known = store.read(number, "times"), store.read(number, "picked")
+    if times is None or known["source"] == source:
         return False
     task = layer.task(target)
     picked = configs.to_json(task.choice.default)
-    store.write(number, "picked", picked)
+    store.write(number, "picked", {"source": source, "config": picked})
     if _program_with(store, number, picked):
         return False
     best = [configs.from_json(data) for data, _ in _ranked(times)]
@@ -100,8 +103,6 @@ def build_layer(store: Store, number: int, layer: Drawn, target: Target) -> bool
 def _build(store: Store, number: int, stage: str, layer: Drawn, task: Task, tried: Sequence[Config]) -> None:
     write_program(task, tried, store.program(number, stage))
     store.write(number, stage, {"layer": asdict(layer), "configs": [configs.to_json(config) for config in tried]})
-    if stage == "search":
-        store.write(number, "picked", configs.to_json(tried[0]))
 
 
 def _program_with(store: Store, number: int, picked: Any) -> str:
@@ -126,7 +127,7 @@ def time_layer(store: Store, number: int) -> bool:
         found = timed(store.program(number, "search"), rounds=_QUICK, only=range(len(search["configs"])))
         times = [(search["configs"][i], timing.relative) for i, timing in found.items()]
         store.write(number, "times", times)
-    picked, done = store.read(number, "picked"), store.results.get(str(number))
+    picked, done = store.read(number, "picked")["config"], store.results.get(str(number))
     stage = _program_with(store, number, picked)
     if not stage or (done is not None and done.picked == picked):
         return False
@@ -210,12 +211,14 @@ def _work(store: Store, options: argparse.Namespace) -> None:
     start, done = time.monotonic(), 0
     building = options.step == "build"
     layers = draw(options.count, seed=options.seed) if building else []
-    target = resolve_here(options.target)[0]
+    target, source = resolve_here(options.target)[0], source_digest()
     for number in range(options.count):
         if time.monotonic() - start > options.seconds:
             print(f"stopped before layer {number}: the time is over; again for the rest", file=sys.stderr)
             return
-        worked = build_layer(store, number, layers[number], target) if building else time_layer(store, number)
+        worked = (
+            build_layer(store, number, layers[number], target, source=source) if building else time_layer(store, number)
+        )
         done += worked
         if worked:
             print(f"{options.step}: layer {number + 1} of {options.count}", file=sys.stderr, flush=True)

@@ -107,6 +107,14 @@ def test_channels_as_the_vector(target):
     assert not spilled, "sums or pixels are kept in memory"
 
 
+@pytest.mark.parametrize(("rows", "cols"), [(1, 28), (1, 17), (4, 7), (2, 8)])
+def test_registers_for_shared_pixels(rows, cols):
+    """Up to 17 sums leave room for the pixels that the taps of a 3x3 kernel share; one tap shares none."""
+    config = LaneConfig(16, rows, cols)
+    assert config.shares_pixels((1, 1), rows=rows)
+    assert config.shares_pixels((3, 3), rows=rows) == (config.pixels <= 17)
+
+
 #: how ARM cores add a product to a whole vector, and how they store one
 ARM_FMA = {64: r"\s+fmla\s+v\d+\.4s", 32: r"\s+vfma\.f32\s+q\d+"}
 ARM_STORE = {64: r"\s+(str|stur|stp)\s+q", 32: r"\s+(vst1\.\d+|vstmia|vstr)\s"}

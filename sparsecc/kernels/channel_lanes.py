@@ -26,8 +26,8 @@ from sparsecc.kernels.walk import Walk
 
 #: vector registers where vectors have so many lanes: AVX2 has 16, AVX-512 and 64-bit ARM have 32
 _REGISTERS = {8: 16}
-#: pixels whose registers are free again before the last ones are loaded
-_REUSED = 2
+#: pixels, and sums, for a register: those of the first pixels are free again before the last ones are loaded
+_REUSED = 9 / 8
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,16 @@ class LaneConfig:
         return self.rows * self.cols
 
     def shares_pixels(self, kernel: tuple[int, int], *, rows: int) -> bool:
-        """Whether neighbouring taps of a tile of so many rows may use a pixel that was loaded once.
+        """Whether neighbouring taps of a tile of so many rows may use a pixel that was loaded once, in a dense layer.
 
-        LLVM unrolls taps and keeps the pixels that later ones need, each broadcast to a vector. Where registers do not
-        have room for them beside the sums it stores and loads them, or the sums, once for every multiply-add: 3x3, 64
-        channels at 56x56 took a Zen 5 2.0 ms in the place of 0.96, a Zen 4 3.8.
+        LLVM unrolls taps and keeps the pixels that later ones need, each broadcast to a vector; behind an address that
+        was looked up it does not see that they are the same. Where registers do not have room for them beside the sums
+        it stores and loads them, or the sums, once for every multiply-add: 3x3, 64 channels at 56x56 took a Zen 5 2.0
+        ms in the place of 0.96, a Zen 4 3.8.
         """
         registers = _REGISTERS.get(self.lanes, 32)
         shared = 0 if kernel == (1, 1) else rows * (self.cols + kernel[1] - 1)
-        return rows * self.cols + shared <= registers + _REUSED
+        return rows * self.cols + shared <= _REUSED * registers
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ def _accumulate(
     with T.grid(*shape.kernel) as (a, b):
         place = corner if shape.by_tap else corner + tap_offset(spec, source, a, b)
         weights = ((walk.first + j) * shape.taps + a * shape.kernel[1] + b) * config.lanes
-        if not config.shares_pixels(shape.kernel, rows=tile.rows):
+        if shape.dense and not config.shares_pixels(shape.kernel, rows=tile.rows):
             forget()
         if config.prefetch:
             prefetch(buffers["data"], weights + config.prefetch)
