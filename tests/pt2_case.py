@@ -201,7 +201,7 @@ ATTACKS = {
     "size": Attack(lambda c, m: sized(code(m))(c), "found the size .*open.*, expected fixed sizes"),
     "name": Attack(lambda c, m: renamed("x", f"x={code(m)}")(c), "name: found .*, expected a name"),
     "parameter": Attack(
-        lambda c, m: renamed("conv.weight", f'conv.a", {code(m)}), "')(c), "without quotes", works=False
+        lambda c, m: renamed("conv.weight", f'conv.a", {code(m)}), "')(c), "is not in the state dict", works=False
     ),
     "function": Attack(
         lambda c, m: node_of("torch.os.mknod", path={"as_string": str(m)})(c), OPERATOR, works=False

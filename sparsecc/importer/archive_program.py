@@ -18,11 +18,8 @@ from torch.utils._pytree import SERIALIZED_TYPE_TO_PYTHON_TYPE
 from sparsecc.errors import NotSupportedError
 from sparsecc.untrusted import MalformedError, available_bytes, check_members, entries, pairs, parse_json, shown
 
-#: members that are names in generated code
+#: members that are names in generated code; paths of modules and weights are too, and are replaced (safe_names.py)
 _NAMES = ("name", "as_name")
-#: members that are paths of modules and parameters, quoted in generated code
-_PATHS = ("parameter_name", "buffer_name", "tensor_constant_name", "fqn")
-_PATH = re.compile(r"[^\"'\\\x00-\x1f\x7f]*")
 #: operators of tensors; their schemas decide
 _TENSOR_OPERATOR = re.compile(r"torch\.ops\.(aten|prims)\.(\w+)\.(\w+)")
 #: operators of graphs, and of sizes
@@ -115,8 +112,6 @@ def _check_graph(graph: dict[str, Any], *, where: str) -> None:
 def _check_text(member: str, text: str, *, where: str) -> None:
     if member in _NAMES and text and not text.isidentifier():
         raise MalformedError(f"{member}: found {shown(text)}, expected a name")
-    if member in _PATHS and not _PATH.fullmatch(text):
-        raise MalformedError(f"{member}: found {shown(text)}, expected a name without quotes and backslashes")
     if member in ("target", "as_operator"):
         _check_operator(text, where=where)
     if member == "expr_str" and not (len(text) <= _MOST_LETTERS and _EXPRESSION.fullmatch(text)):

@@ -15,7 +15,7 @@ RESERVED = frozenset(
     {
         "create", "destroy", "run", "profile", "set_threads", "num_inputs", "input_name", "input_dtype", "input_rank",
         "input_shape", "num_outputs", "output_name", "output_dtype", "output_rank", "output_shape", "num_steps",
-        "step_key", "target", "version", "describe", "last_error", "weights", "t", "main",
+        "step_key", "target", "version", "describe", "check", "last_error", "weights", "t", "main",
     }
 )  # fmt: skip
 

@@ -30,7 +30,7 @@ def parse_json(text: bytes | str) -> Any:
     ------
     MalformedError
         No JSON, not UTF-8, nested too deeply, a name twice in an object, a number that is NaN, infinite or an integer
-        beyond 64 bits, or half of a surrogate pair.
+        beyond 64 bits. Texts may have halves of surrogate pairs, as names in a model may.
     """
     try:
         if isinstance(text, bytes):
@@ -39,10 +39,8 @@ def parse_json(text: bytes | str) -> Any:
         value = json.loads(text, parse_int=_int, object_pairs_hook=_object)
         if "nfinity" in text or "NaN" in text or _LARGE.search(text):
             _check_finite(value, where="")
-        if "\\ud" in text or "\\uD" in text:
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeError as error:
-        raise MalformedError(f"no text in UTF-8 ({error.reason if isinstance(error, _CODECS) else error})") from error
+        raise MalformedError(f"no text in UTF-8 ({error})") from error
     except json.JSONDecodeError as error:
         raise MalformedError(f"not JSON ({error.msg}: line {error.lineno} column {error.colno})") from error
     except RecursionError as error:  # the caller's stack is nearly full
@@ -55,7 +53,6 @@ def shown(value: object) -> str:
     return _repr.repr(value)
 
 
-_CODECS = (UnicodeDecodeError, UnicodeEncodeError)
 _repr = reprlib.Repr()
 _repr.maxstring = _repr.maxother = _repr.maxlong = 60
 _repr.maxlist = _repr.maxdict = _repr.maxtuple = 6

@@ -94,7 +94,7 @@ class RandomNetwork(nn.Module):
             before = [value.clone() for value in values]
             try:
                 result = step.compute(*(values[s] for s in step.sources))
-            except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError):
+            except (RuntimeError, IndexError, ValueError, TypeError, NotImplementedError, ZeroDivisionError):
                 values = before  # no step of these shapes; what it wrote before it failed is undone
                 continue
             results = list(result) if isinstance(result, tuple | list) else [result]
