@@ -231,13 +231,45 @@ def _private_scratch(module: IRModule, _context: Any) -> IRModule:
     return IRModule(functions, attrs=module.attrs)
 
 
+@tvm.transform.module_pass(opt_level=0, name="sparsecc.ExactExtremes")  # type: ignore[untyped-decorator]
+def _exact_extremes(module: IRModule, _context: Any) -> IRModule:
+    """Maxima and minima of float32 as choices that keep a NaN of either side.
+
+    The last pass, as TVM's simplifier takes minutes for choices within choices::
+
+        max(x, 0)    ->    0 if x < 0 else x                                    one instruction on x86
+        max(x, y)    ->    y if y > x else (x if x >= y else x + y)
+    """
+
+    def exact(node: Any, is_beyond: Callable[[Any, Any], Any], reaches: Callable[[Any, Any], Any]) -> Any:
+        x, y = node.a, node.b
+        if not str(node.ty.dtype).startswith("float32"):
+            return node
+        if isinstance(y.value if isinstance(y, tirx.Broadcast) else y, tirx.FloatImm):
+            return tirx.Select(is_beyond(y, x), y, x)
+        return tirx.Select(is_beyond(y, x), y, tirx.Select(reaches(x, y), x, x + y))
+
+    rules = [
+        (tirx.Max, lambda node: exact(node, tirx.GT, tirx.GE)),
+        (tirx.Min, lambda node: exact(node, tirx.LT, tirx.LE)),
+    ]
+    return IRModule({gv: structural_map(f, rules) for gv, f in module.functions.items()}, attrs=module.attrs)
+
+
 def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
     passes, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
 
     def host() -> Any:
         lower = tirx.transform
         return tvm.transform.Sequential(
-            [_device_scope, _stack_accumulators, _private_scratch, lower.LowerTVMBuiltin(), lower.LowerIntrin()]
+            [
+                _device_scope,
+                _stack_accumulators,
+                _private_scratch,
+                lower.LowerTVMBuiltin(),
+                lower.LowerIntrin(),
+                _exact_extremes,
+            ]
         )
 
     return passes, host, device

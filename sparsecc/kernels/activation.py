@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from sparsecc._tvm import tirx
+from sparsecc._tvm import T, tirx
 from sparsecc.facts.epilogue import Activation
 from sparsecc.kernels.extremes import at_least, at_most, f32
 
@@ -40,7 +40,7 @@ def exp(x: Expr) -> Expr:
     def scaled(x: Expr, n: Expr) -> Expr:
         return _let(x - n * f32(_LN2_HIGH) - n * f32(_LN2_LOW), lambda r: _polynomial(r) * _power_of_two(n))
 
-    clamped = at_least(at_most(x, 89.0), -88.0)
+    clamped = T.max(T.min(x, f32(89.0)), f32(-88.0))
     return _let(clamped, lambda x: _let(tirx.floor(x * f32(_LOG2_E) + f32(0.5)), lambda n: scaled(x, n)))
 
 
@@ -90,7 +90,7 @@ def _mish(x: Expr) -> Expr:
     def of(e: Expr) -> Expr:
         return _let(e * (e + f32(2)), lambda p: x * (p / (p + f32(2))))
 
-    return _let(exp(at_most(x, 20.0)), of)
+    return _let(exp(T.min(x, f32(20.0))), of)
 
 
 def _clip(x: Expr, low: float, high: float) -> Expr:
@@ -100,7 +100,7 @@ def _clip(x: Expr, low: float, high: float) -> Expr:
 
 
 def _elu(x: Expr, alpha: float, scale: float, input_scale: float) -> Expr:
-    negative = f32(alpha) * (exp(at_most(x, 0.0) * f32(input_scale)) - f32(1))
+    negative = f32(alpha) * (exp(T.min(x, f32(0.0)) * f32(input_scale)) - f32(1))
     return f32(scale) * tirx.Select(x > f32(0), x, negative)
 
 
@@ -111,7 +111,7 @@ def _gelu_tanh(x: Expr) -> Expr:
 
 def _softplus(x: Expr, beta: float, threshold: float) -> Expr:
     scaled = x * f32(beta)
-    soft = tirx.log(f32(1) + exp(at_most(scaled, threshold))) * f32(1 / beta)
+    soft = tirx.log(f32(1) + exp(T.min(scaled, f32(threshold)))) * f32(1 / beta)
     return tirx.Select(scaled > f32(threshold), x, soft)
 
 

@@ -1,7 +1,9 @@
 """The larger and the smaller one of two float32 expressions; NaN where one of them is NaN, as in PyTorch.
 
 TVM's own maximum takes its second argument where one is NaN. So does the instruction of x86 that compares and chooses,
-which LLVM finds where the choice is written the same way: with a number that is all it takes.
+which LLVM finds where the choice is written the same way: with a number that is all it takes. Within exponentials TVM's
+maximum stands for the choice, which the last pass makes of it (`_tvm.py`): TVM's simplifier takes minutes for choices
+within choices.
 """
 
 from __future__ import annotations

@@ -1,21 +1,18 @@
-"""Maxima and minima that Relax made, so that NaN stays NaN and -inf is less than every number."""
+"""Maxima and minima that Relax made: -inf is less than every number. That NaN stays NaN is for the last pass."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-from sparsecc._tvm import PrimFunc, structural_map, structural_walk, tirx, tvm
-from sparsecc.kernels.extremes import at_least, at_most, f32, larger, smaller
-
-Expr = Any
+from sparsecc._tvm import PrimFunc, structural_map, structural_walk, tirx
+from sparsecc.kernels.extremes import f32
 
 _LARGEST = 3.4028234663852886e38
 
 
 def exact_extremes(func: PrimFunc) -> PrimFunc:
-    """Replace TVM's maxima, of which NaN is lost, and what they begin with, in a scheduled function.
+    """Replace what maxima and minima of a scheduled function begin with.
 
     Before::
 
@@ -25,7 +22,7 @@ def exact_extremes(func: PrimFunc) -> PrimFunc:
     After::
 
         y = -inf
-        for k: y = x[k] if isnan(x[k]) else (x[k] if x[k] > y else y)
+        for k: y = max(y, x[k])
     """
     found: dict[Any, float] = {}
 
@@ -40,25 +37,4 @@ def exact_extremes(func: PrimFunc) -> PrimFunc:
         return tirx.BufferStore(store.buffer, f32(start), store.indices)
 
     structural_walk(func.body, (tirx.BufferStore, see))
-    exact = structural_map(func, (tirx.BufferStore, begin)) if found else func
-    return structural_map(exact, [(tirx.Max, _maximum), (tirx.Min, _minimum)])
-
-
-def _maximum(node: Any) -> Expr:
-    return _extreme(node, at_least, larger)
-
-
-def _minimum(node: Any) -> Expr:
-    return _extreme(node, at_most, smaller)
-
-
-def _extreme(node: Any, bounded: Callable[[Expr, float], Expr], of_two: Callable[[Expr, Expr], Expr]) -> Expr:
-    if node.ty.dtype != "float32":
-        return node
-    for x, bound in ((node.a, node.b), (node.b, node.a)):
-        if isinstance(bound, tirx.FloatImm) and not math.isnan(bound.value):
-            return bounded(x, bound.value)
-    if isinstance(node.b, tirx.Var | tvm.ir.TensorLoad):
-        return of_two(node.a, node.b)
-    name = tirx.Var("t", "float32")
-    return tirx.Let(name, node.b, of_two(node.a, name))
+    return structural_map(func, (tirx.BufferStore, begin)) if found else func
