@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import header_of, plan_arena
-from sparsecc.build.spill import spilled
+from sparsecc.build.spill import release, spilled
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.facts.impose import Impose
@@ -216,17 +216,9 @@ def compile(
         The result differs from PyTorch by more than rounding; the message names the first layer that does.
     """
     options = Options(
-        threads=threads,
-        verify=verify,
-        keep_dense=keep_dense,
-        min_speedup=min_speedup,
-        winograd=winograd,
-        name=name,
-        dump=None if dump is None else Path(dump),
-        cc=cc,
-        schedules=schedules,
-        impose=pattern_of(impose),
-    )
+        threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, name=name,
+        dump=None if dump is None else Path(dump), cc=cc, schedules=schedules, impose=pattern_of(impose),
+    )  # fmt: skip
     resolved, figures = resolve_here(target, cc=cc)
     records = find_schedules(options.schedules, resolved, cpu=processor() if target == "native" else None)
     tell = progress or (lambda stage: None)
@@ -297,4 +289,5 @@ def pattern_of(impose: tuple[int, float] | None) -> Impose | None:
 def _linked(artefact: Artefact, path: Path, options: Options) -> Artefact:
     """Write the library, which has the weights then: the network needs them in memory no more."""
     artefact.link(path, cc=options.cc)
+    release()
     return replace(artefact, program=replace(artefact.program, weights=spilled(artefact.program.weights)))

@@ -12,18 +12,18 @@ from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.build import build_library, plan_arena
+from sparsecc.build.spill import forget, spilled_if_large, transformed_on_disk
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.dump import Dump
 from sparsecc.errors import unforeseen
 from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Chain, Graph, View
+from sparsecc.facts.graph import Chain, FusedConv, Graph, View
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import Program
-from sparsecc.facts.winograd import transformed_weight
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import Schedules
@@ -81,14 +81,9 @@ class Artefact:
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
         build_library(
-            self.program,
-            kernels=self.kernels,
-            triple=self.target.triple,
-            cpu_features=self.target.cpu_features,
-            out=path,
-            cc=cc,
-            static=static,
-        )
+            self.program, kernels=self.kernels, triple=self.target.triple, cpu_features=self.target.cpu_features,
+            out=path, cc=cc, static=static,
+        )  # fmt: skip
 
 
 @unforeseen("analyse")
@@ -258,7 +253,7 @@ def prepare(imported: Imported, plan: Plan, dump: Dump) -> tuple[Fused, Plan]:
 
 
 @unforeseen("rewrite")
-def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_weight) -> Rewritten:
+def arrange(fused: Fused, plan: Plan, *, pays: Pays, transform: Transform = transformed_on_disk) -> Rewritten:
     """Split layers for Winograd's algorithm, join chains, choose layouts: all as the plan wants it."""
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
     graph = split_winograd(fused.graph, tiles, transform=transform)
@@ -284,7 +279,11 @@ def _lower_all(
 
     def lowered(node: PlacedNode) -> Lowered:
         with unforeseen(f"schedule: step {node.key}"):
-            return lower(node, placed, module, plans, target, chooser(node.key))
+            made = lower(node, placed, module, plans, target, chooser(node.key))
+        if isinstance(node.operator, FusedConv):
+            forget(node.operator.layer.weight)
+        arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in made.arguments)
+        return replace(made, arguments=arguments)
 
     return [(node, lowered(node)) for node in placed.nodes if not isinstance(node.operator, View)]
 

@@ -22,4 +22,4 @@ def seal(path: Path) -> None:
         place = find_seal(elf.parse(view, name=path.name))
         if place is None:
             raise InternalError("link: the library has no place for its digest")
-        sealed(view, at=place.offset)
+        sealed(view, at=place.offset, read=lambda: data.madvise(mmap.MADV_DONTNEED))  # weights are large

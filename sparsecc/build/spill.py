@@ -1,37 +1,104 @@
-"""Packed weights on disk: once a library has them, memory need not."""
+"""Large constant arrays on disk: between the stages that read them, memory need not have them."""
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
+from sparsecc.facts.winograd import transformed_weight
+from sparsecc.runtime.scratch import scratch_place
 
-#: bytes of weights below which they stay in memory
+#: bytes of all weights of a network below which they stay in memory
 LEAST = 32 << 20
+#: bytes from which on an array is large: it goes to disk as soon as it is made
+LARGE = 4 << 20
+#: bytes that stay free on the disk: what linking needs goes before
+_FREE = 4 << 30
+#: bytes that are read at once
+_PIECE = 4 << 20
 
 
-def spilled(weights: Sequence[NDArray[Any]]) -> tuple[NDArray[Any], ...]:
+def spilled(weights: Sequence[NDArray[Any]], *, least: int | None = None) -> tuple[NDArray[Any], ...]:
     """The same arrays, read-only, out of a temporary file without a name, which goes with the last of them.
 
-    Where it can't be written they stay in memory.
+    Where they have less than ``least`` bytes (by default :data:`LEAST`) they stay in memory, and where the disk has no
+    room for them. Those that are on disk already stay there.
     """
-    if sum(array.nbytes for array in weights) < LEAST:
+    moved = [i for i, array in enumerate(weights) if array.size and _mapping(array) is None]
+    nbytes = sum(align(weights[i].nbytes) for i in moved)
+    if not moved or nbytes < (LEAST if least is None else least):
         return tuple(weights)
     try:
-        with tempfile.TemporaryFile(prefix="sparsecc-") as file:
-            places = []
-            for array in weights:
-                places.append(file.seek(align(file.tell())))
-                file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
-            file.flush()
-            return tuple(
-                np.memmap(file, array.dtype, "r", place, array.shape) if array.size else array
-                for array, place in zip(weights, places, strict=True)
-            )
+        written = _written([weights[i] for i in moved], nbytes=nbytes)
     except OSError:
         return tuple(weights)
+    found = list(weights)
+    for i, array in zip(moved, written, strict=True):
+        found[i] = array
+    return tuple(found)
+
+
+def spilled_if_large(array: NDArray[Any]) -> NDArray[Any]:
+    """The same array, on disk if it has at least :data:`LARGE` bytes."""
+    return array if array.nbytes < LARGE else spilled([array], least=LARGE)[0]
+
+
+def transformed_on_disk(weight: NDArray[np.float32], m: int) -> NDArray[np.float32]:
+    """A layer's weights for Winograd's algorithm, up to four times as many: large ones wait on disk to be packed."""
+    return spilled_if_large(transformed_weight(weight, m))
+
+
+def pieces(array: NDArray[Any]) -> Iterator[memoryview]:
+    """The bytes of a C-contiguous array, some at a time; of one on disk, memory has no more than these."""
+    view = array.reshape(-1).view(np.uint8).data
+    for start in range(0, len(view), _PIECE):
+        yield view[start : start + _PIECE]
+        forget(array)
+
+
+def forget(array: NDArray[Any]) -> None:
+    """Give memory back that holds what was read of an array on disk; nothing for others."""
+    mapping = _mapping(array)
+    if mapping is not None:
+        mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def release() -> None:
+    """Give memory back that was freed and that the C library keeps, if it is one that can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
+    """What an array on disk, or a view of one, is read through."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return owner if isinstance(owner, mmap.mmap) else None
+
+
+def _written(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Iterator[NDArray[Any]]:
+    """Arrays that are views of one file. Raises OSError where there is no room for it."""
+    place = scratch_place()
+    if shutil.disk_usage(place).free < nbytes + _FREE:
+        raise OSError(f"no room in {place}")
+    with tempfile.TemporaryFile(prefix="sparsecc-", dir=place) as file:
+        places = []
+        for array in arrays:
+            places.append(file.seek(align(file.tell())))
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        file.flush()
+        whole = np.memmap(file, np.uint8, "r")
+    return (
+        whole[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+        for array, start in zip(arrays, places, strict=True)
+    )

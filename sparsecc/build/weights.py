@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
+from sparsecc.build.spill import pieces
 from sparsecc.runtime.digest import ROW_BYTES, Digest
 
 
@@ -66,7 +67,8 @@ class WeightBlob:
         """Write the blob: arrays at their offsets, zeros between them."""
         for offset, array in self.pieces:
             file.write(bytes(offset - file.tell()))
-            file.write(_bytes(array))
+            for piece in pieces(array):
+                file.write(piece)
         file.write(bytes(self.nbytes - file.tell()))
 
 
@@ -78,7 +80,7 @@ def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightBlob:
     end = 0
     for array in weights:
         array = np.ascontiguousarray(array)
-        key = (array.dtype.str, array.nbytes, hashlib.sha256(_bytes(array)).digest())
+        key = (array.dtype.str, array.nbytes, _hash(array))
         if key not in known:
             known[key] = end
             pieces.append((end, array))
@@ -102,6 +104,9 @@ def weights_assembly(symbol: str, *, file: str) -> str:
 """
 
 
-def _bytes(array: NDArray[Any]) -> memoryview:
-    """A C-contiguous array's memory, whatever its element type."""
-    return array.reshape(-1).view(np.uint8).data
+def _hash(array: NDArray[Any]) -> bytes:
+    """Of a C-contiguous array's memory, whatever its element type."""
+    found = hashlib.sha256()
+    for piece in pieces(array):
+        found.update(piece)
+    return found.digest()

@@ -38,7 +38,7 @@ def scratch_folder() -> Iterator[Path]:
     """
     place = ""
     try:
-        place = _place()
+        place = scratch_place()
         _remove_old(place)
         with _held_folder(place) as folder:
             yield folder
@@ -47,7 +47,7 @@ def scratch_folder() -> Iterator[Path]:
         raise OutputError(f"can't write temporary files: {error.strerror or error}{where}; {advice}") from error
 
 
-def _place() -> str:
+def scratch_place() -> str:
     """Where temporary files go: the folder that was asked for, even if it is full."""
     found, wanted = tempfile.gettempdir(), os.environ.get("TMPDIR")
     return wanted if wanted and found in (*_ELSEWHERE, os.getcwd()) else found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sparsecc.errors import LibraryError
@@ -12,6 +13,8 @@ from sparsecc.runtime.format import SEAL_BYTES, SEAL_MARK, SEAL_SECTION
 
 _MARK = SEAL_MARK.encode() + b"\0"
 _SIZE = struct.Struct("<Q")
+#: bytes that are read at once: whole rows of a digest
+_PIECE = 1 << 22
 #: what the digest does not cover, as bytes of the seal
 _OPEN = slice(len(_MARK), len(_MARK) + _SIZE.size + DIGEST_BYTES)
 
@@ -76,10 +79,13 @@ def check_seal(parsed: elf.Elf, whole: Digest, *, name: str) -> Seal | None:
     )
 
 
-def sealed(data: memoryview | bytearray, *, at: int) -> None:
-    """Write size and digest of a library into it, at its seal."""
+def sealed(data: memoryview | bytearray, *, at: int, read: Callable[[], object] = lambda: None) -> None:
+    """Write size and digest of a library into it, at its seal; ``read`` is called after each piece that was read."""
     place = slice(at + _OPEN.start, at + _OPEN.stop)
     data[place] = bytes(_OPEN.stop - _OPEN.start)
     whole = Digest()
-    whole.add(data if isinstance(data, memoryview) else bytes(data))
+    with memoryview(data) as view:
+        for start in range(0, len(view), _PIECE):
+            whole.add(view[start : start + _PIECE])
+            read()
     data[place] = _SIZE.pack(len(data)) + whole.value()
