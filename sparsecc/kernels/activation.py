@@ -101,7 +101,7 @@ def _clip(x: Expr, low: float, high: float) -> Expr:
 
 def _elu(x: Expr, alpha: float, scale: float, input_scale: float) -> Expr:
     negative = f32(alpha) * (exp(T.min(x, f32(0.0)) * f32(input_scale)) - f32(1))
-    return f32(scale) * tirx.Select(x > f32(0), x, negative)
+    return f32(scale) * (T.max(x, f32(0)) + negative)  # one of both is 0
 
 
 def _gelu_tanh(x: Expr) -> Expr:

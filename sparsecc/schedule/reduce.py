@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 from sparsecc._tvm import T, tirx
@@ -160,8 +161,9 @@ def _windows(reduction: Reduction, spatial: Sequence[Group]) -> None:
         acc = accumulator(_WINDOW_LANES)
         begin(reduction, acc, _WINDOW_LANES)
         extents = [T.bind(at(loop.extent, result)) for loop in reduction.reduced]
-        with T.grid(*extents[:-1]) as loops:
-            around = result | {loop.var: turn for loop, turn in zip(outer, _several(loops), strict=True)}
+        with ExitStack() as stack:
+            places = [stack.enter_context(T.serial(int64(0), extent)) for extent in extents[:-1]]
+            around = result | {loop.var: turn for loop, turn in zip(outer, places, strict=True)}
             runs = T.bind(tirx.floordiv(extents[-1], int64(_WINDOW_LANES)))
             with T.serial(int64(0), runs) as run:
                 first = run * _WINDOW_LANES
@@ -171,10 +173,6 @@ def _windows(reduction: Reduction, spatial: Sequence[Group]) -> None:
                 last = Vector(0, 1, lambda _: {inner.var: runs * _WINDOW_LANES + left})
                 combine(reduction, acc, [last], around)
         store_joined(reduction, acc, _WINDOW_LANES, result)
-
-
-def _several(loops: Any) -> list[Any]:
-    return list(loops) if isinstance(loops, list | tuple) else [loops]
 
 
 def _sharing(spatial: Sequence[Group], column: Group) -> Group:
