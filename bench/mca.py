@@ -26,7 +26,7 @@ from torch import nn
 
 from bench import in_order
 from bench.markdown import table
-from sparsecc._tvm import compile_object
+from sparsecc._codegen import compile_object
 from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options

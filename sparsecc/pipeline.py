@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sparsecc._tvm import IRModule, PrimFunc, compile_object
+from sparsecc._codegen import compile_object
+from sparsecc._tvm import IRModule, PrimFunc
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure

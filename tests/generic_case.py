@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from helpers import RUNNABLE, Array, Shape
 
-from sparsecc._tvm import PIPELINE, IRModule, PrimFunc, relax, structural_walk, tirx, tvm
+from sparsecc._codegen import PIPELINE
+from sparsecc._tvm import IRModule, PrimFunc, relax, structural_walk, tirx, tvm
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.schedule.generic import schedule_generic
 from sparsecc.target import TARGETS

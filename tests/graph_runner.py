@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sparsecc._tvm import IRModule, evaluate
+from sparsecc._codegen import evaluate
+from sparsecc._tvm import IRModule
 from sparsecc.dump import Dump
 from sparsecc.facts.graph import Graph, Node, TirOp, View
 from sparsecc.facts.layer import MeanLayer

@@ -18,7 +18,8 @@ from torch import nn
 from torch.utils._pytree import tree_leaves
 
 import sparsecc
-from sparsecc._tvm import IRModule, compile_object
+from sparsecc._codegen import compile_object
+from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import find_structure

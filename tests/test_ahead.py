@@ -11,7 +11,7 @@ from helpers import RUNNABLE, Job, run_jobs
 
 from bench.in_order import cycles, read
 from bench.mca import fmas, inner_loop, layer
-from sparsecc._tvm import compile_object
+from sparsecc._codegen import compile_object
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.spaces.config import from_json, to_json

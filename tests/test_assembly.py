@@ -11,7 +11,7 @@ import torch
 from case_modules import SideBySide, inputs_of
 from cases import Case
 
-from sparsecc._tvm import compile_object
+from sparsecc._codegen import compile_object
 from sparsecc.dump import Dump
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.importer import import_model

@@ -29,6 +29,8 @@ LAYERS: dict[str, set[str]] = {
     "dump": {"errors"},
     "prune": {"errors", "text", "values"},
     "_tvm": set(),
+    "_passes": {"_tvm"},
+    "_codegen": {"_passes", "_tvm"},
     "kernels": {"_tvm", "facts"},
     "schedule": {"_tvm", "facts", "kernels"},
     "cost": {"analyse", "facts", "kernels", "target"},
@@ -39,18 +41,18 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "pipeline": {
-        "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "records",
+        "_codegen", "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "records",
         "report", "rewrite", "target",
     },
     "tuning": {
-        "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
-        "records", "rewrite", "runtime", "spaces", "target", "text", "values", "version",
+        "_codegen", "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options",
+        "pipeline", "records", "rewrite", "runtime", "spaces", "target", "text", "values", "version",
     },
     "advice": {
         "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
         "records", "rewrite", "spaces", "target", "text", "values",
     },
-    "verify": {"_tvm", "build", "errors", "facts", "importer", "pipeline", "report", "runtime", "target"},
+    "verify": {"_codegen", "_tvm", "build", "errors", "facts", "importer", "pipeline", "report", "runtime", "target"},
     "deploy": {"build", "errors", "pipeline", "runtime", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {

@@ -2,7 +2,7 @@
 
 TVM's own maximum takes its second argument where one is NaN. So does the instruction of x86 that compares and chooses,
 which LLVM finds where the choice is written the same way: with a number that is all it takes. Within exponentials TVM's
-maximum stands for the choice, which the last pass makes of it (`_tvm.py`): TVM's simplifier takes minutes for choices
+maximum stands for the choice, which a late pass makes of it (`_passes.py`): TVM's simplifier takes minutes for choices
 within choices.
 """
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparsecc._tvm import PrimFunc, compile_object
+from sparsecc._codegen import compile_object
+from sparsecc._tvm import PrimFunc
 from sparsecc.build.library import Measured, Timed, build_measuring_program
 from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.rewrite.assemble import gaps

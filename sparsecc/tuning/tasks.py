@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc._tvm import IRModule, evaluate
+from sparsecc._codegen import evaluate
+from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.facts.graph import Chain, FusedConv, TirOp
 from sparsecc.facts.layer import PoolLayer

@@ -8,7 +8,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from sparsecc._tvm import PrimFunc, compile_object
+from sparsecc._codegen import compile_object
+from sparsecc._tvm import PrimFunc
 from sparsecc.importer import Imported
 from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library, load

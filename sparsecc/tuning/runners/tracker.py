@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from sparsecc._tvm import export_kernels, rpc, tvm
+from sparsecc._codegen import export_kernels
+from sparsecc._tvm import rpc, tvm
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import RunnerError, UserError
 from sparsecc.runtime.scratch import scratch_folder

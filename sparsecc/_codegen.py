@@ -1,0 +1,122 @@
+"""How TVM's code generator is made to emit a raw C ABI.
+
+TVM's own calling convention packs arguments and needs its runtime library. Kernels built here are plain C functions
+``int32_t name(void *, ...)``: buffers become pointers before the pipeline runs, and the pass that would pack them
+skips functions whose calling convention is already set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparsecc import _passes
+from sparsecc._tvm import (
+    IRModule,
+    PointerType,
+    PrimFunc,
+    PrimType,
+    compilation_pipeline,
+    is_buffer_var,
+    tirx,
+    tvm,
+)
+
+PIPELINE = "sparsecc"
+#: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
+_C_CALL = 2
+
+
+def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> tuple[bytes, str]:
+    """Compile kernels to one relocatable object.
+
+    Parameters
+    ----------
+    functions : mapping of str to PrimFunc
+        C symbol -> scheduled kernel.
+    llvm : mapping
+        Target description for TVM's LLVM back end.
+
+    Returns
+    -------
+    tuple
+        The object file and its assembly listing.
+    """
+    module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
+    built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
+    # to memory: LLVM ends the whole process where a disk is full
+    with open(os.memfd_create("kernels.o"), "rb") as file:
+        built.write_to_file(f"/proc/self/fd/{file.fileno()}", "o")
+        return file.read(), str(built.inspect_source("s"))
+
+
+def export_kernels(
+    functions: Sequence[PrimFunc], llvm: Mapping[str, object], out: Path, *, link: Callable[[Sequence[str]], None]
+) -> None:
+    """Compile kernels to a shared library with TVM's own calling convention, for its RPC servers.
+
+    Parameters
+    ----------
+    functions : sequence of PrimFunc
+        Scheduled kernels; they become ``candidate_0``, ``candidate_1``, ...
+    llvm : mapping
+        Target description for TVM's LLVM back end.
+    out : Path
+    link : callable
+        Runs the C compiler with arguments.
+    """
+    named = {f"candidate_{i}": f.with_attr("global_symbol", f"candidate_{i}") for i, f in enumerate(functions)}
+    built = tirx.build(IRModule(named), target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
+
+    def compile_shared(path: str, objects: Sequence[str], **_options: Any) -> None:
+        link(["-shared", "-fPIC", "-o", path, *objects])
+
+    built.export_library(str(out), fcompile=compile_shared, workspace_dir=str(out.parent))
+
+
+def evaluate(func: PrimFunc, arguments: Sequence[Any]) -> None:
+    """Compile an unscheduled function for this machine and call it; it writes the last one of NumPy ``arguments``."""
+    module = IRModule({"evaluated": func.with_attr("global_symbol", "evaluated")})
+    tensors = [tvm.runtime.tensor(argument) for argument in arguments]
+    tirx.build(module, target=tvm.target.Target("llvm"), pipeline=PIPELINE)["evaluated"](*tensors)
+    arguments[-1][...] = tensors[-1].numpy()
+
+
+def _with_pointers(func: PrimFunc) -> PrimFunc:
+    """Replace buffer parameters by raw pointers: ``f(X: Buffer)`` becomes ``f(X_ptr) { X = Buffer(X_ptr); ... }``."""
+    params, declared = [], []
+    for p in func.params:
+        if is_buffer_var(p):
+            pointer = tirx.Var(p.name + "_ptr", PointerType(PrimType(str(p.ty.dtype.dtype))))
+            params.append(pointer)
+            declared.append(tirx.DeclBuffer(p, data=pointer))
+        else:
+            params.append(p)
+    body = tirx.SeqStmt([*declared, func.body])
+    raw = PrimFunc(params, body, ret_type=PrimType("int32"), attrs=func.attrs)
+    return raw.with_attr("calling_conv", _C_CALL)
+
+
+def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
+    passes, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
+
+    def host() -> Any:
+        lower = tirx.transform
+        return tvm.transform.Sequential(
+            [
+                _passes.device_scope,
+                _passes.stack_accumulators,
+                _passes.private_scratch,
+                lower.LowerTVMBuiltin(),
+                lower.LowerIntrin(),
+                _passes.exact_extremes,
+                _passes.stored_values,
+            ]
+        )
+
+    return passes, host, device
+
+
+compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
