@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 
 from sparsecc._tvm import PrimFunc, compile_object
+from sparsecc.artefact import Artefact
 from sparsecc.importer import Imported
-from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
