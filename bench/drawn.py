@@ -13,7 +13,6 @@ from nets import NETS, impose_1xn
 from nets.weights import randomise
 from torch import nn
 
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
@@ -110,7 +109,7 @@ class Drawn:
         """The layer's kernel, without Winograd's algorithm."""
         imported = import_model(self.model(seed), (np.zeros((1, self.ic, self.size, self.size), np.float32),))
         plan = analyse(imported, target, Options(winograd=False, min_speedup=_ALWAYS, schedules=None))
-        tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
+        tasks = find_tasks(rewrite(imported, plan, target), target)
         return tasks[0]
 
 

@@ -27,7 +27,6 @@ from torch import nn
 from bench import in_order
 from bench.markdown import table
 from sparsecc._codegen import compile_object
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
@@ -49,7 +48,7 @@ def layer(n: int, kernel: int, target: Target) -> KernelTask:
     conv.weight.data *= torch.from_numpy(kept[:, :, None, None])
     imported = import_model(nn.Sequential(conv, nn.ReLU()), (torch.zeros(1, 128, 28, 28),))
     plan = analyse(imported, target, Options(winograd=False))
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
+    tasks = find_tasks(rewrite(imported, plan, target), target)
     return next(task for task in tasks if task.key.kind == "conv")
 
 

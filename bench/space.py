@@ -18,7 +18,6 @@ import numpy as np
 from bench.markdown import table
 from bench.prepare import pruned_net
 from bench.results import Cell
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
@@ -58,7 +57,7 @@ def tasks_of(cell: Cell, target: Target) -> list[KernelTask]:
     model, _ = pruned_net(cell)
     imported = import_model(model, (np.zeros((1, 3, cell.size, cell.size), np.float32),))
     plan = analyse(imported, target, Options())
-    return find_tasks(rewrite(imported, plan, target, Dump(None)), target)
+    return find_tasks(rewrite(imported, plan, target), target)
 
 
 def measure(task: Task, candidates: Sequence[Config], *, rounds: int) -> dict[Config, Timing]:

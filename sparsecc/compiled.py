@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
+from sparsecc.artefact import Artefact
 from sparsecc.build import header_of, plan_arena
 from sparsecc.build.spill import release, spilled
 from sparsecc.deploy.folder import write_folder
@@ -20,7 +21,7 @@ from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
-from sparsecc.pipeline import Artefact, analyse, run
+from sparsecc.pipeline import analyse, run
 from sparsecc.records.lookup import find_schedules
 from sparsecc.report import Report
 from sparsecc.restore import restore

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from sparsecc._codegen import evaluate
 from sparsecc._tvm import IRModule
-from sparsecc.dump import Dump
 from sparsecc.facts.graph import Graph, Node, TirOp, View
 from sparsecc.facts.layer import MeanLayer
 from sparsecc.importer import Imported, import_model
-from sparsecc.pipeline import Fused, fuse
+from sparsecc.pipeline import extract
+from sparsecc.rewrite.rewritten import Extracted
 from sparsecc.tuning.expected import result
 
 Array = NDArray[np.float32]
 
 
-def fused(model: torch.nn.Module, *inputs: torch.Tensor) -> tuple[Imported, Fused]:
+def fused(model: torch.nn.Module, *inputs: torch.Tensor) -> tuple[Imported, Extracted]:
     """A model as a fused graph."""
     imported = import_model(model.eval(), inputs)
-    return imported, fuse(imported, Dump(None))
+    return imported, extract(imported)
 
 
 def run_graph(graph: Graph, module: IRModule, inputs: Sequence[Array]) -> dict[int, Array]:

@@ -23,6 +23,7 @@ from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import find_structure
+from sparsecc.artefact import Artefact
 from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
@@ -31,7 +32,7 @@ from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
 from sparsecc.facts.program import Port
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.options import Options
-from sparsecc.pipeline import Artefact, run
+from sparsecc.pipeline import run
 from sparsecc.report import make_report
 from sparsecc.rewrite import lower_conv
 from sparsecc.rewrite.assemble import assemble

@@ -17,7 +17,6 @@ from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice, Bounds, Point
 from sparsecc.advice.structures import structure_of
 from sparsecc.analyse.structure import find_structure
-from sparsecc.dump import Dump
 from sparsecc.errors import UserError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose, imposed
@@ -50,7 +49,7 @@ def test_steps_and_cycles_are_those_of_a_compilation(impose, network):
         impose_1xn(net, impose.block_n, impose.sparsity, include=PRUNABLE)
     made = import_model(net, (X,))
     plan = analyse(made, TARGET, Options())
-    rewritten = rewrite(made, plan, TARGET, Dump(None))
+    rewritten = rewrite(made, plan, TARGET)
     plans = {layer.key: layer for layer in plan.layers}
     mine = {layer.key: layer for layer in network.planner.plan(impose).layers}
     assert {key: (layer.decision, layer.tile) for key, layer in plans.items()} == {

@@ -11,11 +11,10 @@ from helpers import Shape, agree, random_inputs
 from torch import Tensor, fx, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.dump import Dump
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer import import_model
 from sparsecc.importer.layers import _absorbed_padding
-from sparsecc.pipeline import fuse
+from sparsecc.pipeline import extract
 
 Forward = Callable[..., Any]
 
@@ -72,7 +71,7 @@ CASES = {
 def test_norms_after_layers(name: str) -> None:
     case = CASES[name]
     imported = import_model(Net(case.forward).eval(), random_inputs(*case.shapes))
-    kinds = [type(node.operator).__name__ for node in fuse(imported, Dump(None)).graph.nodes]
+    kinds = [type(node.operator).__name__ for node in extract(imported).graph.nodes]
     assert kinds.count("TirOp") == case.generic
 
 

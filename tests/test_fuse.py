@@ -11,10 +11,9 @@ from helpers import Shape, agree, random_inputs
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.dump import Dump
 from sparsecc.facts.graph import FusedConv, Graph, View
 from sparsecc.importer import import_model
-from sparsecc.pipeline import fuse
+from sparsecc.pipeline import extract
 
 Forward = Callable[["Net", Tensor], Tensor | tuple[Tensor, ...]]
 
@@ -120,7 +119,7 @@ def listing(graph: Graph) -> str:
 def test_graph_after_fusion(name: str) -> None:
     case = {**FUSED, **NOT_FUSED}[name]
     imported = import_model(Net(case.forward).eval(), random_inputs(case.shape))
-    assert listing(fuse(imported, Dump(None)).graph) == case.after
+    assert listing(extract(imported).graph) == case.after
 
 
 class All(nn.Module):

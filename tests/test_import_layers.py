@@ -40,9 +40,12 @@ LAYERS: dict[str, set[str]] = {
     "records": {"analyse", "cost", "errors", "facts", "kernels", "rewrite", "runtime", "spaces", "target", "untrusted"},
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
+    "stages": {"errors"},
+    "watch": {"_tvm", "analyse", "dump", "errors", "facts", "importer", "rewrite", "stages"},
+    "artefact": {"_tvm", "build", "errors", "facts", "report", "target"},
     "pipeline": {
-        "_codegen", "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "options", "records",
-        "report", "rewrite", "target",
+        "_codegen", "analyse", "artefact", "build", "cost", "errors", "facts", "importer", "options", "records",
+        "report", "rewrite", "stages", "target", "watch",
     },
     "tuning": {
         "_codegen", "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options",
@@ -52,12 +55,12 @@ LAYERS: dict[str, set[str]] = {
         "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
         "records", "rewrite", "spaces", "target", "text", "values",
     },
-    "verify": {"_codegen", "_tvm", "build", "errors", "facts", "importer", "pipeline", "report", "runtime", "target"},
-    "deploy": {"build", "errors", "pipeline", "runtime", "version"},
+    "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "facts", "importer", "report", "runtime", "target"},
+    "deploy": {"artefact", "build", "errors", "runtime", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {
-        "analyse", "build", "deploy", "errors", "facts", "importer", "machine", "options", "pipeline", "records",
-        "report", "restore", "runtime", "target", "verify", "version",
+        "analyse", "artefact", "build", "deploy", "errors", "facts", "importer", "machine", "options", "pipeline",
+        "records", "report", "restore", "runtime", "target", "verify", "version",
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from itertools import pairwise
 from unittest.mock import patch
@@ -16,14 +17,18 @@ from torch import nn
 
 import sparsecc
 from sparsecc import pipeline
-from sparsecc.dump import Dump
+from sparsecc.artefact import Artefact
 from sparsecc.facts.layout import compact, padded
 from sparsecc.importer import import_model
 from sparsecc.kernels.window_place import fits
 from sparsecc.options import Options
-from sparsecc.pipeline import Artefact, analyse, rewrite, run
+from sparsecc.pipeline import analyse, arrange, extract, rewrite, run
+from sparsecc.records.lookup import distance
 from sparsecc.rewrite.in_place import in_place
 from sparsecc.target import Target, resolve
+from sparsecc.tuning.runners.command import CommandRunner
+from sparsecc.tuning.tasks import find_tasks
+from sparsecc.tuning.timing import Timing
 from sparsecc.verify import first_difference
 from sparsecc.verify.run import linked
 
@@ -53,7 +58,7 @@ def overwritten(artefact: Artefact) -> list[str]:
 @pytest.mark.parametrize("target", [name for name in RUNNABLE if name in WIDEST])
 @pytest.mark.parametrize("size", [(3, 5), (7, 7), (8, 8), (9, 4), (14, 14), (20, 16), (24, 5), (17, 17)])
 def test_small_images_are_written_where_they_were_read(target, size):
-    with patch.object(pipeline, "is_joined", lambda *_: False):
+    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: False):
         artefact = agree(net(24), (2, 4, *size), target=target)
     # a tile needs a register for each row
     rows = resolve(target).registers - 12
@@ -159,5 +164,22 @@ def test_a_difference_names_both_layers():
 def test_nothing_changes_where_nothing_fits():
     target = resolve("x86-64-v4")
     imported = import_model(net(24).eval(), random_inputs((1, 4, 40, 40)))
-    placed = rewrite(imported, analyse(imported, target, Options()), target, Dump(None)).placed
+    placed = rewrite(imported, analyse(imported, target, Options()), target).placed
+    assert not any(node.in_place for node in placed.nodes)
     assert in_place(placed, target) == placed
+
+
+@pytest.mark.parametrize("target", [name for name in RUNNABLE if name in WIDEST])
+def test_a_search_times_the_kernel_that_is_compiled(target):
+    """Its input is there again for every run, and its key is not that of the kernel with memory of its own."""
+    resolved = resolve(target)
+    imported = import_model(net(24).eval(), random_inputs((2, 4, 4, 7)))
+    plan = analyse(imported, resolved, Options())
+    apart = arrange(extract(imported), plan, resolved, pays=lambda chain, layer: False)
+    [task] = [task for task in find_tasks(apart, resolved) if task.key.kind == "window"]
+    assert task.node.in_place
+    assert task.key.in_place
+    assert distance(replace(task.key, in_place=False), task.key) == math.inf
+    [(_, timing)] = CommandRunner().measure(task, task.space, threads=2, rounds=2)
+    assert isinstance(timing, Timing), timing
+    assert timing.error < 1e-5

@@ -11,10 +11,9 @@ from helpers import Shape, random_inputs
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.dump import Dump
 from sparsecc.facts.graph import Chain, FusedConv, View
 from sparsecc.importer import import_model
-from sparsecc.pipeline import fuse
+from sparsecc.pipeline import extract
 from sparsecc.rewrite.chain import join_chains
 
 
@@ -73,7 +72,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_pairs_that_join(name: str) -> None:
     case = CASES[name]
-    graph = fuse(import_model(Net(case.forward).eval(), random_inputs(case.shape)), Dump(None)).graph
+    graph = extract(import_model(Net(case.forward).eval(), random_inputs(case.shape))).graph
     assert shown(join_chains(graph, lambda key, chain: True)) == case.after
     assert ">" not in shown(join_chains(graph, lambda key, chain: False))
 

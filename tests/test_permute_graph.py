@@ -16,16 +16,16 @@ from torch import Tensor, nn
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.facts.blocks import by_taps, to_blocks
-from sparsecc.pipeline import Fused
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_graph import Channels, find_channels
 from sparsecc.rewrite.permute import Permuted, listing, permute, reorder
+from sparsecc.rewrite.rewritten import Extracted
 
 #: of a tensor's largest value; sums are taken in another order, of a deep network's layers one after another
 ROUNDING, DEEP = 1e-5, 1e-4
 
 
-def check_values(before: Fused, after: Permuted, x: Tensor, tolerance: float = ROUNDING) -> None:
+def check_values(before: Extracted, after: Permuted, x: Tensor, tolerance: float = ROUNDING) -> None:
     """Every tensor has the same values; the caller's have them in the same places."""
     expected = run_graph(before.graph, before.module, [x.numpy()])
     found = run_graph(after.graph, before.module, [x.numpy()])

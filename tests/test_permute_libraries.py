@@ -13,7 +13,6 @@ from permute_case import CASES, Net, build, conv, plan_of
 from torch import Tensor, nn
 
 import sparsecc
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite, run
@@ -29,7 +28,7 @@ def keys(model: nn.Module, x: Tensor, target: str = "x86-64-v3") -> dict[str, bo
     """Key of a layer -> whether its kernel looks channels up."""
     resolved, imported = resolve(target), import_model(model, (x,))
     plan = analyse(imported, resolved, Options(min_speedup=1e-9, winograd=False))
-    tasks = find_tasks(rewrite(imported, plan, resolved, Dump(None)), resolved)
+    tasks = find_tasks(rewrite(imported, plan, resolved), resolved)
     return {name: task.key.scattered for task in tasks for name in task.names}
 
 
@@ -104,7 +103,7 @@ def test_the_report_says_what_happened(tmp_path):
         "a": "4",
         "b": "4r",
     }
-    lines = (tmp_path / "5_channels.txt").read_text().splitlines()
+    lines = (tmp_path / "06_reorder.txt").read_text().splitlines()
     assert [line.split(" ")[1] for line in lines] == ["a", "b"]
     lib.save(tmp_path / "saved.so")
     with load(tmp_path / "saved.so") as library:

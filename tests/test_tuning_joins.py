@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 from chain_case import SIZES, WINDOWS, net
+from torch import nn
 from tuning_case import emulator, example, tiny_net
 
 import sparsecc
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, prepare
+from sparsecc.pipeline import analyse, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import Schedules
 from sparsecc.records.record import Record
@@ -38,7 +38,7 @@ def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) ->
     resolved = resolve(target)
     imported = import_model(model.eval(), (torch.zeros(*shape),))
     plan = analyse(imported, resolved, Options(min_speedup=1e-9, winograd=False))
-    fused, plan = prepare(imported, plan, Dump(None))
+    fused, plan = reorder(extract(imported), plan)
     return find_joins(fused, plan, resolved, lambda key: by_cost_model)
 
 
@@ -57,6 +57,17 @@ def test_both_ways_compute_the_same(index, window):
     found = dict(CommandRunner().measure(task, [APART, JOINED], threads=1 + index % 2, rounds=1))
     assert set(found) == {APART, JOINED}
     for outcome in found.values():
+        assert isinstance(outcome, Timing), outcome
+        assert outcome.error < 1e-5
+
+
+def test_apart_the_window_works_in_place():
+    """As it does in a compilation; and a key says so."""
+    model = nn.Sequential(nn.Conv2d(10, 24, 1), nn.ReLU6(), WINDOWS["3x3"](), nn.ReLU(), nn.Conv2d(24, 4, 1))
+    [task] = pairs(model, (2, 10, 4, 8))
+    assert [node.in_place for node in task.apart.nodes] == [False, True]
+    assert task.key.in_place
+    for _, outcome in CommandRunner().measure(task, [APART, JOINED], threads=2, rounds=2):
         assert isinstance(outcome, Timing), outcome
         assert outcome.error < 1e-5
 

@@ -10,7 +10,6 @@ from torch.nn import functional
 from tuning_case import some
 
 import sparsecc
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
@@ -57,7 +56,7 @@ def operators(model: nn.Module, x: torch.Tensor) -> list[KernelTask]:
     target = resolve(TARGET)
     imported = import_model(model, (x,))
     plan = analyse(imported, target, Options())
-    tasks = find_tasks(rewrite(imported, plan, target, Dump(None)), target)
+    tasks = find_tasks(rewrite(imported, plan, target), target)
     return [task for task in tasks if task.key.kind == "generic"]
 
 

@@ -91,17 +91,17 @@ def test_in_a_constant() -> None:
 #: function of the pipeline -> what an error in it is said to be in
 STAGES = {
     "make_plan": "analyse",
-    "fuse_epilogues": "rewrite",
-    "legalize": "rewrite",
-    "extract_graph": "rewrite",
-    "permute": "rewrite",
-    "split_winograd": "rewrite",
-    "place": "rewrite",
-    "in_place": "schedule",
-    "lower": "schedule: step layer_0",
-    "assemble": "schedule",
+    "fuse_epilogues": "fuse",
+    "legalize": "legalize",
+    "extract_graph": "extract",
+    "permute": "reorder",
+    "split_winograd": "split",
+    "join_chains": "join",
+    "place": "layout",
+    "in_place": "in place",
+    "lower": "lower: step layer_0",
+    "assemble": "assemble",
     "compile_object": "build",
-    "build_library": "link",
 }
 
 

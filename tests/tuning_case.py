@@ -14,7 +14,6 @@ import pytest
 import torch
 from torch import nn
 
-from sparsecc.dump import Dump
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
@@ -92,7 +91,7 @@ def tasks(target: str = "x86-64-v3") -> tuple[KernelTask, ...]:
     resolved = resolve(target)
     imported = import_model(tiny_net(), example())
     plan = analyse(imported, resolved, Options())
-    return tuple(find_tasks(rewrite(imported, plan, resolved, Dump(None)), resolved))
+    return tuple(find_tasks(rewrite(imported, plan, resolved), resolved))
 
 
 def task_of(layer: str, *, target: str = "x86-64-v3") -> KernelTask:

@@ -12,7 +12,6 @@ from sparsecc.advice.costs import Costs
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.steps import StepCost, network_steps
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.dump import Dump
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.layer import ConvLayer
@@ -20,7 +19,7 @@ from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
-from sparsecc.pipeline import Fused, arrange, decision_scale, fuse
+from sparsecc.pipeline import arrange, decision_scale, extract
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
 
@@ -41,7 +40,7 @@ class Network:
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
         self.planner = self.planner_of(convs, names, target, options)
-        self._fused: Fused = fuse(imported, Dump(None))
+        self._network = extract(imported)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
@@ -56,7 +55,7 @@ class Network:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
             plan, costs = self.planner.plan(impose), self.planner.costs
-            made = arrange(self._fused, plan, pays=self._pays, transform=_no_weights)
+            made = arrange(self._network, plan, costs.target, pays=self._pays, transform=_no_weights)
             self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
         return self._steps[impose]
 

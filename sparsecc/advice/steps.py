@@ -23,13 +23,12 @@ from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.repack import RepackShape
-from sparsecc.pipeline import Rewritten
 from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps
-from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.lower_chain import chain_shapes
 from sparsecc.rewrite.lower_conv import direct_works, image, store_shape
 from sparsecc.rewrite.lower_window import window_shape
+from sparsecc.rewrite.rewritten import Rewritten
 
 _FLOAT_BYTES = 4
 #: cycles of a step beside its kernel: the call, the barrier, cold code
@@ -94,9 +93,8 @@ class _Cost(NamedTuple):
 
 def network_steps(made: Rewritten, plans: Mapping[str, LayerPlan], costs: Costs) -> list[StepCost]:
     """Steps in order; views take no time and are left out."""
-    placed = in_place(made.placed, costs.target)
-    predict = _Steps(placed, made.module, plans, costs)
-    return [predict.step(node) for node in placed.nodes if not isinstance(node.operator, View)]
+    predict = _Steps(made.placed, made.module, plans, costs)
+    return [predict.step(node) for node in made.placed.nodes if not isinstance(node.operator, View)]
 
 
 class _Steps:

@@ -86,11 +86,14 @@ class Timed:
         Which of the program's weights is the right result; NaN where any value will do.
     touched : tuple of int
         Which of them it finds in the cache: its inputs.
+    replaced : int or None
+        Which of them is the input that its result takes the place of, if it works in place.
     """
 
     steps: int
     expected: int
     touched: tuple[int, ...]
+    replaced: int | None = None
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,16 @@ def build_measuring_program(
     offsets, weights = sources.weights.offsets, program.weights
     rows, first = [], 0
     for candidate in measured.candidates:
-        touched = ", ".join(f"{{{offsets[i]}, {weights[i].nbytes}}}" for i in candidate.touched)
+        touched = ", ".join(f"{{{offsets[i]}, {weights[i].nbytes}}}" for i in candidate.touched) or "{0, 0}"
         expected = f"{offsets[candidate.expected]}, {weights[candidate.expected].size}"
-        rows.append(f"{{{first}, {candidate.steps}, {expected}, {len(candidate.touched)}, {{{touched}}}}}")
+        i = candidate.replaced
+        replaced = "0, 0" if i is None else f"{offsets[i]}, {weights[i].nbytes}"
+        rows.append(f"{{{first}, {candidate.steps}, {expected}, {replaced}, {len(candidate.touched)}, {{{touched}}}}}")
         first += candidate.steps
     tail = [
         f"#define SCC_CANDIDATES {', '.join(rows)}",
         f"#define SCC_MOST_STEPS {max(candidate.steps for candidate in measured.candidates)}",
-        f"#define SCC_MOST_TOUCHED {max(len(candidate.touched) for candidate in measured.candidates)}",
+        f"#define SCC_MOST_TOUCHED {max(1, *(len(candidate.touched) for candidate in measured.candidates))}",
         f"#define SCC_FLOATS {max(weights[candidate.expected].size for candidate in measured.candidates)}",
         f"#define SCC_FLUSH {measured.flush_bytes}",
         '#include "scc_measure.c"',

@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from sparsecc.artefact import Artefact
 from sparsecc.build import header_of, plan_arena
 from sparsecc.build.library import build_bench_program
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
-from sparsecc.pipeline import Artefact
 from sparsecc.runtime.files import check_writable, new_file, write_error
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.version import VERSION

@@ -45,6 +45,9 @@ class LayerKey:
         ``weighted``, ``sum`` or ``max`` where there is a window.
     by_tap : bool
         True when a block is one tap of a kernel; records may leave it out.
+    in_place : bool
+        True when a window's result takes the place of its input; of a pair, when it might if the two are not joined.
+        Records from before there was this leave it out.
     """
 
     kind: Kind
@@ -58,6 +61,7 @@ class LayerKey:
     window: ConvSpec | None = None
     combine: str = ""
     by_tap: bool = False
+    in_place: bool = False
 
     def __str__(self) -> str:
         s = self.spec
@@ -65,6 +69,7 @@ class LayerKey:
             return f"operator {self.epilogue}, result {s.n}x{s.oc}x{s.oh}x{s.ow}"
         blocks = {"dense": "dense", "none": self.combine}.get(self.pattern, f"1x{self.block_n} {100 - self.density} %")
         then = "" if self.window is None else f" then {self.combine} {self.window.kh}x{self.window.kw}"
+        then += " in place" * self.in_place
         return (
             f"{self.kind} {s.n}x{s.ic}x{s.ih}x{s.iw} to {s.oc}x{s.oh}x{s.ow}, {s.kh}x{s.kw} / {s.stride[0]}, "
             f"{blocks}{then}, {self.epilogue}"
@@ -94,6 +99,7 @@ class LayerKey:
             pattern=pattern, scattered=bool(data["scattered"]), epilogue=str(data["epilogue"]),
             pitch=(int(first), int(second)), window=None if data["window"] is None else _spec(data["window"]),
             combine=str(data["combine"]), by_tap=bool(data.get("by_tap", False)),
+            in_place=bool(data.get("in_place", False)),
         )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from sparsecc.facts.graph import Chain, FusedConv, Graph, Node
@@ -40,6 +40,13 @@ def join_chains(graph: Graph, pays: Callable[[str, Chain], bool]) -> Graph:
             joined[node.key] = Node(producer.key, operator, producer.inputs, node.output)
     nodes = tuple(joined.get(node.key, node) for node in graph.nodes if node.key not in gone)
     return replace(graph, nodes=nodes)
+
+
+def chain_origins(origins: Mapping[str, str], joined: Graph) -> dict[str, str]:
+    """Key of a step -> node of the exported program: a chain's value is that of its window."""
+    chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}
+    kept = {key: node for key, node in origins.items() if key not in chains}
+    return kept | {key: origins[window] for key, window in chains.items() if window in origins}
 
 
 def _chain(producer: Node, node: Node) -> Chain | None:

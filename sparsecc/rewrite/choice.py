@@ -44,6 +44,8 @@ class Choice:
 
 
 Choose = Callable[[Choice], Config]
+#: who chooses, by the key of the layer
+Chooser = Callable[[str], Choose]
 
 
 def by_cost_model(choice: Choice) -> Config:

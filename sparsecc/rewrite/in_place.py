@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
@@ -39,6 +40,14 @@ def in_place(placed: Placed, target: Target) -> Placed:
     return placed
 
 
+def may_work_in_place(spec: ConvSpec, target: Target) -> bool:
+    """Whether there is a kernel for a window in its input's place; who else reads that, and layouts, may forbid it."""
+    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic:
+        return False
+    is_one_tile = spec.taps <= UNROLLED_TAPS and spec.oh <= most_rows(spec, target)
+    return is_one_tile and place_lanes(spec, target) is not None
+
+
 def _layout(
     node: PlacedNode,
     placed: Placed,
@@ -52,9 +61,7 @@ def _layout(
         return None
     tensor = node.inputs[0]
     spec, maker = operator.layer.spec, makers.get(tensor)
-    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic:
-        return None
-    if spec.taps > UNROLLED_TAPS or spec.oh > most_rows(spec, target):
+    if not may_work_in_place(spec, target):
         return None
     # a view's floats, and the caller's, may have other readers
     alone = readers[tensor] == 1 and tensor not in placed.outputs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from sparsecc.analyse.layers import LayerPlan
@@ -11,10 +12,14 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.rewrite.choice import Choice, Choose
+from sparsecc.rewrite.choice import Choice, Chooser
+from sparsecc.rewrite.in_place import may_work_in_place
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
+
+#: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
+Pays = Callable[[Chain, LayerPlan], bool]
 
 _JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
@@ -27,23 +32,28 @@ def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     def predict(config: Config) -> float:
         return joined if config == _JOINED else apart
 
-    return Choice(_key(chain, plan.kept), default, lambda: (default, other), predict)
+    return Choice(_key(chain, plan.kept, target), default, lambda: (default, other), predict)
 
 
-def is_joined(chain: Chain, plan: LayerPlan, target: Target, choose: Choose) -> bool:
-    """Whether a pair becomes one kernel."""
-    config = choose(join_choice(chain, plan, target))
-    assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
-    return config.joined
+def as_chosen(chooser: Chooser, target: Target) -> Pays:
+    """Decides for each pair as who chooses for its convolution does."""
+
+    def pays(chain: Chain, plan: LayerPlan) -> bool:
+        config = chooser(plan.key)(join_choice(chain, plan, target))
+        assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
+        return config.joined
+
+    return pays
 
 
-def _key(chain: Chain, structure: Structure | None) -> LayerKey:
+def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:
     spec, window = chain.conv.layer.spec, chain.window
     then = window.epilogue if isinstance(window, FusedConv) else Epilogue()
     combine = window.combine if isinstance(window, PoolLayer) else "weighted"
     dense = LayerKey(
         kind="join", spec=spec, block_n=0, density=100, pattern="dense", scattered=False,
         epilogue=f"{chain.conv.epilogue}, {then}", pitch=(0, 0), window=window_spec(chain), combine=combine,
+        in_place=isinstance(window, FusedConv) and may_work_in_place(window_spec(chain), target),
     )  # fmt: skip
     return dense if structure is None else _with_blocks(dense, structure)
 

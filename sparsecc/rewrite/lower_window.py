@@ -141,7 +141,7 @@ def _choice(shape: WindowShape, target: Target) -> Choice:
     key = LayerKey(
         kind="window", spec=spec, block_n=1, density=100, pattern="none", scattered=False,
         epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
-        combine=shape.combine,
+        combine=shape.combine, in_place=shape.in_place,
     )  # fmt: skip
 
     def space() -> tuple[WindowConfig, ...]:

@@ -56,20 +56,23 @@ class _Table:
 
     def add(self, candidate: Candidate) -> Timed:
         """Append a candidate's steps."""
-        data, placed = candidate.data, candidate.placed
-        tensors = {tensor: self._weight(array) for tensor, array in data.inputs.items()}
+        data, placed, places = candidate.data, candidate.placed, candidate.places
+        tensors = {tensor: self._weight(array) for tensor, array in data.inputs.items() if tensor not in places}
         touched = tuple(ref.index for ref in tensors.values())
         tensors[candidate.steps[-1][0].output] = Ref("output", 0)
         for node, made in candidate.steps:
-            if node.output not in tensors:
-                self.buffers.append(_FLOAT_BYTES * placed.size(node.output))
-                tensors[node.output] = Ref("buffer", len(self.buffers) - 1)
+            place = places.get(node.output, node.output)
+            if place not in tensors:
+                self.buffers.append(_FLOAT_BYTES * placed.size(place))
+                tensors[place] = Ref("buffer", len(self.buffers) - 1)
+            tensors[node.output] = tensors[place]
             symbol = f"{_NAME}_{len(self.steps)}"
             self.functions[symbol] = made.function
             args = tuple(tensors[a] if isinstance(a, int) else self._weight(a) for a in made.arguments)
             pads = gaps(node, placed, tensors[node.output])
             self.steps.append(Step(symbol, symbol, args, (len(args) - 1,), pads))
-        return Timed(len(candidate.steps), self._weight(data.expected).index, touched)
+        replaced = None if candidate.replaced is None else self._weight(candidate.replaced).index
+        return Timed(len(candidate.steps), self._weight(data.expected).index, touched, replaced)
 
     def _weight(self, array: np.ndarray) -> Ref:
         # configs pack the same weights anew: many of them alike

@@ -12,10 +12,11 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
-from sparsecc.pipeline import Chooser, Fused, Rewritten, arrange
-from sparsecc.rewrite.choice import Choice
+from sparsecc.pipeline import arrange
+from sparsecc.rewrite.choice import Choice, Chooser
 from sparsecc.rewrite.join_choice import join_choice
 from sparsecc.rewrite.lower import lower
+from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
 from sparsecc.tuning.expected import result
@@ -69,7 +70,7 @@ class JoinTask(Task):
         return Candidate(tuple(steps), side.placed, side.data)
 
 
-def find_joins(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> list[JoinTask]:
+def find_joins(network: Extracted, plan: Plan, target: Target, chooser: Chooser) -> list[JoinTask]:
     """Pairs of a network, in its order; equal ones are one task."""
     plans = {layer.key: layer for layer in plan.layers}
     pairs: dict[LayerKey, tuple[Choice, Chain, list[str]]] = {}
@@ -79,8 +80,8 @@ def find_joins(fused: Fused, plan: Plan, target: Target, chooser: Chooser) -> li
         pairs.setdefault(choice.key, (choice, chain, []))[2].append(layer.key)
         return True
 
-    joined = arrange(fused, plan, pays=note)
-    apart = arrange(fused, plan, pays=lambda chain, layer: False)
+    joined = arrange(network, plan, target, pays=note)
+    apart = arrange(network, plan, target, pays=lambda chain, layer: False)
     return [
         JoinTask(
             choice, tuple(names), target, _side(joined, chain, names[0]), _side(apart, chain, names[0]), plans, chooser

@@ -17,10 +17,10 @@ from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.packing import pack
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.pipeline import Rewritten
 from sparsecc.rewrite.choice import Choice
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lowered import Lowered
+from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.expected import result
@@ -53,6 +53,20 @@ class Candidate:
     steps: tuple[tuple[PlacedNode, Lowered], ...]
     placed: Placed
     data: Data
+
+    @property
+    def places(self) -> Mapping[int, int]:
+        """Tensor -> the later one that takes its place in memory, by a kernel that works in place."""
+        places: dict[int, int] = {}
+        for node, _ in reversed(self.steps):
+            if node.in_place:
+                places[node.inputs[0]] = places.get(node.output, node.output)
+        return places
+
+    @property
+    def replaced(self) -> Array | None:
+        """The input that has to be where the result will be; None where it may be anywhere."""
+        return next((self.data.inputs[tensor] for tensor in self.places if tensor in self.data.inputs), None)
 
 
 @dataclass(frozen=True, eq=False)

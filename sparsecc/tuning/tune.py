@@ -11,15 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sparsecc.dump import Dump
 from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, join, prepare
+from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import of_target
 from sparsecc.records.record import Record
+from sparsecc.rewrite.join_choice import as_chosen
 from sparsecc.spaces import config as configs
 from sparsecc.target import Target
 from sparsecc.tuning.bugs import write_bug
@@ -158,14 +158,15 @@ def tune(
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
     plan = analyse(imported, resolved, options)
-    fused, plan = prepare(imported, plan, Dump(None))
+    network, plan = reorder(extract(imported), plan)
     known = of_target(read_log(path), resolved)
-    pairs = find_joins(fused, plan, resolved, lambda key: known.chooser({}, key, threads=threads))
+    pairs = find_joins(network, plan, resolved, lambda key: known.chooser({}, key, threads=threads))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
     session = _Session(path, resolved, where, limits, threads, on_start, on_event)
     joins = session.search(pairs, RandomRanker(seed=seed))
     best = {state.task.key: state.best for state in joins}
-    kernels = find_tasks(join(fused, plan, resolved, lambda _: lambda choice: best[choice.key]), resolved)
+    pays = as_chosen(lambda _: lambda choice: best[choice.key], resolved)
+    kernels = find_tasks(arrange(network, plan, resolved, pays=pays), resolved)
     tasks = [task for task in kernels if not (where.flat and task.key.kind == "generic")]
     if not tasks:
         raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sparsecc.artefact import Artefact
 from sparsecc.errors import VerificationError
 from sparsecc.importer import Imported
-from sparsecc.pipeline import Artefact
 from sparsecc.report import HERE
 from sparsecc.runtime import Library
 from sparsecc.verify.compare import Array, Distances, distances, relative_error

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import platform
 
+from sparsecc.artefact import Artefact
 from sparsecc.build.toolchain import architecture
 from sparsecc.errors import TargetError, ToolchainError
 from sparsecc.importer import Imported
-from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library
 from sparsecc.target import Target, resolve
 from sparsecc.verify.check import Verified, check, judge

@@ -10,8 +10,8 @@ import numpy as np
 
 from sparsecc._codegen import compile_object
 from sparsecc._tvm import PrimFunc
+from sparsecc.artefact import Artefact
 from sparsecc.importer import Imported
-from sparsecc.pipeline import Artefact
 from sparsecc.runtime import Library, load
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target

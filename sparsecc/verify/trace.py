@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from sparsecc.artefact import Artefact
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.importer import Imported
-from sparsecc.pipeline import Artefact
 from sparsecc.verify.compare import Array, Distances, distances, relative_error
 from sparsecc.verify.reference import exact_intermediates, intermediates, is_finite
 from sparsecc.verify.run import Run

@@ -24,10 +24,11 @@
 #define SCC_PATIENCE_S 300
 
 /* Steps; offset of the right result among the weights (NaN where anything may be stored) and its length; offset and bytes
- * of what the kernel before has just written. */
+ * of what kernels that work in place find where the result will be (0 bytes for others), and of what the kernel before
+ * has just written. */
 typedef struct {
   int first, steps;
-  size_t expected, floats;
+  size_t expected, floats, replaced, replaced_nbytes;
   int num_touched;
   struct {
     size_t offset, nbytes;
@@ -46,10 +47,16 @@ static uint64_t scc_probe(void) {
   return scc_now_ns() - start;
 }
 
+/* What is there before a kernel that works in place. */
+static void scc_put_input(const scc_instance *instance, const scc_candidate *row, float *out) {
+  if (row->replaced_nbytes) memcpy(out, instance->weights + row->replaced, row->replaced_nbytes);
+}
+
 /* What a layer finds in a network: its input in the cache, its weights and its output's memory not. */
-static void scc_as_in_a_network(const scc_instance *instance, int candidate, volatile unsigned char *flush) {
+static void scc_as_in_a_network(const scc_instance *instance, int candidate, float *out, volatile unsigned char *flush) {
   const scc_candidate *row = scc_candidates + candidate;
   for (size_t i = 0; i < SCC_FLUSH; i += 64) flush[i]++;
+  scc_put_input(instance, row, out);
   for (int i = 0; i < row->num_touched; ++i) {
     const volatile unsigned char *from = instance->weights + row->touched[i].offset;
     for (size_t j = 0; j < row->touched[i].nbytes; j += 64) (void)from[j];
@@ -78,7 +85,7 @@ static double scc_median_time(scc_instance *instance, int candidate, float *out,
   double samples[SAMPLES];
   int code;
   for (int i = 0; i < SAMPLES; ++i) {
-    scc_as_in_a_network(instance, candidate, flush);
+    scc_as_in_a_network(instance, candidate, out, flush);
     samples[i] = scc_time(instance, candidate, out, &code);
   }
   qsort(samples, SAMPLES, sizeof *samples, scc_ascending);
@@ -140,6 +147,7 @@ static void scc_measure(scc_instance *instance, int candidate, int rounds, float
   fflush(stdout);
   alarm(SCC_PATIENCE_S);
   memset(out, 0, SCC_FLOATS * sizeof(float));
+  scc_put_input(instance, row, out);
   scc_time(instance, candidate, out, &code);
   printf("error %d %.3g\n", candidate, code ? (double)INFINITY : (double)scc_error_of(out, expected, row->floats));
   for (int round = 0; round < rounds; ++round) {

@@ -1,0 +1,55 @@
+"""A compiled network before it is linked into a library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sparsecc._tvm import PrimFunc
+from sparsecc.build import build_library
+from sparsecc.errors import unforeseen
+from sparsecc.facts.channel_order import ChannelOrder
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.program import Program
+from sparsecc.report import Report
+from sparsecc.target import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Artefact:
+    """Program and machine code, and what the report and verification need.
+
+    Attributes
+    ----------
+    program : Program
+    kernels : bytes
+        Object file.
+    target : Target
+    report : Report
+    origins : mapping of str to str
+        Key of a step -> node of the exported program with the same value.
+    layouts : tuple of PlaneLayout or None
+        Of every step's result.
+    orders : mapping of str to ChannelOrder
+        Key of a step -> order in which its result stores channels, where it is not the network's.
+    functions : mapping of str to PrimFunc
+        What the kernels were made from.
+    """
+
+    program: Program
+    kernels: bytes
+    target: Target
+    report: Report
+    origins: Mapping[str, str]
+    layouts: tuple[PlaneLayout | None, ...]
+    orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
+    functions: Mapping[str, PrimFunc] = field(default_factory=dict)
+
+    @unforeseen("link")
+    def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
+        """Write the library."""
+        build_library(
+            self.program, kernels=self.kernels, triple=self.target.triple, cpu_features=self.target.cpu_features,
+            out=path, cc=cc, static=static,
+        )  # fmt: skip

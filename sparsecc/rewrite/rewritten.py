@@ -1,0 +1,57 @@
+"""A network between two stages: its graph, with what belongs to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.plan import Plan
+from sparsecc.facts.channel_order import ChannelOrder
+from sparsecc.facts.graph import Graph
+from sparsecc.facts.placed import Placed
+
+
+@dataclass(frozen=True, eq=False)
+class Extracted:
+    """A network as a plain graph.
+
+    Attributes
+    ----------
+    graph : Graph
+    module : IRModule
+        PrimFuncs of generic operators.
+    origins : mapping of str to str
+        Key of a layer -> node of the exported program with the value that it stores.
+    orders : mapping of int to ChannelOrder
+        Tensor -> order in which it stores channels, where it is not the network's.
+    """
+
+    graph: Graph
+    module: IRModule
+    origins: Mapping[str, str]
+    orders: Mapping[int, ChannelOrder] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Rewritten:
+    """A network whose operators are final and whose tensors have their layouts.
+
+    Attributes
+    ----------
+    placed : Placed
+    module : IRModule
+        PrimFuncs of generic operators.
+    origins : mapping of str to str
+        Key of a node -> node of the exported program with the same value.
+    plan : Plan
+        With the rows of blocks as they are now.
+    orders : mapping of str to ChannelOrder
+        Key of a node -> order in which its result stores channels, where it is not the network's.
+    """
+
+    placed: Placed
+    module: IRModule
+    origins: Mapping[str, str]
+    plan: Plan
+    orders: Mapping[str, ChannelOrder]
