@@ -153,12 +153,14 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
 
     scale = decision_scale(target, options)
 
-    def gain(spec: ConvSpec) -> tuple[int, float] | None:
-        return winograd_gain(spec, target) if options.winograd else None
+    def gain(spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
+        return winograd_gain(spec, structure, target) if options.winograd else None
 
     def speedup(spec: ConvSpec, structure: Structure) -> float:
-        _, faster = gain(spec) or (None, 1.0)
-        return predicted_speedup(spec, structure, target) / (faster * slower_than_predicted(scale, spec, structure))
+        _, dense = gain(spec, None) or (None, 1.0)
+        _, sparse = (None if structure.by_tap else gain(spec, structure)) or (None, 1.0)
+        slower = slower_than_predicted(scale, spec, structure)
+        return predicted_speedup(spec, structure, target) * sparse / (dense * slower)
 
     return make_plan(
         layers, keep_dense=options.keep_dense, min_speedup=options.min_speedup, speedup=speedup, winograd=gain

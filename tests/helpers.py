@@ -223,7 +223,7 @@ def _job_plan(key: str, job: Job) -> LayerPlan:
         spec = layer.spec if isinstance(layer, ConvLayer) else ConvSpec(1, 1, 1, 1, 1)
         return LayerPlan(key, key, "conv", spec, None, "dense", "asked for")
     structure = replace(find_structure(layer.weight, groups=layer.spec.groups), grouping=job.rows)
-    return LayerPlan(key, key, "conv", layer.spec, structure, "sparse", "asked for")
+    return LayerPlan(key, key, "conv", layer.spec, structure, "sparse", "asked for", tile=job.tile)
 
 
 def _lower_job(node: Any, placed: Any, plans: Any, by_key: dict[str, Job], target: Target) -> Any:

@@ -37,9 +37,10 @@ class Costs:
         """Cycles of a layer by itself, as the choice between sparse and dense sees them."""
         return self._once(("layer", spec, _kept(structure)), lambda: layer_cycles(spec, structure, self.target))
 
-    def winograd(self, spec: ConvSpec) -> tuple[int, float] | None:
+    def winograd(self, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         """Side of a tile and gain of Winograd's algorithm; None where it gains nothing."""
-        return self._once(("winograd", spec), lambda: winograd_gain(spec, self.target))
+        key = ("winograd", spec, _kept(structure))
+        return self._once(key, lambda: winograd_gain(spec, structure, self.target))
 
     def pays(self, spec: ConvSpec, structure: Structure | None, window: ConvSpec) -> bool:
         """Whether a convolution and the window kernel after it become one kernel."""

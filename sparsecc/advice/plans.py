@@ -47,18 +47,19 @@ class Planner:
         """Of the network with a pattern, or dense."""
         return Plan(tuple(self._layer(layer, impose) for layer in self.layers))
 
-    def gain(self, spec: ConvSpec) -> tuple[int, float] | None:
-        """Tile and gain of Winograd's algorithm over the direct kernel."""
-        return self.costs.winograd(spec) if self.winograd else None
+    def gain(self, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
+        """Tile and gain of Winograd's algorithm over the direct kernel with the same blocks, or all of them (None)."""
+        return self.costs.winograd(spec, structure) if self.winograd else None
 
     def dense_cycles(self, spec: ConvSpec) -> float:
         """Of a dense layer by its faster algorithm."""
-        _, faster = self.gain(spec) or (None, 1.0)
+        _, faster = self.gain(spec, None) or (None, 1.0)
         return self.costs.layer(spec, None) / faster
 
     def speedup(self, spec: ConvSpec, structure: Structure) -> float:
         """Time of the dense layer over that of the sparse one, as the compiler sees it."""
-        sparse = self.costs.layer(spec, structure) * slower_than_predicted(self.scale, spec, structure)
+        _, faster = self.gain(spec, structure) or (None, 1.0)
+        sparse = self.costs.layer(spec, structure) * slower_than_predicted(self.scale, spec, structure) / faster
         return self.dense_cycles(spec) / max(sparse, 1.0)
 
     def _layer(self, layer: ConvLayer, impose: Impose | None) -> LayerPlan:

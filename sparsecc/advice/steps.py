@@ -143,11 +143,11 @@ class _Steps:
         if spec.is_depthwise:
             return _Cost("window", 0.0, windows=self._window(node, operator))
         store, source = store_shape(node, self._placed, operator.epilogue), image(self._placed, node.inputs[0])
-        kept = plan.kept
+        kept = plan.computed
         works = direct_works(spec, kept, store, source, by_tap=kept is not None and kept.by_tap)
         _, cycles = self._costs.direct(operator, works, store, source)
         if plan.tile is not None:
-            return _Cost("winograd", 0.0, product_cycles(Tiling(plan.spec, plan.tile), self._target), cycles)
+            return _Cost("winograd", 0.0, product_cycles(Tiling(plan.spec, plan.tile), plan.kept, self._target), cycles)
         return _Cost("conv", 0.0, cycles, cycles)
 
     def _chain(self, node: PlacedNode, chain: Chain) -> _Cost:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.decide import Decision
-from sparsecc.analyse.structure import Structure
+from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.indices import BYTES, OFFSET
 from sparsecc.facts.winograd import Tiling
@@ -57,7 +58,7 @@ class LayerPlan:
     predicted : float or None
         Predicted speed-up over dense, where it played a part; with a ``tile`` that over the direct kernel.
     tile : int or None
-        Side of the output tiles of a dense layer that Winograd's algorithm computes.
+        Side of the output tiles of a layer that Winograd's algorithm computes.
     """
 
     key: str
@@ -74,6 +75,13 @@ class LayerPlan:
     def kept(self) -> Structure | None:
         """Rows of blocks that are computed; None for a dense layer."""
         return self.structure if self.decision == "sparse" else None
+
+    @cached_property
+    def computed(self) -> Structure | None:
+        """Rows of blocks of the convolution that is computed: with a ``tile`` that of all products."""
+        if self.tile is None or self.kept is None:
+            return self.kept
+        return product_structure(self.kept, Tiling(self.spec, self.tile))
 
     @property
     def rearranged(self) -> bool:
@@ -96,17 +104,16 @@ class LayerPlan:
     @property
     def kept_bytes(self) -> int:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
-        if self.tile is not None:
-            return 4 * self.spec.oc * self.spec.ic * Tiling(self.spec, self.tile).products
-        if self.kept is None:
-            return self.dense_bytes
-        weights = self.kept.nnzb * self.kept.block_n * self.kept.taps(self.spec.taps)
-        return 4 * (weights + self.kept.rows + 1) + self.kept.nnzb * self.index_bytes
+        spec = self.spec if self.tile is None else Tiling(self.spec, self.tile).product_spec
+        if self.computed is None:
+            return 4 * math.prod(spec.weight_shape)
+        weights = self.computed.nnzb * self.computed.block_n * self.computed.taps(spec.taps)
+        return 4 * (weights + self.computed.rows + 1) + self.computed.nnzb * self.index_bytes
 
     @property
     def index_bytes(self) -> int:
         """Bytes of a kept block's index."""
-        return BYTES[OFFSET if self.structure is None or self.kind != "conv" else self.structure.index]
+        return BYTES[OFFSET if self.computed is None or self.kind != "conv" else self.computed.index]
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_json` reads."""

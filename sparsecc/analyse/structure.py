@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ from sparsecc.analyse.choices import (
 )
 from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
-from sparsecc.facts.indices import OFFSET, IndexFormat
+from sparsecc.facts.indices import OFFSET, IndexFormat, index_format
+from sparsecc.facts.winograd import Tiling
 
 #: weights that are looked at together: large layers need no copy of themselves
 _AT_ONCE = 1 << 20
@@ -178,6 +179,16 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
     best = max((c for c in choices if c.cost <= lowest * TIE), key=lambda c: (c.aligned, c.block_n))
     slots = min(c.grouping.size * overhead(c.block_n) for c in aligned)
     return _describe(weight, best, dense_cost=slots / oc)
+
+
+def product_structure(structure: Structure, tiling: Tiling) -> Structure:
+    """Structure of the products by which Winograd's algorithm computes a layer: the layer's, once for each product."""
+    count, product = tiling.products, tiling.product_spec
+    index = index_format(weights=structure.block_n, columns=product.ic, groups=product.groups, widest_step=product.ic)
+    return replace(
+        structure, nnzb=structure.nnzb * count, empty_rows=structure.empty_rows * count,
+        grouping=tiling.product_rows(structure.grouping), index=index,
+    )  # fmt: skip
 
 
 def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float) -> Structure:

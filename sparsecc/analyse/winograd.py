@@ -1,4 +1,4 @@
-"""Which dense layers Winograd's algorithm computes."""
+"""Which layers Winograd's algorithm computes, dense or sparse."""
 
 from __future__ import annotations
 
@@ -6,23 +6,29 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.structure import Structure
 from sparsecc.facts.conv import ConvSpec
 
-#: best side of an output tile and predicted speed-up over the direct kernel; None for a layer that gains nothing
-Gain = Callable[[ConvSpec], tuple[int, float] | None]
+#: best side of an output tile and predicted speed-up over the direct kernel with the same blocks (None: all of them);
+#: None for a layer that gains nothing
+Gain = Callable[[ConvSpec, Structure | None], tuple[int, float] | None]
 
 
 def with_winograd(layer: LayerPlan, gain: Gain | None) -> LayerPlan:
-    """Let a dense convolution be computed by Winograd's algorithm where that is predicted to gain.
+    """Let a convolution be computed by Winograd's algorithm where that is predicted to gain.
 
-    Weights that are NaN or infinite are left to the direct kernel: in a transform they would reach every tile.
+    Weights that are NaN or infinite are left to the direct kernel: in a transform they would reach every tile. So are
+    blocks of one tap: their kernels are partly zero, and no transformed one is.
     """
-    finite = layer.structure is not None and not layer.structure.non_finite
-    if gain is None or layer.decision != "dense" or layer.kind != "conv" or not finite:
+    found = layer.structure
+    if gain is None or layer.kind != "conv" or found is None or found.non_finite or found.all_zero:
         return layer
-    found = gain(layer.spec)
-    if found is None:
+    if layer.kept is not None and layer.kept.by_tap:
         return layer
-    m, speedup = found
+    best = gain(layer.spec, layer.kept)
+    if best is None:
+        return layer
+    m, speedup = best
     reason = f"{layer.reason}; computed by Winograd's F({m}x{m}, 3x3)"
-    return replace(layer, tile=m, predicted=speedup, reason=reason)
+    predicted = speedup if layer.decision == "dense" else layer.predicted
+    return replace(layer, tile=m, predicted=predicted, reason=reason)

@@ -21,7 +21,8 @@ quarter of a vector, and its 38 MB of weights, ``(m + 2)**2 / 9`` times those of
 
 from __future__ import annotations
 
-from sparsecc.cost.decide import dense_cycles
+from sparsecc.analyse.structure import Structure, product_structure
+from sparsecc.cost.decide import layer_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.winograd import POINTS, TAPS, Tiling, suits
 from sparsecc.target import Target
@@ -38,19 +39,23 @@ _PLANE = 120.0
 _EXPOSED = 0.25
 
 
-def winograd_gain(spec: ConvSpec, target: Target) -> tuple[int, float] | None:
-    """Best side of an output tile and the predicted speed-up over the dense direct kernel; None for no gain."""
+def winograd_gain(spec: ConvSpec, structure: Structure | None, target: Target) -> tuple[int, float] | None:
+    """Best side of an output tile and the predicted speed-up over the direct kernel; None for no gain.
+
+    ``structure`` has the blocks that both compute; None for a dense layer.
+    """
     if not suits(spec):
         return None
-    direct = dense_cycles(spec, target)
-    gains = {m: direct / winograd_cycles(Tiling(spec, m), target) for m in POINTS}
+    direct = layer_cycles(spec, structure, target)
+    gains = {m: direct / winograd_cycles(Tiling(spec, m), structure, target) for m in POINTS}
     m = max(gains, key=gains.__getitem__)
     return (m, gains[m]) if gains[m] >= _LEAST_GAIN else None
 
 
-def winograd_cycles(tiling: Tiling, target: Target) -> float:
+def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:
     """Predicted cycles of all three steps on one core."""
-    return input_cycles(tiling, target) + product_cycles(tiling, target) + output_cycles(tiling, target)
+    products = product_cycles(tiling, structure, target)
+    return input_cycles(tiling, target) + products + output_cycles(tiling, target)
 
 
 def input_cycles(tiling: Tiling, target: Target) -> float:
@@ -73,11 +78,13 @@ def _plane_traffic(tiling: Tiling, target: Target) -> float:
     return transformed / target.bandwidth(transformed * (spec.ic + spec.oc) + images)
 
 
-def product_cycles(tiling: Tiling, target: Target) -> float:
-    """Predicted cycles of the products between both transforms."""
+def product_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:
+    """Predicted cycles of the products between both transforms, of the layer's kept blocks or (None) all of them."""
     spec = tiling.spec
-    weights = 4.0 * tiling.products * spec.oc * spec.ic
-    compute, memory = dense_cycles(tiling.product_spec, target), weights / target.bandwidth(target.l2_bytes + weights)
+    kept = None if structure is None else product_structure(structure, tiling)
+    weights = 4.0 * (tiling.products * spec.oc * spec.ic if kept is None else kept.nnzb * kept.block_n)
+    compute = layer_cycles(tiling.product_spec, kept, target)
+    memory = weights / target.bandwidth(target.l2_bytes + weights)
     return max(compute, memory) + _EXPOSED * min(compute, memory)
 
 

@@ -76,6 +76,14 @@ class Tiling:
         spec, count = self.spec, self.products
         return ConvSpec(n=1, ic=count * spec.ic, ih=1, iw=spec.n * self.tiles, oc=count * spec.oc, groups=count)
 
+    def product_rows(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Output channels of the products' rows of blocks: those of the layer, ``(rows, block_n)``, once a product.
+
+        A pruned block drops all taps of its kernels, and ``G 0 Gt`` is zero: every product keeps the same blocks.
+        """
+        first = np.arange(self.products, dtype=np.int32) * np.int32(self.spec.oc)
+        return (first[:, None, None] + rows).reshape(-1, rows.shape[1])
+
 
 @dataclass(frozen=True)
 class WinogradInput:

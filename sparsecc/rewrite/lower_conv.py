@@ -170,12 +170,12 @@ def direct_options(
     """What is open for a convolution, ``joined`` to a window kernel or alone."""
     layer, spec = operator.layer, operator.layer.spec
     blocks, index = None, OFFSET
-    if plan.kept is not None:
-        weight = by_taps(layer.weight) if plan.kept.by_tap else layer.weight
-        blocks = to_blocks(weight, groups=spec.groups, grouping=plan.kept.grouping)
+    if plan.computed is not None:
+        weight = by_taps(layer.weight) if plan.computed.by_tap else layer.weight
+        blocks = to_blocks(weight, groups=spec.groups, grouping=plan.computed.grouping)
         order = balanced_order(blocks.counts)
         blocks = blocks if order is None else reordered(blocks, order)
-        index = plan.kept.index
+        index = plan.computed.index
     by_tap = blocks is not None and blocks.taps < spec.taps
     works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap)
     return DirectOptions(operator, store, source, target, blocks, index, works)
