@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparsecc._tvm import TOGETHER, Call, IRModule, PrimFunc, structural_map, structural_walk, tirx, tvm
@@ -98,13 +98,12 @@ def stored_values(module: IRModule, _context: Any) -> IRModule:
     TVM's code generator replaces a name by its value in all that it simplifies: an activation of an activation of an
     activation would be millions of terms. A load is as short as a name::
 
-        y[i] = let t = x[i] in f(t, t)            ->    s[0] = x[i]
-                                                        t = s[0]
-                                                        y[i] = f(t, t)
+        y[i] = let t = x[i] in f(t, t)                ->    s = x[i]
+                                                            y[i] = f(s, s)
 
-        y[i] = let t = x[i] in f(t, t) if p else 0    ->    if p: s[0] = x[i]; t = s[0]; r[0] = f(t, t)
-                                                            else: r[0] = 0
-                                                            y[i] = r[0]
+        y[i] = let t = x[i] in f(t, t) if p else 0    ->    if p: s = x[i]; r = f(s, s)
+                                                            else: r = 0
+                                                            y[i] = r
     """
 
     def fix(store: Any) -> Any:
@@ -114,22 +113,21 @@ def stored_values(module: IRModule, _context: Any) -> IRModule:
     return IRModule({gv: structural_map(f, (tirx.BufferStore, fix)) for gv, f in module.functions.items()})
 
 
-def _unfolded(expression: Any) -> tuple[list[Any], Any]:
-    """Statements that bind all that an expression names, and the expression without them."""
+def _unfolded(expression: Any, outer: Mapping[Any, Any] | None = None) -> tuple[list[Any], Any]:
+    """Statements that store all that an expression names, and the expression with loads in the names' place."""
     before: list[Any] = []
-    bound: set[Any] = set()
+    loads: dict[Any, Any] = dict(outer or {})
 
     def on_stack(value: Any) -> tuple[Any, Any]:
         slot = tirx.decl_buffer((1,), str(value.ty.dtype), name="named")
         return slot, tirx.AllocBuffer(slot, {"disable_lower_builtin": tirx.IntImm("int32", 1)})
 
     def bind(let: Any) -> Any:
-        if let.var not in bound:  # one let may be at several places of an expression
-            bound.add(let.var)
+        if let.var not in loads:  # one let may be at several places of an expression
             slot, allocation = on_stack(let.value)
             value = unfold(let.value)
             before.extend([allocation, tirx.BufferStore(slot, value, [0])])
-            before.append(tirx.Bind(let.var, tirx.BufferLoad(slot, [0])))
+            loads[let.var] = tirx.BufferLoad(slot, [0])
         return unfold(let.body)
 
     def choose(call: Any) -> Any:
@@ -137,13 +135,14 @@ def _unfolded(expression: Any) -> tuple[list[Any], Any]:
             return call
         condition, *sides = call.args
         slot, allocation = on_stack(call)
-        branches = [_unfolded(side) for side in sides]
+        branches = [_unfolded(side, loads) for side in sides]
         stored = [_sequence([*own, tirx.BufferStore(slot, value, [0])]) for own, value in branches]
         before.extend([allocation, tirx.IfThenElse(unfold(condition), *stored)])
         return tirx.BufferLoad(slot, [0])
 
     def unfold(value: Any) -> Any:
-        return structural_map(value, [(tirx.Let, bind), (Call, choose)], order="pre")
+        rules = [(tirx.Let, bind), (Call, choose), (tirx.Var, lambda name: loads.get(name, name))]
+        return structural_map(value, rules, order="pre")
 
     value = unfold(expression)
     return before, value

@@ -74,8 +74,7 @@ def test_a_named_value_goes_through_the_stack() -> None:
     assert _lines(func)[-1:] == ["y[v] = T.Let(t * t, where={t: x[v] + T.float32(1.0)})"]
     assert _lines(_passed(func)) == [
         "named: T.float32 = x[v] + T.float32(1.0)",
-        "t: T.let[T.float32] = named",
-        "y[v] = t * t",
+        "y[v] = named * named",
     ]
     np.testing.assert_array_equal(_result(func), [1, 4, 9, 16])
 
@@ -89,6 +88,18 @@ def test_a_value_that_is_named_behind_a_condition_is_computed_behind_it() -> Non
     assert statements.index("if v >= 2:") < next(k for k, line in enumerate(statements) if "x[v - 2]" in line)
     assert [line for line in statements if line.startswith("y[")] == ["y[v] = named"]
     np.testing.assert_array_equal(_result(func), [-1, -1, 0, 1])
+
+
+def test_a_name_may_be_bound_in_several_statements() -> None:
+    name = tirx.Var("t", "float32")
+
+    def body(buffers: dict[str, Any]) -> None:
+        x, y = buffers["x"], buffers["y"]
+        for first in (0, 2):
+            with T.serial(2) as i:
+                T.buffer_store(y, tirx.Let(name, x[first + i] + T.float32(first), name * name), [first + i])
+
+    np.testing.assert_array_equal(_result(kernel([("x", floats(4)), ("y", floats(4))], body)), [0, 1, 16, 25])
 
 
 def test_a_function_without_names_stays() -> None:
