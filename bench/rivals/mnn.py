@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import files
+from bench.rivals import files
 from bench.rivals.protocol import Array
 
 _BLOCK = 4  # output channels: those of its sparse kernel in the package, which has AVX2 and no AVX-512

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import files
+from bench.rivals import files
 from bench.rivals.protocol import Array
 
 _PARAM, _WEIGHTS = "ncnn.param", "ncnn.bin"

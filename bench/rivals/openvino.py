@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench.rivals import files
 from bench.rivals.protocol import Array
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench.rivals import files
 from bench.rivals.protocol import Array
 
 _FLOAT = _INDEX = 4  # bytes
