@@ -35,7 +35,7 @@ def overhead(block_n: int) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Choice:
+class BlockRows:
     """One way to form rows; ``kept`` is bool ``(rows, columns)``, ``taps`` those of a block."""
 
     block_n: int
@@ -73,19 +73,19 @@ class Columns:
     taps: int
     by_tap: bool
 
-    def choice(self, grouping: NDArray[np.int32], *, aligned: bool) -> Choice:
+    def rows(self, grouping: NDArray[np.int32], *, aligned: bool) -> BlockRows:
         """Rows of blocks by a grouping."""
         blocks = self.kept if grouping.shape[1] == 1 and aligned else kept_blocks(self.kept, grouping=grouping)
         nnzb = int(np.count_nonzero(blocks))
-        return Choice(grouping.shape[1], aligned, grouping, blocks, nnzb, self.taps, self.by_tap, self.groups)
+        return BlockRows(grouping.shape[1], aligned, grouping, blocks, nnzb, self.taps, self.by_tap, self.groups)
 
 
-def aligned_choices(columns: Columns, *, max_n: int) -> list[Choice]:
+def aligned_block_rows(columns: Columns, *, max_n: int) -> list[BlockRows]:
     """Rows of consecutive channels."""
     oc = columns.kept.shape[0]
     changes = np.flatnonzero((columns.kept[1:] != columns.kept[:-1]).any(axis=1)) + 1
     sizes = _sizes(changes, oc // columns.groups, max_n=max_n)
-    return [columns.choice(aligned_grouping(oc, groups=columns.groups, block_n=n), aligned=True) for n in sizes]
+    return [columns.rows(aligned_grouping(oc, groups=columns.groups, block_n=n), aligned=True) for n in sizes]
 
 
 def _sizes(steps: NDArray[np.int64], oc: int, *, max_n: int) -> list[int]:
@@ -96,10 +96,10 @@ def _sizes(steps: NDArray[np.int64], oc: int, *, max_n: int) -> list[int]:
     return sorted({*powers, *(n for n in range(1, largest + 1) if common and common % n == 0)})
 
 
-def rearranged_choices(columns: Columns, aligned: list[Choice], *, max_n: int) -> Iterator[Choice]:
-    """Yield rearranged choices that may cost less than the best of aligned rows."""
+def rearranged_block_rows(columns: Columns, aligned: list[BlockRows], *, max_n: int) -> Iterator[BlockRows]:
+    """Yield rearranged rows that may cost less than the best of aligned ones."""
     kept, groups = columns.kept, columns.groups
-    limit = min(choice.cost for choice in aligned) / TIE
+    limit = min(rows.cost for rows in aligned) / TIE
     each = columns.taps * (ONE_TAP if columns.by_tap else 1.0)
     slots = {1: int(np.count_nonzero(kept))}
     if slots[1] * each >= limit:
@@ -112,7 +112,7 @@ def rearranged_choices(columns: Columns, aligned: list[Choice], *, max_n: int) -
         # a row of n is several of a divisor of n: it stores no fewer slots
         if max(count for m, count in slots.items() if n % m == 0) * each * overhead(n) >= limit:
             continue
-        rows = [rearranged_rows(c, block_n=n) + start for c, start in zip(classes, offsets, strict=True)]
-        choice = columns.choice(np.concatenate(rows).astype(np.int32), aligned=False)
-        slots[n] = choice.nnzb * n
-        yield choice
+        grouping = [rearranged_rows(c, block_n=n) + start for c, start in zip(classes, offsets, strict=True)]
+        rows = columns.rows(np.concatenate(grouping).astype(np.int32), aligned=False)
+        slots[n] = rows.nnzb * n
+        yield rows

@@ -1,11 +1,11 @@
-"""How the pruned share rises from nothing to its end."""
+"""The ramp on which the pruned share rises from nothing to its end."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-#: how fast the exponential schedule rises, per epoch
+#: how fast the exponential ramp rises, per epoch
 _EXP_RATE = 0.05
 
 
@@ -14,7 +14,7 @@ def _exp(t: float, epochs: int) -> float:
 
 
 #: name -> share of the final sparsity at time ``t``, 0..1, of a ramp of so many epochs
-SCHEDULES: dict[str, Callable[[float, int], float]] = {
+RAMPS: dict[str, Callable[[float, int], float]] = {
     "cubic": lambda t, epochs: t**3,
     "linear": lambda t, epochs: t,
     "exp": _exp,
@@ -22,7 +22,7 @@ SCHEDULES: dict[str, Callable[[float, int], float]] = {
 }
 
 
-def ratio(schedule: str, epoch: int, *, start: int, end: int) -> float:
+def ramp(name: str, epoch: int, *, start: int, end: int) -> float:
     """Share of the final sparsity that is reached at an epoch: 0 until ``start``, 1 from ``end`` on.
 
     Source: Xiang et al. 2023 (arXiv 2310.06218); the exponential's rate of 0.05 an epoch is that of its public code.
@@ -31,4 +31,4 @@ def ratio(schedule: str, epoch: int, *, start: int, end: int) -> float:
         return 1.0
     if epoch <= start:
         return 0.0
-    return SCHEDULES[schedule]((epoch - start) / (end - start), end - start)
+    return RAMPS[name]((epoch - start) / (end - start), end - start)
