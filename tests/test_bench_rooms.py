@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib.util
 import re
+from pathlib import Path
 
 import pytest
 from test_docs import PAGES, ROOT
@@ -64,3 +65,22 @@ def test_commands_that_are_named_exist(page):
         assert found.origin is not None, module
         with open(found.origin) as source:
             assert 'if __name__ == "__main__":' in source.read(), module
+
+
+def test_no_file_imports_itself_by_others():
+    used = {name_of(path): imported_by(path) for path in FILES}
+    left = dict(used)
+    while free := [name for name, others in left.items() if not others & set(left)]:
+        left = {name: others for name, others in left.items() if name not in free}
+    assert left == {}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported_by(path: Path) -> set[str]:
+    """Modules, and what may be modules: ``from bench.rivals import files`` means both."""
+    nodes = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+    names = {name for node in nodes for name in (node.module, *(f"{node.module}.{a.name}" for a in node.names))}
+    return {name for name in names if name} - {name_of(path)}

@@ -13,7 +13,7 @@ from torch import nn
 
 from bench.cells.work import count_work
 from bench.results.schema import Cell, Work
-from bench.rivals import files
+from bench.rivals.files import EXPECTED, INPUT, MODULE, ONNX
 
 _OPSET = 13  # old enough for every rival's reader
 _SEED = 0
@@ -39,10 +39,10 @@ def prepare(cell: Cell, folder: Path) -> Work:
     with torch.no_grad():
         outputs = model(x)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-    torch.save(model, folder / files.MODULE)
-    np.save(folder / files.INPUT, x.numpy())
-    np.savez(folder / files.EXPECTED, *(output.numpy() for output in outputs))
-    _export(model, x, folder / files.ONNX)
+    torch.save(model, folder / MODULE)
+    np.save(folder / INPUT, x.numpy())
+    np.savez(folder / EXPECTED, *(output.numpy() for output in outputs))
+    _export(model, x, folder / ONNX)
     return count_work(model, x, masks, n=cell.n)
 
 

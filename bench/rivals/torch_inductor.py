@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.rivals import files
+from bench.rivals.files import INPUT
 from bench.rivals.torch_module import Loaded, load_module
 
 
@@ -34,5 +34,5 @@ class TorchInductor:
         import torch
 
         compiled = Loaded(torch.compile(load_module(folder, threads=threads)))
-        compiled.run(np.load(folder / files.INPUT))
+        compiled.run(np.load(folder / INPUT))
         return compiled

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.rivals import files
+from bench.rivals.files import MODULE
 from bench.rivals.protocol import Array
 
 
@@ -16,7 +16,7 @@ def load_module(folder: Path, *, threads: int) -> Any:
 
     torch.set_num_threads(threads)
     torch.set_num_interop_threads(1)
-    return torch.load(folder / files.MODULE, weights_only=False).eval()  # our own file, a minute old
+    return torch.load(folder / MODULE, weights_only=False).eval()  # our own file, a minute old
 
 
 class Loaded:

@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.rivals import RIVALS, files
+from bench.rivals import RIVALS
+from bench.rivals.files import EXPECTED, INPUT
 from bench.rivals.protocol import Engine, Layered, Rival
 
 JSON = dict[str, Any]
@@ -42,13 +43,13 @@ class Worker:
 
     def load(self, threads: int) -> JSON:
         """Load the network and its input, which stays alive while the engine may use it."""
-        self._x = np.load(self._folder / files.INPUT)
+        self._x = np.load(self._folder / INPUT)
         self._engine = self._rival.load(self._folder, threads=threads)
         return {"version": self._engine.version}
 
     def check(self) -> JSON:
         """Largest difference from PyTorch relative to the largest output; None when a result is not finite."""
-        with np.load(self._folder / files.EXPECTED) as archive:
+        with np.load(self._folder / EXPECTED) as archive:
             expected = [archive[name] for name in archive.files]
         found = [np.asarray(output) for output in self._ready().run(self._x)]
         return {"error": largest_error(found, expected)}
