@@ -36,7 +36,7 @@ setup: .venv/installed  ## make .venv with the compiler and the tools (once, and
 setup-bench: .venv/installed-bench  ## the same with ONNX Runtime, and what plots and training examples need
 
 setup-rivals: setup-bench  ## environments for the other engines that we compare with; one that fails is left out
-	-$(BIN)/python -m bench.setup
+	-$(BIN)/python -m bench.rivals.setup
 
 demo: setup  ## compile a pruned network, check it, print its report and its speed next to PyTorch's
 	$(BIN)/python examples/demo.py $(ARGS)

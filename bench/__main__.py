@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from bench.earlier import earlier
-from bench.estimate import duration, estimate
-from bench.grid import Grid
-from bench.machine import describe_machine
-from bench.options import grid_of, left_out, parser, rules_of
-from bench.results import Cell, CellResult, Results, Rules
+from bench.cells.grid import Grid
+from bench.cells.options import grid_of, left_out, parser, rules_of
+from bench.command import tell
+from bench.machine.describe import describe_machine
+from bench.results.schema import Cell, CellResult, Results, Rules
 from bench.rivals import RIVALS
-from bench.session import ChangedError, measure
-from bench.tables import tables
+from bench.running.earlier import earlier
+from bench.running.estimate import duration, estimate
+from bench.running.session import ChangedError, measure
+from bench.showing.tables import tables
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 2
     for name in left_out(options):
-        _tell(f"{name} is left out: it is not set up; `python -m bench.setup {RIVALS[name].environment}` does that")
+        tell(f"{name} is left out: it is not set up; `python -m bench.rivals.setup {RIVALS[name].environment}` helps")
     done = before.cells if before else ()
     cells = [cell for cell in grid.cells() if cell not in {result.cell for result in done}]
-    _tell(f"{len(cells)} cells to measure{_time(cells, grid, rules, done)}, {len(done)} in {options.out}")
+    tell(f"{len(cells)} cells to measure{_time(cells, grid, rules, done)}, {len(done)} in {options.out}")
     if options.estimate:
         return 0
     try:
@@ -48,10 +49,10 @@ def _run(
 ) -> Results | None:
     """Measure and save, cell by cell; what there is in the end."""
     results, left = before, list(cells)
-    for results in measure(cells, grid, rules, before=before, quick=quick, tell=_tell):
+    for results in measure(cells, grid, rules, before=before, quick=quick, tell=tell):
         results.save(out)
         left = left[1:]
-        _tell(f"{len(left)} cells left{_time(left, grid, rules, results.cells)}")
+        tell(f"{len(left)} cells left{_time(left, grid, rules, results.cells)}")
     return results
 
 
@@ -61,10 +62,6 @@ def _time(cells: Sequence[Cell], grid: Grid, rules: Rules, done: Sequence[CellRe
 
 def _is_wrong(results: Results) -> bool:
     return any(p.ours and not p.is_bar for cell in results.cells for p in cell.participants)
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from sparsecc.machine.calibrate import resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
-from sparsecc.records.lookup import find_schedules
+from sparsecc.records.lookup import find_records
 from sparsecc.report import Report
 from sparsecc.restore import restore
 from sparsecc.runtime import Library
@@ -221,7 +221,7 @@ def compile(
         dump=None if dump is None else Path(dump), cc=cc, schedules=schedules, impose=pattern_of(impose),
     )  # fmt: skip
     resolved, figures = resolve_here(target, cc=cc)
-    records = find_schedules(options.schedules, resolved, cpu=processor() if target == "native" else None)
+    records = find_records(options.schedules, resolved, cpu=processor() if target == "native" else None)
     tell = progress or (lambda stage: None)
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records

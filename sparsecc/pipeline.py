@@ -26,7 +26,7 @@ from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
-from sparsecc.records.lookup import Schedules
+from sparsecc.records.lookup import Records
 from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.report import make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
@@ -58,11 +58,11 @@ def run(
     *,
     progress: Progress,
     figures: str = "",
-    schedules: Schedules | None = None,
+    schedules: Records | None = None,
 ) -> tuple[Artefact, Imported]:
     """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
     stage = Stages(*watchers(options.dump))
-    records, threads = schedules or Schedules(), options.threads or 1
+    records, threads = schedules or Records(), options.threads or 1
     joined_by: dict[str, str] = {}
     chosen_by: dict[str, str] = {}
 

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from bench.results import Cell, CellResult, Limits, Machine, Participant, Results, Round, Rules, Work
+from bench.results.schema import Cell, CellResult, Limits, Machine, Participant, Results, Round, Rules, Work
 from bench.rivals import RIVALS
 
 LIMITS = Limits({"1": 100.0, "2": 200.0}, {"L2": 100.0, "L3": 90.0, "DRAM": 20.0})

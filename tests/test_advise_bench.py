@@ -1,4 +1,4 @@
-"""`bench.advice`: predictions compared with measurements."""
+"""`bench.studies.advice`: predictions compared with measurements."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from bench.advice import Compared, of_equal_layers, spearman, summary, time_of, together
-from bench.advice import main as advice_main
-from bench.stats import Spread
+from bench.results.stats import Spread
+from bench.studies.advice import Compared, of_equal_layers, spearman, summary, time_of, together
+from bench.studies.advice import main as advice_main
 from sparsecc.advice.steps import StepCost
 
 
@@ -42,7 +42,7 @@ def test_summary_of_the_comparison():
         Compared("a", 4, 0.5, 12.5, spread, 7, 0.95, 0.8, 0.99),
     ]
     text = summary(cells)
-    assert "| a | 1x4 50 % | 12.50 | 10.00 (9.00 to 11.00) | 7 | 1.25 | 0.95 | 0.99 | 0.80 |" in text
+    assert "| a | 1x4 at 50 % | 12.50 | 10.00 (9.00 to 11.00) | 7 | 1.25 | 0.95 | 0.99 | 0.80 |" in text
     assert "1 of 2 cells within 20 %; rank correlation at least 0.9 in 1 of 1" in text
 
 

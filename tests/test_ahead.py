@@ -9,8 +9,8 @@ import pytest
 from cases import CASES, build
 from helpers import RUNNABLE, Job, run_jobs
 
-from bench.in_order import cycles, read
-from bench.mca import fmas, inner_loop, layer
+from bench.arm.in_order import cycles, read
+from bench.arm.mca import fmas, inner_loop, layer
 from sparsecc._codegen import compile_object
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 from bench_made import LIMITS, STEADY, made_cell, made_results, made_round, require, steady
 
-from bench.aims import SHARES, verdicts
-from bench.breakeven import break_even
-from bench.check import main as check_main
-from bench.check import not_measured
-from bench.overview import overview
-from bench.plot_data import Point, latencies, speed_ups
-from bench.results import Layer
-from bench.summary import summarise
-from bench.tables import tables
+from bench.judging.aims import SHARES, verdicts
+from bench.judging.breakeven import break_even
+from bench.judging.check import main as check_main
+from bench.judging.check import not_measured
+from bench.results.schema import Layer
+from bench.results.summary import summarise
+from bench.showing.overview import overview
+from bench.showing.plot_data import Point, latencies, speed_ups
+from bench.showing.tables import tables
 
 SPARSE_RIVAL = {"mnn_sparse": 1e-6}
 
@@ -198,7 +198,7 @@ def test_points_of_plots(full):
 
 def test_plots_are_written_and_repeatable(full, tmp_path, capsys):
     require("matplotlib")
-    from bench.plots import main
+    from bench.showing.plots import main
 
     full.save(tmp_path / "r.json")
     for folder in ("a", "b"):

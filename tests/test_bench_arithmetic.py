@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from bench.results import Cell
-from bench.size_and_build import Built
-from bench.stats import drift, quantile, spread
-from bench.work import count_work
-from bench.worker import largest_error
+from bench.cells.work import count_work
+from bench.results.schema import Cell
+from bench.results.stats import drift, quantile, spread
+from bench.running.worker import largest_error
+from bench.studies.size_and_build import Built
 
 # --- statistics ----------------------------------------------------------------------------------------------------
 

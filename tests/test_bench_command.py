@@ -11,10 +11,10 @@ from bench_made import require
 
 from bench import ROOT
 from bench.__main__ import main
-from bench.client import Client, WorkerError
-from bench.results import load
+from bench.results.schema import load
 from bench.rivals import RIVALS
 from bench.rivals.protocol import Rival
+from bench.running.client import Client, WorkerError
 
 # --- participants --------------------------------------------------------------------------------------------------
 
@@ -24,7 +24,7 @@ def test_rivals_fit_the_protocol_and_import_no_engine(name):
     rival: Rival = RIVALS[name]
     assert (rival.name, isinstance(rival.ours, bool), isinstance(rival.uses_zeros, bool)) == (name, True, True)
     engines = {"torch", "tvm", "onnxruntime", "openvino", "ncnn", "MNN", "ai_edge_litert", "sparsecc", "matplotlib"}
-    code = f"import sys, bench.rivals, bench.worker; print({engines} & set(sys.modules))"
+    code = f"import sys, bench.rivals, bench.running.worker; print({engines} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "set()\n"
 

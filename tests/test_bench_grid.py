@@ -9,16 +9,16 @@ from dataclasses import replace
 import pytest
 from bench_made import LIMITS, made_cell, made_results, made_round, require, steady
 
-import bench.setup
-from bench.earlier import earlier
-from bench.environments import ENVIRONMENTS, Environment, is_set_up
-from bench.estimate import duration, estimate
-from bench.grid import Grid
-from bench.machine import source_digest
-from bench.peak import NO_LIMITS, higher
-from bench.results import Cell, Limits, Rules
+import bench.rivals.setup
+from bench.cells.grid import Grid
+from bench.machine.describe import source_digest
+from bench.machine.peak import NO_LIMITS, higher
+from bench.results.schema import Cell, Limits, Rules
 from bench.rivals import RIVALS
+from bench.rivals.environments import ENVIRONMENTS, Environment, is_set_up
 from bench.rivals.mnn import block_pattern
+from bench.running.earlier import earlier
+from bench.running.estimate import duration, estimate
 
 GRID = Grid(("resnet18",), (4, 16), (0.0, 0.5), (1, 2), ("mnn_sparse", "onnxruntime", "ncnn", "mnn"), carried=1)
 DENSE = {"onnxruntime": 1e-6, "ncnn": 1e-6, "mnn": 3e-3}
@@ -155,30 +155,30 @@ def _here(monkeypatch, tmp_path):
         venv = [sys.executable, "-m", "venv", "--clear", "--without-pip", str(environment.folder)]
         return [venv, [str(environment.python), "-c", f"import {', '.join(environment.modules)}"]]
 
-    (tmp_path / "pins").mkdir()
-    (tmp_path / "environments").mkdir()
-    monkeypatch.setattr("bench.environments._HERE", tmp_path)
-    monkeypatch.setattr(bench.setup, "_commands", commands)
+    for folder, constant in (("pins", "_PINS"), ("environments", "_MADE")):
+        (tmp_path / folder).mkdir()
+        monkeypatch.setattr(f"bench.rivals.environments.{constant}", tmp_path / folder)
+    monkeypatch.setattr(bench.rivals.setup, "_commands", commands)
 
 
 def test_set_up_installs_the_pins_only():
     environment = ENVIRONMENTS["mnn"]
-    _, install, attempt = bench.setup._commands(environment)
+    _, install, attempt = bench.rivals.setup._commands(environment)
     assert install[-3:] == ["-r", str(environment.pins), "--no-deps"]
     assert attempt[-1] == "import MNN, _tools"
-    assert "--no-deps" not in bench.setup._commands(ENVIRONMENTS["litert"])[1]
+    assert "--no-deps" not in bench.rivals.setup._commands(ENVIRONMENTS["litert"])[1]
 
 
 @pytest.mark.usefixtures("_here")
 def test_set_up_is_done_once_and_again_when_the_pins_change(capsys):
     environment = Environment("nothing", ("json",))
     environment.pins.write_text("# nothing\n")
-    assert bench.setup.set_up(environment) is None
+    assert bench.rivals.setup.set_up(environment) is None
     assert environment.python.exists()
-    assert bench.setup.set_up(environment) is None
+    assert bench.rivals.setup.set_up(environment) is None
     assert "there already" in capsys.readouterr().out
     environment.pins.write_text("# nothing else\n")
-    assert not bench.setup._is_current(environment)
+    assert not bench.rivals.setup._is_current(environment)
 
 
 @pytest.mark.usefixtures("_here")
@@ -186,10 +186,10 @@ def test_a_failing_set_up_says_why_and_leaves_nothing(monkeypatch, capsys):
     environments = {
         name: Environment(name, (module,)) for name, module in (("bad", "no_such_module"), ("good", "json"))
     }
-    monkeypatch.setattr(bench.setup, "ENVIRONMENTS", environments)
+    monkeypatch.setattr(bench.rivals.setup, "ENVIRONMENTS", environments)
     for environment in environments.values():
         environment.pins.write_text("")
-    assert bench.setup.main([]) == 1
+    assert bench.rivals.setup.main([]) == 1
     told = capsys.readouterr()
     assert "bad: failed, the benchmark goes without it" in told.err
     assert "No module named 'no_such_module'" in told.err
@@ -199,7 +199,7 @@ def test_a_failing_set_up_says_why_and_leaves_nothing(monkeypatch, capsys):
 
 def test_unknown_environments_are_refused(capsys):
     with pytest.raises(SystemExit):
-        bench.setup.main(["no_such_environment"])
+        bench.rivals.setup.main(["no_such_environment"])
     assert "no_such_environment" in capsys.readouterr().err
 
 

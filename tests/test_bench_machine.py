@@ -7,10 +7,10 @@ import subprocess
 import sys
 import time
 
-from bench.coherence import round_trip_ns
-from bench.others import Watch
-from bench.peak import fma_gflops, higher, triad_gbs
-from bench.results import Limits
+from bench.machine.coherence import round_trip_ns
+from bench.machine.others import Watch
+from bench.machine.peak import fma_gflops, higher, triad_gbs
+from bench.results.schema import Limits
 
 
 def test_others_are_noticed():

@@ -15,7 +15,7 @@ from sparsecc import prune
 @pytest.fixture(scope="module")
 def patterns():
     require("onnx")
-    from bench import patterns
+    from bench.studies import patterns
 
     return patterns
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench_made import made_cell, made_results, made_round
 
-from bench.readme import main, readme_table
+from bench.showing.readme import main, readme_table
 
 
 def test_a_row_tells_times_and_ratios():
@@ -24,4 +24,4 @@ def test_a_file_that_is_none_is_an_error(tmp_path, capsys):
     path = tmp_path / "results.json"
     path.write_text("{")
     assert main([str(path)]) == 2
-    assert "bench.readme:" in capsys.readouterr().err
+    assert "bench.showing.readme:" in capsys.readouterr().err

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bench.coherence import place
-from bench.others import Use, Watch
-from bench.results import Rules
-from bench.rounds import Guard, counts, disturbance, play_rounds, rotated
+from bench.machine.coherence import place
+from bench.machine.others import Use, Watch
+from bench.results.schema import Rules
+from bench.running.rounds import Guard, counts, disturbance, play_rounds, rotated
 
 
 def test_everyone_is_first_once():

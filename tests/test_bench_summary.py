@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 from bench_made import LIMITS, STEADY, made_cell, made_results, made_round
 
-from bench.results import Layer, load
-from bench.summary import best_bar, choose, dense_ratio, summarise
-from bench.tables import main as tables_main
-from bench.tables import tables
+from bench.results.schema import Layer, load
+from bench.results.summary import best_bar, choose, dense_ratio, summarise
+from bench.showing.tables import main as tables_main
+from bench.showing.tables import tables
 
 # --- summary and tables --------------------------------------------------------------------------------------------
 

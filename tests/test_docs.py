@@ -113,6 +113,14 @@ def test_files_that_are_named_exist(name):
             assert any(True for folder in FOLDERS for _ in folder.glob(span.rstrip("/"))), span
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_tables_of_folders_are_complete(name):
+    folders = {path.parent.name for path in ROOT.glob("sparsecc/*/__init__.py")}
+    rows = [line for line in (ROOT / name).read_text().splitlines() if line.startswith("| `sparsecc/")]
+    named = [folder for row in rows for folder in re.findall(r"`sparsecc/(\w+)/`", row.split("|")[1])]
+    assert sorted(named) == sorted(folders)
+
+
 def test_the_table_of_operators_is_up_to_date():
     made = runpy.run_path(str(ROOT / "docs" / "make_operators.py"))["text"]()
     assert (ROOT / "docs" / "operators.md").read_text() == made, "run: make docs"

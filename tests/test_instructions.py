@@ -6,8 +6,8 @@ import pytest
 from tuning_case import emulator, example, program, tiny_net
 
 import sparsecc
-from bench.instructions import count
-from bench.work import count_work
+from bench.arm.instructions import count
+from bench.cells.work import count_work
 
 
 @pytest.mark.parametrize(("target", "most"), [("rpi4", 148_000), ("rpi2", 206_000)])

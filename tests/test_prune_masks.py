@@ -12,7 +12,7 @@ from torch import nn
 
 from sparsecc import prune
 from sparsecc.prune.criteria import redundancy
-from sparsecc.prune.schedules import SCHEDULES, ratio
+from sparsecc.prune.ramp import RAMPS, ramp
 
 RATES = (0.0, 0.1, 0.29, 0.5, 0.7, 0.75, 0.9, 0.99)
 
@@ -134,7 +134,7 @@ def test_subp(case, criterion, epoch, factor):
     np.testing.assert_array_equal(found, expected)
 
 
-@given(convs(), st.sampled_from(list(SCHEDULES)))
+@given(convs(), st.sampled_from(list(RAMPS)))
 @settings(max_examples=30)
 def test_subp_keeps_the_same_number_in_every_row(case, schedule):
     conv, n, rate = case
@@ -171,17 +171,17 @@ def test_what_grows_back_is_drawn_with_the_softmax_of_scores():
     np.testing.assert_allclose(found[:, :3].mean(axis=0), expected, atol=5 * 0.5 / 64)
 
 
-@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("name", RAMPS)
 def test_schedules_rise_from_start_to_end(name):
-    values = [ratio(name, epoch, start=10, end=50) for epoch in range(60)]
+    values = [ramp(name, epoch, start=10, end=50) for epoch in range(60)]
     assert values[:11] == [0.0] * 11
     assert values[50:] == [1.0] * 10
     assert values == sorted(values)
-    assert ratio(name, 0, start=0, end=0) == 1.0
+    assert ramp(name, 0, start=0, end=0) == 1.0
 
 
 def test_formulas_of_schedules():
-    half = {name: ratio(name, 30, start=10, end=50) for name in SCHEDULES}
+    half = {name: ramp(name, 30, start=10, end=50) for name in RAMPS}
     expected = {"cubic": 0.125, "linear": 0.5, "exp": (1 - np.exp(-1)) / (1 - np.exp(-2)), "cos": 1 - np.sqrt(0.5)}
     assert half == pytest.approx(expected)
 

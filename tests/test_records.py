@@ -21,7 +21,7 @@ from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.records.log import append, best_of, merged, read_log, to_line, write_lines
-from sparsecc.records.lookup import BY_MODEL, Schedules, distance, find_schedules, of_target, shipped
+from sparsecc.records.lookup import BY_MODEL, Records, distance, find_records, of_target, shipped
 from sparsecc.records.record import Record
 from sparsecc.rewrite.choice import Choice
 from sparsecc.spaces import config as configs
@@ -175,7 +175,7 @@ def test_what_was_compared_with_another_config_is_another_story():
 
 
 def test_a_layer_uses_its_own_record():
-    schedules = Schedules((RECORD,))
+    schedules = Records((RECORD,))
     config, how = schedules.choose(choice(), threads=1)
     assert config == DIRECT
     assert how == "record: 90 us on AuthenticAMD-25-1, 2026-11-21"
@@ -184,22 +184,22 @@ def test_a_layer_uses_its_own_record():
 def test_the_record_for_as_many_threads_comes_first():
     two = replace(RECORD, threads=2, config=OTHER)
     for threads, expected in ((1, DIRECT), (2, OTHER), (4, DIRECT)):
-        config, _ = Schedules((two, RECORD)).choose(choice(), threads=threads)
+        config, _ = Records((two, RECORD)).choose(choice(), threads=threads)
         assert config == expected
 
 
 def test_the_record_of_another_processor_must_be_plausible_on_this_one():
     """Figures of the machine tell how slow a config of a core of another kind would be here."""
     slow, fine = {OTHER: 100.0, DIRECT: 130.0}, {OTHER: 100.0, DIRECT: 120.0}
-    elsewhere = Schedules((RECORD,), cpu="AuthenticAMD-26-2")
+    elsewhere = Records((RECORD,), cpu="AuthenticAMD-26-2")
     assert elsewhere.choose(choice(predicted=slow), threads=1) == (OTHER, BY_MODEL)
     assert elsewhere.choose(choice(predicted=fine), threads=1)[0] == DIRECT
     for cpu in (RECORD.cpu, None):  # its own, or a named target, where nothing is known of the core
-        assert Schedules((RECORD,), cpu=cpu).choose(choice(predicted=slow), threads=1)[0] == DIRECT
+        assert Records((RECORD,), cpu=cpu).choose(choice(predicted=slow), threads=1)[0] == DIRECT
 
 
 def test_a_config_that_is_not_legal_is_not_used():
-    assert Schedules((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1) == (OTHER, BY_MODEL)
+    assert Records((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1) == (OTHER, BY_MODEL)
 
 
 def test_the_nearest_layer():
@@ -210,20 +210,20 @@ def test_the_nearest_layer():
     assert distance(nearer, KEY) == pytest.approx(math.log2(30 / 25))
     far, close = replace(RECORD, layer=near, config=OTHER, default=DIRECT), replace(RECORD, layer=nearer)
     predicted = {ConvConfig(16, DirectConfig(8, 1, 1, True, True)): 100.0, DIRECT: 110.0, OTHER: 100.0}
-    config, how = Schedules((far, close)).choose(choice(predicted=predicted), threads=1)
+    config, how = Records((far, close)).choose(choice(predicted=predicted), threads=1)
     assert config == DIRECT
     assert how.startswith("nearest record: conv 1x64x14x14 to 128x14x14")
     predicted[DIRECT] = 130.0  # the cost model thinks it is a bad idea here: the next one, then
-    assert Schedules((far, close)).choose(choice(predicted=predicted), threads=1)[0] == OTHER
+    assert Records((far, close)).choose(choice(predicted=predicted), threads=1)[0] == OTHER
 
 
 def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_model():
     nearer, farther = replace(KEY, density=30), replace(KEY, spec=replace(SPEC, oc=256))
     confirmed = replace(RECORD, layer=nearer, config=DIRECT, default=DIRECT)
-    assert Schedules((confirmed,)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert Records((confirmed,)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
     better = replace(RECORD, layer=farther)
-    assert Schedules((better,)).choose(choice(), threads=1)[0] == DIRECT
-    assert Schedules((better, confirmed)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert Records((better,)).choose(choice(), threads=1)[0] == DIRECT
+    assert Records((better, confirmed)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_mode
     ids=["image", "N", "pitch", "residual", "dense", "far", "kind"],
 )
 def test_other_layers_are_not_near(other):
-    assert Schedules((replace(RECORD, layer=other),)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert Records((replace(RECORD, layer=other),)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
 
 
 @given(st.integers(1, 4000), st.integers(0, 4000))
@@ -261,9 +261,9 @@ def test_records_of_other_targets_are_left_out(tmp_path):
     path = tmp_path / "r.jsonl"
     other, unknown_isa = replace(RECORD, target="aarch64", isa=("neon",)), replace(RECORD, isa=("avx2", "amx"))
     path.write_text(to_line(other) + to_line(unknown_isa) + to_line(RECORD))
-    assert of_target(read_log(path), resolve("x86-64-v3")).records == (RECORD,)
-    assert find_schedules(None, resolve("x86-64-v3")) == Schedules()
-    assert find_schedules(os.fspath(path), resolve("aarch64")).records == (other,)
+    assert of_target(read_log(path), resolve("x86-64-v3")).best == (RECORD,)
+    assert find_records(None, resolve("x86-64-v3")) == Records()
+    assert find_records(os.fspath(path), resolve("aarch64")).best == (other,)
 
 
 def test_shipped_records_can_be_used():
@@ -274,8 +274,8 @@ def test_shipped_records_can_be_used():
         assert log.problems == []
         assert {record.target for record in log.records} == {file.stem}
         assert best_of(log.records) == log.records
-        assert shipped(resolve(file.stem)).records == tuple(log.records)
+        assert shipped(resolve(file.stem)).best == tuple(log.records)
 
 
 def test_a_target_without_shipped_records(tmp_path):
-    assert shipped(resolve("armv7"), folders=[tmp_path]) == Schedules()
+    assert shipped(resolve("armv7"), folders=[tmp_path]) == Records()

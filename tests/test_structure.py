@@ -8,7 +8,7 @@ from cases import CASES, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsecc.analyse.choices import overhead
+from sparsecc.analyse.block_rows import overhead
 from sparsecc.analyse.structure import Structure, find_structure
 from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.blocks import by_taps, to_blocks

@@ -17,7 +17,7 @@ from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, extract, reorder
 from sparsecc.records.log import append, read_log
-from sparsecc.records.lookup import Schedules
+from sparsecc.records.lookup import Records
 from sparsecc.records.record import Record
 from sparsecc.rewrite.choice import by_cost_model
 from sparsecc.spaces.config import Config, JoinConfig
@@ -162,12 +162,12 @@ def test_the_nearest_pair_decides(tmp_path):
         layer=other, target=TARGET, isa=(), threads=1, config=task.space[1], us=1.0, spread=0.0,
         default=task.choice.default, default_us=2.0, rounds=21, trial=1, cpu="x", date="2026-01-01", versions={},
     )  # fmt: skip
-    chosen, how = Schedules((record,)).choose(replace(task.choice, predict=lambda config: 1.0), threads=1)
+    chosen, how = Records((record,)).choose(replace(task.choice, predict=lambda config: 1.0), threads=1)
     assert chosen == task.space[1]
     assert how.startswith("nearest record: ")
     hopeless = replace(task.choice, predict=lambda config: 1.0 if config == task.choice.default else 2.0)
-    assert Schedules((record,)).choose(hopeless, threads=1) == (task.choice.default, "cost model")
+    assert Records((record,)).choose(hopeless, threads=1) == (task.choice.default, "cost model")
     far = replace(record, layer=replace(other, density=task.key.density + 25))
-    assert Schedules((far,)).choose(task.choice, threads=1) == (task.choice.default, "cost model")
+    assert Records((far,)).choose(task.choice, threads=1) == (task.choice.default, "cost model")
     append(tmp_path / "log.jsonl", [record])
     assert read_log(tmp_path / "log.jsonl").records == [record]

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench.rivals.files import INPUT, MODULE
 from bench.rivals.protocol import Array
 
 _NETWORK = "litert.tflite"
@@ -30,8 +30,8 @@ class LiteRt:
         import numpy as np
         import torch
 
-        model = torch.load(folder / files.MODULE, weights_only=False).eval()  # our own file, a minute old
-        x = torch.from_numpy(np.load(folder / files.INPUT))
+        model = torch.load(folder / MODULE, weights_only=False).eval()  # our own file, a minute old
+        x = torch.from_numpy(np.load(folder / INPUT))
         litert_torch.convert(model, (x,)).export(str(folder / _NETWORK))
 
     def load(self, folder: Path, *, threads: int) -> _Interpreter:

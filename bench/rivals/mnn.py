@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import files
+from bench.rivals.files import ONNX
 from bench.rivals.protocol import Array
 
 _BLOCK = 4  # output channels: those of its sparse kernel in the package, which has AVX2 and no AVX-512
@@ -36,7 +36,7 @@ class Mnn:
         import _tools  # type: ignore[import-not-found,unused-ignore]
 
         command = ["mnnconvert", "-f", "ONNX", "--bizCode", "bench"]
-        command += ["--modelFile", str(folder / files.ONNX), "--MNNModel", str(self._network(folder))]
+        command += ["--modelFile", str(folder / ONNX), "--MNNModel", str(self._network(folder))]
         if self.uses_zeros:
             pattern = folder / f"{self.name}.pattern"
             pattern.write_bytes(block_pattern(_BLOCK))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import files
+from bench.rivals.files import ONNX
 from bench.rivals.protocol import Array
 
 _PARAM, _WEIGHTS = "ncnn.param", "ncnn.bin"
@@ -37,7 +37,7 @@ class Ncnn:
         unwanted = [f"{name}=/dev/null" for name in _OTHERS]
         outputs = [f"ncnnparam={folder / _PARAM}", f"ncnnbin={folder / _WEIGHTS}"]
         program = str(Path(package.origin).parent / "pnnx")
-        subprocess.run([program, str(folder / files.ONNX), "fp16=0", *outputs, *unwanted], check=True)
+        subprocess.run([program, str(folder / ONNX), "fp16=0", *outputs, *unwanted], check=True)
 
     def load(self, folder: Path, *, threads: int) -> _Net:
         """float32 throughout: by default it stores and computes in half precision where it can."""

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench.rivals.files import ONNX
 from bench.rivals.protocol import Array
 
 
@@ -35,7 +35,7 @@ class OpenVino:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        compiled = openvino.Core().compile_model(str(folder / files.ONNX), "CPU", config)
+        compiled = openvino.Core().compile_model(str(folder / ONNX), "CPU", config)
         return _Request(compiled.create_infer_request(), version("openvino"))
 
 

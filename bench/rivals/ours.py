@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import files
+from bench.rivals.files import INPUT, MODULE
 from bench.rivals.protocol import Array
 
 _FLOAT = _INDEX = 4  # bytes
@@ -38,8 +38,8 @@ class Ours:
 
         import sparsecc
 
-        model = torch.load(folder / files.MODULE, weights_only=False)
-        x = torch.from_numpy(np.load(folder / files.INPUT))
+        model = torch.load(folder / MODULE, weights_only=False)
+        x = torch.from_numpy(np.load(folder / INPUT))
         keep_dense = () if self.uses_zeros else ("*",)
         compiled = sparsecc.compile(model, example_inputs=(x,), keep_dense=keep_dense, verify=False)
         compiled.save(self.library(folder))

@@ -27,7 +27,7 @@ class Layered(Protocol):
     """An engine that can tell the time of its steps."""
 
     def layers(self, x: Array) -> list[dict[str, Any]]:
-        """One dict a step, with the fields of :class:`bench.results.Layer`."""
+        """One dict a step, with the fields of :class:`bench.results.schema.Layer`."""
         ...
 
 
@@ -44,7 +44,7 @@ class Rival(Protocol):
     label : str
         What tables call it.
     environment : str
-        Key in :data:`bench.environments.ENVIRONMENTS` if it needs one; where it is not there, or not set up, the
+        Key in :data:`bench.rivals.environments.ENVIRONMENTS` if it needs one; where it is not there, or not set up, the
         benchmark's own Python runs it.
     ours : bool
         True for sparsecc.

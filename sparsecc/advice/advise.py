@@ -16,7 +16,7 @@ from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import clock_here, resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
-from sparsecc.records.lookup import find_schedules
+from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
 from sparsecc.values import as_float, as_int
@@ -111,7 +111,7 @@ def scale_here(target: Target, options: Options, figures: str) -> Scale:
     """How long a predicted cycle takes on this machine; ``figures`` says where those of ``target`` are from."""
     ghz, clock = clock_here(target, cc=options.cc)
     source = f"clock {clock}, figures {figures}"
-    records = find_schedules(options.schedules, target).records
+    records = find_records(options.schedules, target).best
     return scale_of(records, target, ghz=ghz, cpu=processor(), source=source)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from sparsecc.analyse.choices import overhead
+from sparsecc.analyse.block_rows import overhead
 from sparsecc.analyse.structure import Structure, find_structure
 from sparsecc.facts.blocks import aligned_grouping
 from sparsecc.facts.conv import ConvSpec

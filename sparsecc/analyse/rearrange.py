@@ -15,7 +15,7 @@ _MAX_COLUMNS = 1024
 
 
 @dataclass(frozen=True, eq=False)
-class Classes:
+class PatternClasses:
     """Output channels of one conv group, sorted into classes with the same zero pattern.
 
     Attributes
@@ -41,19 +41,19 @@ class Classes:
         return both
 
 
-def find_classes(pattern: NDArray[np.bool_]) -> Classes:
+def find_classes(pattern: NDArray[np.bool_]) -> PatternClasses:
     """Sort the rows of ``pattern``, bool ``(oc / groups, ic / groups)``, into classes of equal rows."""
     packed = np.packbits(pattern, axis=1)
     _, first, inverse = np.unique(packed, axis=0, return_index=True, return_inverse=True)
     class_of = inverse.reshape(-1)  # some NumPy versions give it two dimensions
-    return Classes(
+    return PatternClasses(
         patterns=pattern[first],
         members=np.argsort(class_of, kind="stable"),
         sizes=np.bincount(class_of, minlength=first.size),
     )
 
 
-def rearranged_rows(classes: Classes, *, block_n: int) -> NDArray[np.int64]:
+def rearranged_rows(classes: PatternClasses, *, block_n: int) -> NDArray[np.int64]:
     """Put channels with the same pattern into rows of ``block_n``; join what is left over with few explicit zeros.
 
     Returns
@@ -75,7 +75,7 @@ def rearranged_rows(classes: Classes, *, block_n: int) -> NDArray[np.int64]:
     return rows[np.argsort(rows[:, 0])]
 
 
-def _joined(classes: Classes, *, left: NDArray[np.int64], block_n: int) -> NDArray[np.int64]:
+def _joined(classes: PatternClasses, *, left: NDArray[np.int64], block_n: int) -> NDArray[np.int64]:
     """Order in which to take the leftover channels; ``left`` counts them by class."""
     several = np.flatnonzero(left)
     if several.size < 2 or classes.sizes.size > _MAX_PATTERNS:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.analyse.choices import Choice, Columns
+from sparsecc.analyse.block_rows import BlockRows, Columns
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
 from sparsecc.facts.indices import OFFSET
@@ -44,12 +44,12 @@ def is_aligned(grouping: NDArray[np.int32], *, oc: int) -> bool:
     return np.array_equal(grouping, aligned_grouping(oc, groups=1, block_n=grouping.shape[1]))
 
 
-def kept_rows(structure: Structure, weight: NDArray[np.float32]) -> Choice:
+def kept_rows(structure: Structure, weight: NDArray[np.float32]) -> BlockRows:
     """What the rows of a structure keep of a weight, float32 ``(oc, ic, kh, kw)``, with one conv group."""
     taken = by_taps(weight) if structure.by_tap else weight
     taps = structure.taps(weight.shape[2] * weight.shape[3])
     columns = Columns(kept_kernels(taken), groups=1, taps=taps, by_tap=structure.by_tap)
-    return columns.choice(structure.grouping, aligned=structure.aligned)
+    return columns.rows(structure.grouping, aligned=structure.aligned)
 
 
 def reordered(structure: Structure, weight: NDArray[np.float32], order: NDArray[np.int64] | None) -> Structure:

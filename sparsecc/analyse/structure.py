@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.analyse.choices import (
+from sparsecc.analyse.block_rows import (
     MOST_N,
     ONE_TAP,
     TIE,
-    Choice,
+    BlockRows,
     Columns,
-    aligned_choices,
+    aligned_block_rows,
     overhead,
-    rearranged_choices,
+    rearranged_block_rows,
 )
 from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
@@ -130,7 +130,7 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
     """Find the rows of blocks with which a layer takes the least time.
 
     A kernel (all taps of one output and input channel) is zero or kept. For every N the rows are once consecutive
-    channels and once rearranged; a choice costs ``kept blocks * N * taps * overhead(N)``. Where kernels are partly
+    channels and once rearranged; rows cost ``kept blocks * N * taps * overhead(N)``. Where kernels are partly
     zero, the same is tried with every tap as a block of its own. Costs within 1 % are equal: then aligned rows win,
     then the larger N. A dense weight gets the N that suits it, and no zero blocks.
 
@@ -168,16 +168,16 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
     if oc % groups:
         raise InternalError(f"weight of a layer: {oc} output channels do not divide into {groups} groups")
     by_kernel = Columns(kernels, groups=groups, taps=kh * kw, by_tap=False)
-    aligned = aligned_choices(by_kernel, max_n=max_n)
-    choices = [*aligned, *rearranged_choices(by_kernel, aligned, max_n=max_n)]
+    aligned = aligned_block_rows(by_kernel, max_n=max_n)
+    found = [*aligned, *rearranged_block_rows(by_kernel, aligned, max_n=max_n)]
     taps = kept_kernels(by_taps(weight)) if kh * kw > 1 else kernels
     if kh * kw > 1 and ONE_TAP * np.count_nonzero(taps) < kh * kw * np.count_nonzero(kernels):
         one_tap = Columns(taps, groups=groups, taps=1, by_tap=True)
-        aligned_taps = aligned_choices(one_tap, max_n=max_n)
-        choices += [*aligned_taps, *rearranged_choices(one_tap, aligned_taps, max_n=max_n)]
-    lowest = min(choice.cost for choice in choices)
-    best = max((c for c in choices if c.cost <= lowest * TIE), key=lambda c: (c.aligned, c.block_n))
-    slots = min(c.grouping.size * overhead(c.block_n) for c in aligned)
+        aligned_taps = aligned_block_rows(one_tap, max_n=max_n)
+        found += [*aligned_taps, *rearranged_block_rows(one_tap, aligned_taps, max_n=max_n)]
+    lowest = min(rows.cost for rows in found)
+    best = max((rows for rows in found if rows.cost <= lowest * TIE), key=lambda rows: (rows.aligned, rows.block_n))
+    slots = min(rows.grouping.size * overhead(rows.block_n) for rows in aligned)
     return _describe(weight, best, dense_cost=slots / oc)
 
 
@@ -191,16 +191,16 @@ def product_structure(structure: Structure, tiling: Tiling) -> Structure:
     )  # fmt: skip
 
 
-def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float) -> Structure:
+def _describe(weight: NDArray[np.float32], rows: BlockRows, *, dense_cost: float) -> Structure:
     nonzero, non_finite, small = _counted(weight)
-    stored = choice.nnzb * choice.block_n * choice.taps
-    counts = choice.kept.sum(axis=1)
+    stored = rows.nnzb * rows.block_n * rows.taps
+    counts = rows.kept.sum(axis=1)
     return Structure(
-        block_n=choice.block_n,
-        aligned=choice.aligned,
+        block_n=rows.block_n,
+        aligned=rows.aligned,
         uniform=bool((counts == counts[0]).all()),
-        nnzb=choice.nnzb,
-        density=choice.nnzb / choice.kept.size,
+        nnzb=rows.nnzb,
+        density=rows.nnzb / rows.kept.size,
         sparsity=1 - nonzero / weight.size,
         fill=1 - nonzero / stored if stored else 0.0,
         counts=(int(counts.min()), float(np.median(counts)), int(counts.max())),
@@ -208,11 +208,11 @@ def _describe(weight: NDArray[np.float32], choice: Choice, *, dense_cost: float)
         all_zero=nonzero == 0,
         non_finite=non_finite,
         denormal=small - (weight.size - nonzero),
-        cost=choice.cost / weight.size,
+        cost=rows.cost / weight.size,
         dense_cost=dense_cost,
-        grouping=choice.grouping,
-        by_tap=choice.by_tap,
-        index=choice.index,
+        grouping=rows.grouping,
+        by_tap=rows.by_tap,
+        index=rows.index,
     )
 
 

@@ -30,11 +30,11 @@ from sparsecc.target import Target
 #: predicted gain over the direct kernel below which the exact sums are worth more
 _LEAST_GAIN = 1.15
 #: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores
-_ROW, _COLUMN, _OUTPUT = 3.7, 4.2, 7.0
+_ROW, _COLUMN, _OUTPUT = 3.0, 2.5, 3.0
 #: cycles to copy or store a vector of pixels
-_PIXEL_VECTOR = 4.0
+_PIXEL_VECTOR = 10.0
 #: cycles to begin a plane: scratch memory, the loops' ends
-_PLANE = 120.0
+_PLANE = 5.0
 #: share of the hidden one of compute and memory that shows
 _EXPOSED = 0.25
 

@@ -16,8 +16,8 @@ from sparsecc.prune.layer import Layer
 from sparsecc.prune.mask import mask_of
 from sparsecc.prune.onebyn import Remainder, check_remainder
 from sparsecc.prune.pruner import Pruner
+from sparsecc.prune.ramp import RAMPS, ramp
 from sparsecc.prune.rows import Rows, drop_lowest
-from sparsecc.prune.schedules import SCHEDULES, ratio
 from sparsecc.prune.select import share
 
 
@@ -85,7 +85,7 @@ class Subp(Pruner):
         self.n = checked_count(n, where="Subp: n")
         self.decay_start = checked_count(decay_start, where="Subp: decay_start", least=0)
         self.decay_end = checked_count(decay_end, where="Subp: decay_end", least=decay_start)
-        self.schedule = checked_choice(schedule, SCHEDULES, where="Subp: schedule")
+        self.schedule = checked_choice(schedule, RAMPS, where="Subp: schedule")
         self.criterion = checked_choice(criterion, ("bpar", "l1", "l2"), where="Subp: criterion")
         self.remainder = checked_choice(remainder, ("short", "error"), where="Subp: remainder")
         self.alpha = checked_number(alpha, where="Subp: alpha")
@@ -102,7 +102,7 @@ class Subp(Pruner):
     def step(self, epoch: int) -> None:
         """Score all blocks, prune, and let some grow back; call it at the start of every epoch, which count from 0."""
         super().step(epoch)
-        reached = ratio(self.schedule, self._epoch, start=self.decay_start, end=self.decay_end)
+        reached = ramp(self.schedule, self._epoch, start=self.decay_start, end=self.decay_end)
         active = [layer for name, layer in self._layers.items() if name not in self._released]
         self._write({layer.name: self._kept(layer, reached) for layer in active})
 
@@ -157,9 +157,9 @@ class Subp(Pruner):
         return f"1x{self.n}, uniform"
 
     def _config(self) -> dict[str, Any]:
-        ramp = {"schedule": self.schedule, "decay_start": self.decay_start, "decay_end": self.decay_end}
+        rise = {"schedule": self.schedule, "decay_start": self.decay_start, "decay_end": self.decay_end}
         rule = {"criterion": self.criterion, "alpha": self.alpha, "temperature": self.temperature}
-        return super()._config() | {"n": self.n, "soft": self._soft, "decay": self.decay} | ramp | rule
+        return super()._config() | {"n": self.n, "soft": self._soft, "decay": self.decay} | rise | rule
 
     def _check_optimizer(self, optimizer: torch.optim.Optimizer | None) -> None:
         if self.decay and optimizer is None:

@@ -28,13 +28,13 @@ BY_MODEL = "cost model"
 
 
 @dataclass(frozen=True)
-class Schedules:
+class Records:
     """Records of one target, and what may be wrong with their file.
 
     Attributes
     ----------
-    records : tuple of Record
-        The best of every layer.
+    best : tuple of Record
+        That of every layer.
     source : str
         Where they are from, for the report.
     problems : tuple of str
@@ -43,7 +43,7 @@ class Schedules:
         Processor that is compiled for, where it is this machine's: records of others must be plausible there.
     """
 
-    records: tuple[Record, ...] = ()
+    best: tuple[Record, ...] = ()
     source: str = ""
     problems: tuple[str, ...] = ()
     cpu: str | None = None
@@ -59,8 +59,8 @@ class Schedules:
 
     def choose(self, choice: Choice, *, threads: int) -> tuple[Config, str]:
         """A config, and what it was chosen by."""
-        exact = [r for r in self.records if r.layer == choice.key]
-        near = [r for r in self.records if distance(r.layer, choice.key) <= _FARTHEST] if self.records else []
+        exact = [r for r in self.best if r.layer == choice.key]
+        near = [r for r in self.best if distance(r.layer, choice.key) <= _FARTHEST] if self.best else []
         if not (exact or near):
             return choice.default, BY_MODEL
         legal = functools.cache(choice.is_legal)
@@ -111,7 +111,7 @@ def _is_plausible(config: Config, choice: Choice) -> bool:
     return predicted is None or best is None or predicted <= _PLAUSIBLE * best
 
 
-def load_schedules(path: Path, target: Target) -> Schedules:
+def load_records(path: Path, target: Target) -> Records:
     """Records of a file for a target.
 
     Raises
@@ -122,23 +122,23 @@ def load_schedules(path: Path, target: Target) -> Schedules:
     return of_target(read_log(path), target)
 
 
-def of_target(log: Log, target: Target) -> Schedules:
+def of_target(log: Log, target: Target) -> Records:
     """Those of a log's records that a target can use."""
     usable = [r for r in log.records if r.target == target.name and set(r.isa) <= set(target.cpu_features)]
-    return Schedules(tuple(best_of(usable)), str(log.path), tuple(log.problems))
+    return Records(tuple(best_of(usable)), str(log.path), tuple(log.problems))
 
 
-def shipped(target: Target, *, folders: Sequence[Path] = ()) -> Schedules:
+def shipped(target: Target, *, folders: Sequence[Path] = ()) -> Records:
     """The records that come with sparsecc for a target; none where there are none."""
     package = Path(__file__).parents[1]
     for folder in folders or (package / "schedules", package.parent / "schedules"):
         path = folder / f"{target.name}.jsonl"
         if path.is_file():
-            return replace(load_schedules(path, target), source="shipped")
-    return Schedules()
+            return replace(load_records(path, target), source="shipped")
+    return Records()
 
 
-def find_schedules(which: str | os.PathLike[str] | None, target: Target, *, cpu: str | None = None) -> Schedules:
+def find_records(which: str | os.PathLike[str] | None, target: Target, *, cpu: str | None = None) -> Records:
     """What ``schedules=`` of :func:`sparsecc.compile` names: ``"shipped"``, a file, or None for none.
 
     ``cpu`` is the processor that is compiled for, where that is known.
@@ -149,6 +149,6 @@ def find_schedules(which: str | os.PathLike[str] | None, target: Target, *, cpu:
         The file can't be read.
     """
     if which is None:
-        return Schedules()
-    found = shipped(target) if which == "shipped" else load_schedules(Path(which), target)
+        return Records()
+    found = shipped(target) if which == "shipped" else load_records(Path(which), target)
     return replace(found, cpu=cpu)

@@ -78,7 +78,7 @@ class Scale:
 
 def shipped_scale(target: Target) -> Scale:
     """The scale of the records that come with sparsecc for a target, of whichever processors, by its usual clock."""
-    records = shipped(target).records
+    records = shipped(target).best
     return _scale_of(records, target, Scale(target.ghz))
 
 

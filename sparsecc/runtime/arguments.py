@@ -10,7 +10,7 @@ from typing import Any
 from sparsecc.errors import GradientWarning, InputError
 from sparsecc.runtime.arrays import as_input, as_output, extent, is_tensor, loses_gradient, new_output
 from sparsecc.runtime.ports import Port
-from sparsecc.runtime.structure import Structure
+from sparsecc.runtime.structure import ResultStructure
 
 
 def check_inputs(values: Sequence[Any], ports: Sequence[Port], *, library: str) -> list[Any]:
@@ -55,7 +55,7 @@ def is_flat(out: Any) -> bool:
     return isinstance(out, tuple | list) and not any(v is None or is_container(v) for v in out)
 
 
-def check_results(out: Any, ports: Sequence[Port], structure: Structure, *, library: str) -> list[Any]:
+def check_results(out: Any, ports: Sequence[Port], structure: ResultStructure, *, library: str) -> list[Any]:
     """The caller's ``out`` as a list, one for each output; InputError names the one that can't take a result.
 
     It is the only array, a tuple of them in the order of the outputs, or put together like the result of a call.

@@ -14,21 +14,21 @@ MAX_DEPTH = 32
 
 
 @dataclass(frozen=True)
-class Structure:
+class ResultStructure:
     """An output, None, or a container of more of these.
 
     Attributes
     ----------
     kind : str
         ``"output"``, ``"none"``, ``"tuple"``, ``"list"`` or ``"dict"``.
-    members : tuple of Structure
+    members : tuple of ResultStructure
         What a container holds.
     keys : tuple of str or int
         A dict's keys, one for each member.
     """
 
     kind: Literal["output", "none", "tuple", "list", "dict"]
-    members: tuple[Structure, ...] = ()
+    members: tuple[ResultStructure, ...] = ()
     keys: tuple[str | int, ...] = ()
 
     def pack(self, outputs: Sequence[Any]) -> Any:
@@ -76,7 +76,7 @@ class Structure:
             raise InputError(f"{where}: found {type(value).__name__}{size}, expected {expected} as the network returns")
 
 
-def parse_structure(data: Any, *, outputs: int) -> Structure:
+def parse_structure(data: Any, *, outputs: int) -> ResultStructure:
     """Read what a description has under ``structure``.
 
     Parameters
@@ -100,13 +100,13 @@ def parse_structure(data: Any, *, outputs: int) -> Structure:
     return structure
 
 
-def _parse(data: Any, indices: Iterator[int], *, depth: int) -> Structure:
+def _parse(data: Any, indices: Iterator[int], *, depth: int) -> ResultStructure:
     if data is None:
-        return Structure("none")
+        return ResultStructure("none")
     if type(data) is int:
         if data != next(indices, None):
             raise ValueError(f"structure: found output {data} out of order")
-        return Structure("output")
+        return ResultStructure("output")
     if not isinstance(data, dict) or len(data) != 1 or depth == MAX_DEPTH:
         raise ValueError(f"structure: found {reprlib.repr(data)}, expected one container, at most {MAX_DEPTH} deep")
     ((kind, entries),) = data.items()
@@ -117,7 +117,7 @@ def _parse(data: Any, indices: Iterator[int], *, depth: int) -> Structure:
         raise ValueError(f"structure: found a key twice in {reprlib.repr(keys)}")
     members = [entry[1] for entry in entries] if kind == "dict" else entries
     parsed = tuple(_parse(member, indices, depth=depth + 1) for member in members)
-    return Structure(cast(Literal["tuple", "list", "dict"], kind), parsed, keys)
+    return ResultStructure(cast(Literal["tuple", "list", "dict"], kind), parsed, keys)
 
 
 def _key(entry: Any) -> str | int:

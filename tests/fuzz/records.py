@@ -16,7 +16,7 @@ from fuzz.outcome import Outcome
 from fuzz.samples import sample_net
 from sparsecc.machine.calibrate import cache_file, clock_file, clock_here, figures_here
 from sparsecc.machine.cpu import processor
-from sparsecc.records.lookup import find_schedules
+from sparsecc.records.lookup import find_records
 from sparsecc.target import resolve
 
 #: share of readable logs that a network is compiled with: it takes a second
@@ -32,7 +32,7 @@ def record_cases(samples: Path, folder: Path) -> Callable[[Random], Outcome]:
     def case(random: Random) -> Outcome:
         path = folder / "damaged.jsonl"
         path.write_bytes(damaged(data, random) if random.random() < 0.4 else _edited(lines, random))
-        find_schedules(path, resolve("native"))
+        find_records(path, resolve("native"))
         return _compiled(path) if random.random() < _COMPILED else Outcome("right")
 
     return case

@@ -1,0 +1,1 @@
+"""ARM code without a board: models of its cores, and instructions counted by an emulator."""

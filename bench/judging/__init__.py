@@ -1,0 +1,1 @@
+"""Which of the project's aims results meet."""

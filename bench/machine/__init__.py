@@ -1,0 +1,1 @@
+"""What the machine is and can do at most, and what else it does meanwhile."""

@@ -1,0 +1,1 @@
+"""What was found: facts as they stand in JSON, and the figures made from them."""

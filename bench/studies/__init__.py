@@ -1,0 +1,1 @@
+"""Measurements of sparsecc alone: its choices, its predictions, its patterns, its compile time."""
