@@ -184,7 +184,7 @@ def compile(
     min_speedup : float
         A layer becomes sparse when the cost model predicts at least this speed-up over dense.
     winograd : bool
-        Compute dense 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take
+        Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take
         up to four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
     name : str
         Prefix of the library's C functions.

@@ -237,8 +237,8 @@ def test_plan_says_so():
 def test_layers_kept_dense_are_computed_by_it():
     weight = normal(8, 8, 3, 3, seed=0)
     weight[:4] = 0
-    assert planned(weight).tile is None
     layer = planned(weight, keep_dense=["conv"])
+    assert (layer.decision, layer.tile) == ("dense", 4)
     assert layer.reason == "kept dense by keep_dense=; computed by Winograd's F(4x4, 3x3)"
 
 

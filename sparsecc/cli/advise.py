@@ -53,9 +53,7 @@ def configure(parser: ArgumentParser) -> None:
         metavar="X",
         help="layers become sparse when that speed-up over dense is predicted (default: %(default)s)",
     )
-    parser.add_argument(
-        "--no-winograd", action="store_true", help="dense 3x3 convolutions without Winograd's algorithm"
-    )
+    parser.add_argument("--no-winograd", action="store_true", help="3x3 convolutions without Winograd's algorithm")
     arguments.add_schedules(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed-ups over sparsity: .svg, .png or .pdf")
     parser.add_argument(

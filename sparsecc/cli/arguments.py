@@ -40,7 +40,7 @@ def add_choices(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--no-winograd",
         action="store_true",
-        help="compute dense 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
+        help="compute 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
     )
 
 

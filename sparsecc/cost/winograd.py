@@ -1,6 +1,7 @@
 """Cost model of Winograd's algorithm: the products as the direct kernel computes them, and the two transforms.
 
-Measured on one core of a Zen 4 at 3.7 GHz with AVX-512, in microseconds, the least of 180 runs, all from one library:
+Measured on one core of a Zen 4 at 3.7 GHz with AVX-512, in microseconds, the least of 180 runs, all from one library
+(predicted: by the constants of that time):
 
 ====================  ======  ====  =====  ========  ======  =====  =========  ============
 channels at pixels    direct  tile  input  products  output    sum  predicted  direct / sum
@@ -17,6 +18,10 @@ channels at pixels    direct  tile  input  products  output    sum  predicted  d
 
 Products run near the peak, so the larger tile wins until images get small: 7 x 7 pixels are four tiles of ``m = 4``, a
 quarter of a vector, and its 38 MB of weights, ``(m + 2)**2 / 9`` times those of the layer, come from memory.
+
+The constants are fitted to these and to the same layers on a Zen 5, which begins two loads of a vector a cycle and takes
+half the cycles: 90, 27, 41 and 65 us for the inputs and 39, 17, 10 and 23 us for the outputs of ``m = 4``, 62, 32, 17, 29
+and 42, 21, 10, 6 us for those of ``m = 2``. They are met within a factor of 1.3 in the mean, 1.65 at most.
 """
 
 from __future__ import annotations
@@ -28,13 +33,17 @@ from sparsecc.facts.winograd import POINTS, TAPS, Tiling, suits
 from sparsecc.target import Target
 
 #: predicted gain over the direct kernel below which the exact sums are worth more
-_LEAST_GAIN = 1.15
-#: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores
-_ROW, _COLUMN, _OUTPUT = 3.0, 2.5, 3.0
+_LEAST_GAIN = 1.05
+#: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores;
+#: of a core that begins one load of a vector a cycle
+_ROW, _COLUMN, _OUTPUT = 2.0, 3.0, 3.0
 #: cycles to copy or store a vector of pixels
-_PIXEL_VECTOR = 10.0
+_PIXEL_VECTOR = 8.0
 #: cycles to begin a plane: scratch memory, the loops' ends
 _PLANE = 5.0
+#: times that transformed planes beyond the second cache are moved: a line that is written is read before; prefetchers
+#: see what is read
+_WRITTEN, _READ = 2.0, 0.5
 #: share of the hidden one of compute and memory that shows
 _EXPOSED = 0.25
 
@@ -59,23 +68,24 @@ def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target)
 
 
 def input_cycles(tiling: Tiling, target: Target) -> float:
-    """Predicted cycles of the first transform; a line that is written is read first."""
+    """Predicted cycles of the first transform."""
     spec = tiling.spec
-    return spec.n * spec.ic * _input_cycles(tiling, target) + 2 * spec.ic * _plane_traffic(tiling, target)
+    return spec.n * spec.ic * _input_cycles(tiling, target) + _WRITTEN * spec.ic * _plane_traffic(tiling, target)
 
 
 def output_cycles(tiling: Tiling, target: Target) -> float:
     """Predicted cycles of the second transform."""
     spec = tiling.spec
-    return spec.n * spec.oc * _output_cycles(tiling, target) + spec.oc * _plane_traffic(tiling, target)
+    return spec.n * spec.oc * _output_cycles(tiling, target) + _READ * spec.oc * _plane_traffic(tiling, target)
 
 
 def _plane_traffic(tiling: Tiling, target: Target) -> float:
-    """Cycles to move one channel's transformed tiles, which different steps write and read."""
+    """Cycles to move one channel's transformed tiles between two steps, where the second cache has no room for all."""
     spec = tiling.spec
     transformed = 4 * tiling.products * spec.n * tiling.tiles
     images = 4 * spec.n * (spec.ic * spec.ih * spec.iw + spec.oc * spec.oh * spec.ow)
-    return transformed / target.bandwidth(transformed * (spec.ic + spec.oc) + images)
+    footprint = transformed * (spec.ic + spec.oc) + images
+    return transformed / target.bandwidth(footprint) if footprint > target.l2_bytes else 0.0
 
 
 def product_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:
@@ -93,13 +103,15 @@ def _input_cycles(tiling: Tiling, target: Target) -> float:
     rows = tiling.rows * tiling.m + TAPS - 1
     copied = rows * _vectors(tiling.spec.iw, target) * _PIXEL_VECTOR
     across = rows * _vectors(tiling.cols, target) * tiling.side * _ROW
-    return _PLANE + copied + across + tiling.side * _vectors(tiling.tiles, target) * tiling.side * _COLUMN
+    down = tiling.side * _vectors(tiling.tiles, target) * tiling.side * _COLUMN
+    return (_PLANE + copied + across + down) / target.loads_per_cycle
 
 
 def _output_cycles(tiling: Tiling, target: Target) -> float:
     """Cycles of a plane: all tiles, then every row of pixels."""
     stored = tiling.spec.oh * _vectors(tiling.spec.ow, target) * _PIXEL_VECTOR
-    return _PLANE + _vectors(tiling.tiles, target) * tiling.products * _OUTPUT + stored
+    transformed = _vectors(tiling.tiles, target) * tiling.products * _OUTPUT
+    return (_PLANE + transformed + stored) / target.loads_per_cycle
 
 
 def _vectors(floats: int, target: Target) -> int:
