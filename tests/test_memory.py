@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 import sparsecc
 from sparsecc.build import spill
-from sparsecc.build.spill import forget, pieces, spilled, spilled_if_large
+from sparsecc.build.spill import spilled, spilled_if_large
+from sparsecc.facts.on_disk import forget, pieces
 
 #: layers of 96 MiB, and what of them a compilation adds to the most that was in memory before; the process's own mark
 #: in the place of getrusage's, which begins with that of the process that started it

@@ -22,7 +22,7 @@ from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, run_decompositions, to_exported
-from sparsecc.importer.impose import impose_on
+from sparsecc.importer.impose import Keep, impose_on
 from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
@@ -70,7 +70,11 @@ class Imported:
 
 @unforeseen("import")
 def import_model(
-    model: Model, example_inputs: Sequence[Any] | None = None, *, impose: Impose | None = None
+    model: Model,
+    example_inputs: Sequence[Any] | None = None,
+    *,
+    impose: Impose | None = None,
+    keep: Keep = lambda weight: weight,
 ) -> Imported:
     """Translate a model.
 
@@ -81,6 +85,8 @@ def import_model(
         Required for a module.
     impose : Impose, optional
         A pattern to put on the layers first; the caller's weights stay as they are.
+    keep : callable, optional
+        Takes each weight with the pattern, and gives an equal array to use in its place: one on disk, say.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def import_model(
         The message names the operator and the layer.
     """
     program, example, notes = to_exported(model, example_inputs)
-    program = _decompose_unknown(program if impose is None else impose_on(program, impose))
+    program = _decompose_unknown(program if impose is None else impose_on(program, impose, keep=keep))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
     inputs, returned = user_inputs(program), outputs_of(program)

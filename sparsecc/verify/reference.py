@@ -13,6 +13,7 @@ from torch import fx
 from torch.export.graph_signature import OutputKind
 
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.on_disk import forget, in_parts
 from sparsecc.importer import Imported
 
 Array = NDArray[Any]
@@ -51,12 +52,19 @@ def exact_intermediates(imported: Imported) -> Mapping[str, Array]:
 def is_finite(imported: Imported) -> bool:
     """No layer has weights or biases that are NaN or infinite."""
     layers = (layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
-    # an output channel at a time: large layers have no room for a truth value for each of their weights
-    return all(np.isfinite(channel).all() for layer in layers for channel in (*layer.weight, layer.bias))
+    # some channels at a time: large layers have no room for a truth value for each of their weights
+    return all(
+        all(np.isfinite(layer.weight[part]).all() for part in in_parts(layer.weight, len(layer.weight)))
+        and bool(np.isfinite(layer.bias).all())
+        for layer in layers
+    )
 
 
 class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are not followed
-    """Runs the program as it is: weights are shared with it, and results are freed after their last use."""
+    """Runs the program as it is: weights are shared with it, and results are freed after their last use.
+
+    Memory has those weights that are on disk no longer than their operator runs.
+    """
 
     def __init__(self, module: fx.GraphModule, record: Callable[[str, Array], None] | None = None) -> None:
         super().__init__(module)
@@ -66,6 +74,9 @@ class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are n
         result = super().run_node(n)
         if self._record is not None and isinstance(result, torch.Tensor):
             self._record(n.name, result.detach().numpy())
+        for source in n.all_input_nodes:
+            if isinstance(self.env.get(source), torch.Tensor):
+                forget(self.env[source].detach().numpy())
         return result
 
 
