@@ -112,7 +112,7 @@ class _NormBits(NamedTuple):
 
     @property
     def blocks(self) -> int:
-        return block_rows(len(self.weight), self.block_n) * self.weight.shape[1]
+        return block_rows(len(self.weight), self.block_n) * int(self.weight.shape[1])
 
     def parts(self) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.uint64]]]:
         """Some rows of blocks at a time: their channels, how many each has, the norms ``(rows, ic)``."""

@@ -84,13 +84,13 @@ def impose_on(program: ExportedProgram, impose: Impose, *, keep: Keep) -> Export
                 "masks and parametrizations away, or compile the model without impose if it is pruned already"
             )
         if name not in done:  # two layers may share a weight
-            pruned = _tensor(keep(imposed(state[name].detach().numpy(), impose, groups=layer.groups)))
+            pruned = from_array(keep(imposed(state[name].detach().numpy(), impose, groups=layer.groups)))
             is_parameter = isinstance(state[name], torch.nn.Parameter)
             done[name] = torch.nn.Parameter(pruned, requires_grad=False) if is_parameter else pruned
     return _with_weights(program, {**state, **done})
 
 
-def _tensor(array: NDArray[np.float32]) -> torch.Tensor:
+def from_array(array: NDArray[np.float32]) -> torch.Tensor:
     """The same memory; nobody writes to a program's weights, so it may be read-only."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

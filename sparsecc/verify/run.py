@@ -29,7 +29,8 @@ def linked(imported: Imported, *, cc: str | None) -> Run:
         with scratch_folder() as folder:
             path = folder / f"{artefact.program.name}.so"
             artefact.link(path, cc=cc)
-            with CarriedLibrary(path, threads=1) as library, library.leanly():
+            library = CarriedLibrary(path, threads=1)
+            with library, library.leanly():
                 return outputs(library, imported)
 
     return run
