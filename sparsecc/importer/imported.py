@@ -23,9 +23,11 @@ from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.impose import Keep, impose_on
+from sparsecc.importer.known_shapes import with_known_shapes
 from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
+from sparsecc.importer.selections import without_selections
 from sparsecc.importer.shapes import affine
 from sparsecc.text import printable
 
@@ -50,7 +52,9 @@ class Imported:
     example : tuple of torch.Tensor
         Inputs to verify with.
     program : ExportedProgram
-        What was translated; the reference when results are verified.
+        What was translated.
+    original : ExportedProgram
+        The program before operators were expressed by others: the reference when results are verified.
     notes : tuple of str
         What the user should know.
     origins : mapping
@@ -64,6 +68,7 @@ class Imported:
     structure: Any
     example: tuple[torch.Tensor, ...]
     program: ExportedProgram
+    original: ExportedProgram
     notes: tuple[str, ...]
     origins: Mapping[Any, str]
 
@@ -94,7 +99,8 @@ def import_model(
         The message names the operator and the layer.
     """
     program, example, notes = to_exported(model, example_inputs)
-    program = _decompose_unknown(program if impose is None else impose_on(program, impose, keep=keep))
+    original = program if impose is None else impose_on(program, impose, keep=keep)
+    program = _decompose_unknown(without_selections(with_known_shapes(original)))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
     inputs, returned = user_inputs(program), outputs_of(program)
@@ -113,6 +119,7 @@ def import_model(
         structure=returned.structure,
         example=example,
         program=program,
+        original=original,
         notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
     )

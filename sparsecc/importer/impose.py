@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -17,6 +17,7 @@ from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.names import module_path
+from sparsecc.importer.programs import rebuilt
 from sparsecc.text import printable
 
 #: where a copy of a weight is kept: the same array, elsewhere
@@ -87,7 +88,7 @@ def impose_on(program: ExportedProgram, impose: Impose, *, keep: Keep) -> Export
             pruned = from_array(keep(imposed(state[name].detach().numpy(), impose, groups=layer.groups)))
             is_parameter = isinstance(state[name], torch.nn.Parameter)
             done[name] = torch.nn.Parameter(pruned, requires_grad=False) if is_parameter else pruned
-    return _with_weights(program, {**state, **done})
+    return rebuilt(program, state={**state, **done})
 
 
 def from_array(array: NDArray[np.float32]) -> torch.Tensor:
@@ -95,20 +96,6 @@ def from_array(array: NDArray[np.float32]) -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.from_numpy(array)
-
-
-def _with_weights(program: ExportedProgram, state: Mapping[str, Any]) -> ExportedProgram:
-    return ExportedProgram(
-        program.graph_module,
-        program.graph,
-        program.graph_signature,
-        dict(state),
-        program.range_constraints,
-        program.module_call_graph,
-        program.example_inputs,
-        program.constants,
-        verifiers=program.verifiers,
-    )
 
 
 def _unturned(node: Any) -> Any:
