@@ -25,11 +25,12 @@ def clamp(ctx: Context, node: fx.Node) -> Any:
 
 def clamp_min(ctx: Context, node: fx.Node) -> Any:
     """``clamp_min(x, low)`` with a tensor."""
-    return _bounded(ctx, node, *arguments(node, 2, [None, None]), None)
+    x, low = arguments(node, 2, [None, None])
+    return _bounded(ctx, node, x, low, None)
 
 
 def clamp_max(ctx: Context, node: fx.Node) -> Any:
-    """``clamp_max(x, high)`` with a tensor, or a number."""
+    """``clamp_max(x, high)`` with a tensor."""
     x, high = arguments(node, 2, [None, None])
     return _bounded(ctx, node, x, None, high)
 

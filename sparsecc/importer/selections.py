@@ -225,7 +225,7 @@ def _is_elementwise(node: fx.Node) -> bool:
 
 
 def _is_random(node: fx.Node) -> bool:
-    return torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    return bool(torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()))
 
 
 def _is_same_for_all(operand: fx.Node, selection: Selection) -> bool:
@@ -233,7 +233,7 @@ def _is_same_for_all(operand: fx.Node, selection: Selection) -> bool:
     value = operand.meta.get("val")
     if not isinstance(value, torch.Tensor) or depends_on_values(value):
         return False
-    return value.ndim <= selection.after or value.shape[-1 - selection.after] == 1
+    return bool(value.ndim <= selection.after or value.shape[-1 - selection.after] == 1)
 
 
 def _value_numbers(graph: fx.Graph) -> dict[fx.Node, int]:
