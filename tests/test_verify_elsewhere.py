@@ -167,7 +167,7 @@ def test_no_program_for_the_emulator(for_rpi4, monkeypatch):
         raise ToolchainError("no libc\nmore")
 
     emulator("qemu-aarch64")
-    monkeypatch.setattr("sparsecc.verify.emulator.build_apply_program", fail)
+    monkeypatch.setattr("sparsecc.verify.emulator.build_program", fail)
     found = verified(*for_rpi4)
     assert found.compared == (
         "same kernels built for this machine: no program for qemu-aarch64 could be linked (no libc)"
