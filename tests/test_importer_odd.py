@@ -113,8 +113,14 @@ RIGHT: list[tuple[str, Callable[..., Any], tuple[Shape, ...]]] = [
         lambda x: F.conv2d(x.contiguous(memory_format=torch.channels_last), torch.ones(4, 6, 3, 3)).reshape(2, -1),
         (IMAGE,),
     ),
+    ("write at places of a mask", lambda x: _squared_at(x.clone(), torch.where(x > 0.5)), (IMAGE,)),
     ("gradients asked for", lambda x: _with_gradients(x), (IMAGE,)),
 ]
+
+
+def _squared_at(y: torch.Tensor, places: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    y[places] **= 2
+    return y
 
 
 def _with_gradients(x: torch.Tensor) -> torch.Tensor:

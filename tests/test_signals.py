@@ -184,6 +184,8 @@ def interrupted(process: subprocess.Popen[str]) -> bool:
     It is stopped first, so that it can't end between the question and the signal.
     """
     process.send_signal(signal.SIGSTOP)
+    if process.returncode is not None:  # it was found to have ended
+        return False
     state = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     assert state is not None
     if state.si_code != os.CLD_STOPPED:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx
+from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
 from sparsecc.facts.layer import ConvLayer
@@ -23,13 +24,15 @@ _WIDER = {torch.float32: torch.float64}
 
 def reference(imported: Imported) -> tuple[Array, ...]:
     """Results for the example, in the order of the library's outputs."""
-    return _numpy(_run(imported, _Interpreter(imported.program.graph_module)), imported)
+    program = imported.original
+    return _numpy(_run(imported, program, _Interpreter(program.graph_module)), program)
 
 
 def exact(imported: Imported) -> tuple[Array, ...] | None:
     """The same in float64; None for a program that has an operator which refuses it."""
+    program = imported.original
     try:
-        return _numpy(_run(imported, _Double(imported.program.graph_module)), imported)
+        return _numpy(_run(imported, program, _Double(program.graph_module)), program)
     except Exception:  # an operator that was not made for float64 may raise anything
         return None
 
@@ -37,7 +40,7 @@ def exact(imported: Imported) -> tuple[Array, ...] | None:
 def intermediates(imported: Imported) -> Mapping[str, Array]:
     """Value of every node of the exported program, by the node's name."""
     found: dict[str, Array] = {}
-    _run(imported, _Interpreter(imported.program.graph_module, found.__setitem__))
+    _run(imported, imported.program, _Interpreter(imported.program.graph_module, found.__setitem__))
     return found
 
 
@@ -45,7 +48,7 @@ def exact_intermediates(imported: Imported) -> Mapping[str, Array]:
     """The same in float64; of a program that has an operator which refuses it, what comes before."""
     found: dict[str, Array] = {}
     with contextlib.suppress(Exception):  # as above
-        _run(imported, _Double(imported.program.graph_module, found.__setitem__))
+        _run(imported, imported.program, _Double(imported.program.graph_module, found.__setitem__))
     return found
 
 
@@ -93,8 +96,7 @@ def _wider(value: Any) -> Any:
     return _WIDER.get(value, value) if isinstance(value, torch.dtype) else value
 
 
-def _run(imported: Imported, interpreter: _Interpreter) -> Any:
-    program = imported.program
+def _run(imported: Imported, program: ExportedProgram, interpreter: _Interpreter) -> Any:
     signature = program.graph_signature
     lifted = {**program.constants, **program.state_dict}
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -109,8 +111,8 @@ def _run(imported: Imported, interpreter: _Interpreter) -> Any:
         return interpreter.run(*arguments)
 
 
-def _numpy(results: Any, imported: Imported) -> tuple[Array, ...]:
-    specs = imported.program.graph_signature.output_specs
+def _numpy(results: Any, program: ExportedProgram) -> tuple[Array, ...]:
+    specs = program.graph_signature.output_specs
     pairs = zip(results, specs, strict=True)
     returned = (result for result, spec in pairs if spec.kind is OutputKind.USER_OUTPUT)
     return tuple(result.detach().numpy() for result in returned if isinstance(result, torch.Tensor))

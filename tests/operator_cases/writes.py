@@ -61,10 +61,6 @@ def _twice(y: Tensor) -> None:
     y[y > 1] -= 1
 
 
-def _add_at(y: Tensor, places: tuple[Tensor, ...]) -> None:
-    y[places] += y[places] ** 2
-
-
 def _truth(mask: Tensor) -> Tensor:
     y = mask.clone()
     y[mask] = ~mask.flip(3)[mask]
@@ -140,7 +136,6 @@ WRITES = [
     function("row_where_mask", written(lambda y: y.__setitem__(y[..., 0] < 0, torch.arange(11.0))), IMAGE),
     function("twice_where_masks", written(_twice), IMAGE),
     function("accumulate_where_mask", lambda x: x.index_put((x > 0,), x[x > 0] * 3, accumulate=True), IMAGE),
-    function("write_at_places_of_mask", written(lambda y: _add_at(y, torch.where(y > 0.5))), IMAGE),
     function("write_truth_where_mask", lambda x: _truth(x > 0).float(), IMAGE),
     function("multiply_constant_mask", written(lambda y: _doubled(y, (slice(None), MASK))), IMAGE),
     function(
