@@ -63,7 +63,8 @@ Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 * a convolution or linear layer whose weight depends on the input;
 * programs that were exported in training mode; dropout with `training=True`;
 * integers, float64 and other types that are computed from the input; shapes that depend on values, such as `x[x > 0]`;
-* elements at places that depend on the input, but for one number that a mask writes: `y[y < 0] = 0`;
+* elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
+  of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
 * `max` and `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
 * `pad` in other modes than `constant`; batch norm without running statistics, such as `nn.InstanceNorm2d`;
 * a model that changes its own state while it runs.

@@ -13,7 +13,7 @@ from typing import Any
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of, plan_arena
-from sparsecc.build.spill import release, spilled
+from sparsecc.build.spill import release, spilled, spilled_if_large
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.facts.impose import Impose
@@ -274,7 +274,7 @@ def inspect(
     from sparsecc.importer import import_model
 
     options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
-    imported = import_model(model, example_inputs, impose=pattern_of(impose))
+    imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolve_here(target)[0], options)
 
 

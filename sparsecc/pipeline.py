@@ -16,13 +16,14 @@ from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_arena
-from sparsecc.build.spill import forget, spilled_if_large, transformed_on_disk
+from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.errors import unforeseen
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv, View
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
 from sparsecc.options import Options
@@ -67,7 +68,8 @@ def run(
     chosen_by: dict[str, str] = {}
 
     progress("import")
-    imported = stage("import", import_model, model, example_inputs, impose=options.impose)
+    impose, keep = options.impose, spilled_if_large
+    imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
 
     progress("analyse")
     plan = stage("analyse", analyse, imported, target, options)

@@ -30,6 +30,8 @@ int run_@(void) {
   const void *inputs[] = {x};
   void *outputs[] = {y}, *others[] = {z};
   double seconds[3];
+  @_t *lean;
+  if (@_create_lean(&lean)) return puts(@_last_error());
   for (int i = 0; i < 105; ++i) x[i] = (float)i * 0.25f;
   if (@_num_inputs() != 1 || @_input_rank(0) != 3 || @_input_shape(0)[2] != 7 || @_input_rank(1) != -1) return 2;
   if (@_output_name(0)[0] != 'y' || @_output_name(-1) || @_num_steps() != 3 || @_step_key(3)) return 3;
@@ -38,6 +40,10 @@ int run_@(void) {
     if (@_set_threads(other, n) != n || @_profile(other, inputs, others, seconds)) return puts(@_last_error());
     for (int i = 0; i < 105; ++i) if (y[i] != z[i]) return 4;
   }
+  if (@_set_threads(lean, 2) != 2 || @_run(lean, inputs, others)) return puts(@_last_error());
+  for (int i = 0; i < 105; ++i) if (y[i] != z[i]) return 10;
+  @_destroy(lean);
+  if (@_create_lean(NULL) != 1) return 11;
   if (@_set_threads(net, 0) < 1 || @_set_threads(net, -1) != -1) return 5;
   if (@_run(NULL, inputs, outputs) != 1 || @_run(net, NULL, outputs) != 1 || !@_last_error()[0]) return 6;
   inputs[0] = NULL;

@@ -113,8 +113,14 @@ RIGHT: list[tuple[str, Callable[..., Any], tuple[Shape, ...]]] = [
         lambda x: F.conv2d(x.contiguous(memory_format=torch.channels_last), torch.ones(4, 6, 3, 3)).reshape(2, -1),
         (IMAGE,),
     ),
+    ("write at places of a mask", lambda x: _squared_at(x.clone(), torch.where(x > 0.5)), (IMAGE,)),
     ("gradients asked for", lambda x: _with_gradients(x), (IMAGE,)),
 ]
+
+
+def _squared_at(y: torch.Tensor, places: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    y[places] **= 2
+    return y
 
 
 def _with_gradients(x: torch.Tensor) -> torch.Tensor:
@@ -154,15 +160,34 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
     "gather": (lambda x, i: x.gather(1, i.argmax(1, True)), ((3, 4), (3, 2)), "aten.argmax.default is not supported"),
     "indices": (lambda x: x.max(1)[1].float(), (IMAGE,), "the indices of max are not supported"),
     "norm": (lambda x: x.norm(p=3, dim=1), (IMAGE,), "a norm of order 3 is not supported, expected 1 or 2"),
-    "put twice": (
-        lambda x: x.index_put((INDEX([0, 0]),), x, accumulate=True), (IMAGE,),
-        "index_put that adds several values to one element is not supported, expected indices that differ",
+    "put truth": (
+        lambda x: (x > 0).index_put((INDEX([0, 1]),), x > 1, accumulate=True).float(), (IMAGE,),
+        "index_put that adds truth values is not supported, expected float32",
     ),
+    "add too many": (
+        lambda x: x.scatter_add(0, torch.zeros(5000, dtype=torch.int64), x), ((5000,),),
+        "scatter_add that adds 5000 values to one of 5000 elements is not supported, expected at most 3355",
+    ),
+    "scatter and multiply": (
+        lambda x: x.scatter_reduce(0, INDEX([[0, 0]]), x, "prod"), ((3, 4),),
+        "scatter_reduce with reduce='prod', include_self=True is not supported, expected a sum with what is there",
+    ),
+    "scatter where selected": (
+        lambda x, y: x.scatter_add(1, (y > 0).long(), y), ((3, 4), (3, 2)), "aten._to_copy.default gives torch.int64",
+    ),
+    "put what counts": (
+        lambda x: _written(x, x[x > 0] * x[x > 0].numel()), (IMAGE,),
+        "aten.index.Tensor: the shape of its result depends on values, expected a fixed one; use torch.where",
+    ),
+    "put what was sorted": (lambda x: _written(x, x[x > 0].cumsum(0)), (IMAGE,), "depends on values, expected a fixed"),
+    "put what another mask selects": (
+        lambda x: _written(x, (-x)[x.flip(3) > 0]), (IMAGE,), "depends on values, expected a fixed one",
+    ),
+    "put by two masks": (lambda x: x.index_put((x[:, 0] > 0, x[0] > 0), INDEX(1.0)), ((3, 4),), "index_put at places"),
     "put by mask": (
         lambda x, y: x.index_put((y > 0, INDEX([0])), INDEX(1.0)), ((3, 4), (3,)),
         "index_put at places that depend on the input is not supported, expected one mask and one number",
     ),
-    "clamped": (lambda x: torch.clamp(x, max=INDEX(1.0)), (IMAGE,), "aten.clamp.Tensor is not supported"),
     "activation": (lambda x: F.prelu(x, x[0, :, 0, 0]), (IMAGE,), "its slope depends on the input"),
     "batch norm": (lambda x, m: F.batch_norm(x, m, m), (IMAGE, (6,)), "its mean depends on the input"),
     "three axes": (lambda x: F.max_pool2d(x, 2), ((6, 9, 11),), "of shape (6, 9, 11) is not supported, expected"),
@@ -173,6 +198,13 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
         "the model fails on them",
     ),
 }  # fmt: skip
+
+
+def _written(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Values where ``x`` is positive."""
+    y = x.clone()
+    y[x > 0] = values
+    return y
 
 
 @pytest.mark.parametrize("name", REFUSED)

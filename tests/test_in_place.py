@@ -18,13 +18,15 @@ from torch import nn
 import sparsecc
 from sparsecc import pipeline
 from sparsecc.artefact import Artefact
-from sparsecc.facts.layout import compact, padded
+from sparsecc.facts.layout import PlaneLayout, compact, padded
+from sparsecc.facts.placed import Placed, Repack
 from sparsecc.importer import import_model
 from sparsecc.kernels.window_place import fits
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, rewrite, run
 from sparsecc.records.lookup import distance
 from sparsecc.rewrite.in_place import in_place
+from sparsecc.rewrite.layout import place
 from sparsecc.target import Target, resolve
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import find_tasks
@@ -118,6 +120,37 @@ class Twice(nn.Module):
         return self.last(self.window(y) + y)
 
 
+class Residual(nn.Module):
+    """The depthwise layer adds another tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.other, self.last = nn.Conv2d(4, 16, 1), nn.Conv2d(4, 16, 1), nn.Conv2d(16, 4, 1)
+        self.window = depthwise(16)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.window(self.first(x)) + self.other(x))
+
+
+class Returned(nn.Module):
+    """The depthwise layer's input is a result, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.window, self.last = nn.Conv2d(4, 16, 1), depthwise(16), nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        y = self.first(x)
+        return self.last(self.window(y)), y
+
+
+class Flipped(nn.Module):
+    """An operator without a kernel of its own."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.flip(3).sigmoid()
+
+
 @pytest.mark.parametrize(
     "model",
     [
@@ -127,11 +160,67 @@ class Twice(nn.Module):
         nn.Sequential(nn.Conv2d(4, 16, 1), depthwise(16, stride=2), nn.Conv2d(16, 4, 1)),
         nn.Sequential(nn.Conv2d(4, 16, 1), depthwise(16), nn.Conv2d(16, 4, 3, padding=1)),  # needs gaps itself
         nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 16, 3, padding=1, groups=8), nn.Conv2d(16, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 16, 1), nn.MaxPool2d(3, 1, 1), nn.Conv2d(16, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 16, 1), nn.Conv2d(16, 16, 3, padding=1, groups=8), nn.Conv2d(16, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 16, 1), nn.AvgPool2d(3, 1, 1), depthwise(16), nn.Conv2d(16, 4, 1)),
+        nn.Sequential(nn.Conv2d(4, 16, 1), Flipped(), depthwise(16), nn.Conv2d(16, 4, 1)),
+        Residual(),
+        Returned(),
     ],
-    ids=["two readers", "output", "input", "stride", "halo", "more channels"],
-)
+    ids=[
+        "two readers", "output", "input", "stride", "halo", "more channels", "pooling", "groups", "after pooling",
+        "after another operator", "residual", "also returned",
+    ],
+)  # fmt: skip
 def test_what_is_needed_elsewhere_stays(model):
-    assert overwritten(agree(model, (1, 4, 7, 7))) == []
+    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: False):
+        assert overwritten(agree(model, (1, 4, 7, 7))) == []
+
+
+def marked(placed: Placed) -> list[int]:
+    """Nodes that would write where they read on a target with wide vectors."""
+    return [i for i, node in enumerate(in_place(placed, resolve("x86-64-v4")).nodes) if node.in_place]
+
+
+def test_every_condition_alone():
+    """Facts of one node or layout are changed; all others allow it."""
+    imported = import_model(net(24).eval(), random_inputs((1, 4, 14, 14)))
+    placed = place(extract(imported).graph)
+    (at,) = marked(placed)
+    node = placed.nodes[at]
+    (read,) = node.inputs
+    maker = next(i for i, other in enumerate(placed.nodes) if other.output == read)
+
+    def changed(i: int, **facts: object) -> Placed:
+        nodes = list(placed.nodes)
+        nodes[i] = replace(nodes[i], **facts)
+        return replace(placed, nodes=tuple(nodes))
+
+    def with_layout(tensor: int, layout: PlaneLayout | None) -> Placed:
+        layouts = list(placed.layouts)
+        layouts[tensor] = layout
+        return replace(placed, layouts=tuple(layouts))
+
+    source, result = placed.layouts[read], placed.layouts[node.output]
+    assert source is not None
+    assert result is not None
+    another = placed.nodes[-1].output
+    forbidding = {
+        "it packs its input": changed(at, packs=True),
+        "it reads a residual": changed(at, inputs=(read, another)),
+        "it is a copy": changed(at, operator=Repack(14)),
+        "its input is made by a copy": changed(maker, operator=Repack(14)),
+        "nobody makes its input": changed(maker, output=another),
+        "its input has another reader": changed(maker, inputs=(*placed.nodes[maker].inputs, read)),
+        "its input is a result": replace(placed, outputs=(*placed.outputs, read)),
+        "its result is the caller's": replace(placed, outputs=(*placed.outputs, node.output)),
+        "its input is no image": with_layout(read, None),
+        "its result is no image": with_layout(node.output, None),
+        "its result needs gaps": with_layout(node.output, replace(result, halo=(1, 1, 1, 1))),
+        "its input is dealt out": with_layout(read, replace(source, deal=2)),
+        "rows do not fit": with_layout(read, replace(source, plane=13 * 14 + 16 + 15)),
+    }
+    assert {condition for condition, other in forbidding.items() if marked(other)} == set()
 
 
 def test_a_wide_vector_leaves_the_next_plane_alone():

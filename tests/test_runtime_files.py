@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import kernels_c
@@ -14,6 +16,7 @@ from kernels_c import X, Y
 
 from sparsecc.errors import LibraryError, OutputError
 from sparsecc.runtime import Library, load, read_description
+from sparsecc.runtime.files import new_file
 from sparsecc.runtime.format import FORMAT
 
 
@@ -137,3 +140,47 @@ def test_the_cpu_check_agrees_with_the_system() -> None:
         return
     with pytest.raises(LibraryError, match=f"lacks: {', '.join(missing)};"):
         load(path)
+
+
+WRITER = """
+import sys, time
+from sparsecc.runtime.files import new_file
+with new_file(sys.argv[1]) as file:
+    file.write(b"half")
+    file.flush()
+    print("writes", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+    """By the next one that writes the same file; what others write stays, and what has another name."""
+    path, other = tmp_path / "m.so", tmp_path / "m.so.more"
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, str(out)], stdout=subprocess.PIPE)
+        for out in (path, path, other)
+    ]
+    try:
+        assert [writer.stdout.readline() for writer in writers if writer.stdout] == [b"writes\n"] * 3
+        strange = [
+            tmp_path / name for name in (".m.so.tmp", ".m.so.0123456.tmp", "m.so.01234567.tmp", ".m.01234567.tmp")
+        ]
+        for file in strange:
+            file.touch()
+        for file in tmp_path.iterdir():
+            os.utime(file, (0, 0))
+        before = set(tmp_path.iterdir())
+        for killed in (writers[0], writers[2]):
+            killed.kill()
+            killed.wait()
+        (tmp_path / ".m.so.01234567.tmp").touch()  # of a process that has just begun
+        with new_file(path) as file:
+            file.write(b"whole")
+        left = set(tmp_path.iterdir())
+        assert path.read_bytes() == b"whole"
+        assert [file.name.startswith(".m.so.") for file in before - left] == [True]
+        assert left - before == {path, tmp_path / ".m.so.01234567.tmp"}
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()

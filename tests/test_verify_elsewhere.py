@@ -167,7 +167,7 @@ def test_no_program_for_the_emulator(for_rpi4, monkeypatch):
         raise ToolchainError("no libc\nmore")
 
     emulator("qemu-aarch64")
-    monkeypatch.setattr("sparsecc.verify.emulator.build_apply_program", fail)
+    monkeypatch.setattr("sparsecc.verify.emulator.build_program", fail)
     found = verified(*for_rpi4)
     assert found.compared == (
         "same kernels built for this machine: no program for qemu-aarch64 could be linked (no libc)"
@@ -181,7 +181,7 @@ def test_nothing_can_be_run(for_rpi4, monkeypatch):
         raise ToolchainError("no compiler")
 
     with monkeypatch.context() as patch:
-        patch.setattr("sparsecc.pipeline.build_library", no_library)
+        patch.setattr("sparsecc.artefact.build_library", no_library)
         found = verified(*for_rpi4)
     assert found.error is None
     assert "no emulator for aarch64 on the PATH; no library for this machine could be linked" in found.compared

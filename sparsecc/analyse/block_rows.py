@@ -26,6 +26,8 @@ ONE_TAP = 1.2
 
 #: costs closer than this are equal: then aligned rows win, then the larger N
 TIE = 1.01
+#: blocks that are looked at together: large layers have no room for the places of all
+_AT_ONCE = 1 << 20
 
 
 def overhead(block_n: int) -> float:
@@ -57,11 +59,17 @@ class BlockRows:
     def index(self) -> IndexFormat:
         """How the columns of kept blocks are stored."""
         rows, columns = self.kept.shape
-        row, column = np.nonzero(self.kept)
-        indptr = np.searchsorted(row, np.arange(rows + 1)).astype(np.int32)
-        widest = int(steps_of(column.astype(np.int32), indptr).max(initial=0))
+        at_once = max(1, _AT_ONCE // columns)
+        widest = max(_widest_step(self.kept[start : start + at_once]) for start in range(0, rows, at_once))
         weights = self.block_n * self.taps
         return index_format(weights=weights, columns=columns * self.groups, groups=self.groups, widest_step=widest)
+
+
+def _widest_step(kept: NDArray[np.bool_]) -> int:
+    """Most columns from a kept block to the next one of its row, or from the first column to a row's first block."""
+    row, column = np.nonzero(kept)
+    indptr = np.searchsorted(row, np.arange(len(kept) + 1)).astype(np.int32)
+    return int(steps_of(column.astype(np.int32), indptr).max(initial=0))
 
 
 @dataclass(frozen=True, eq=False)

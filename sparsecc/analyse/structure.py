@@ -21,10 +21,8 @@ from sparsecc.analyse.block_rows import (
 from sparsecc.errors import InternalError, UserError
 from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
 from sparsecc.facts.indices import OFFSET, IndexFormat, index_format
+from sparsecc.facts.on_disk import in_parts
 from sparsecc.facts.winograd import Tiling
-
-#: weights that are looked at together: large layers need no copy of themselves
-_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,8 +218,8 @@ def _counted(weight: NDArray[np.float32]) -> tuple[int, int, int]:
     """How many weights are not zero, are NaN or infinite, and are zero or denormal; some rows at a time."""
     bits = np.ascontiguousarray(weight).view(np.uint32).reshape(-1)
     found = np.zeros(3, np.int64)
-    for start in range(0, bits.size, _AT_ONCE):
-        magnitude = bits[start : start + _AT_ONCE] & np.uint32(0x7FFFFFFF)
+    for part in in_parts(bits, bits.size):
+        magnitude = bits[part] & np.uint32(0x7FFFFFFF)
         # the exponent's bits alone tell Inf and NaN (all ones) and denormals (all zeros)
         is_infinite, is_small = magnitude >= np.uint32(0x7F800000), magnitude < np.uint32(0x00800000)
         found += [np.count_nonzero(part) for part in (magnitude, is_infinite, is_small)]

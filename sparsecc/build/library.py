@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from sparsecc.build.check import check_program
 from sparsecc.build.describe import describe
@@ -147,7 +148,8 @@ def build_measuring_program(
     link_program(replace(sources, main="\n".join([sources.main, *tail, ""])), out, compiler=compiler)
 
 
-def build_bench_program(
+def build_program(
+    source: Literal["scc_bench.c", "scc_apply.c"],
     program: Program,
     *,
     kernels: bytes,
@@ -156,38 +158,11 @@ def build_bench_program(
     out: Path,
     cc: str | None = None,
 ) -> None:
-    """Link a network with the program that times it (``csrc/scc_bench.c``): static.
+    """Link a network with a program: static.
 
-    Parameters and errors are those of :func:`build_library`.
+    Parameters and errors are those of :func:`build_library`, but for ``source``, the program's code in ``csrc/``: it
+    times the network (``scc_bench.c``), or runs it on inputs from a file (``scc_apply.c``).
     """
-    _build_program("scc_bench.c", program, kernels, triple, cpu_features, out, cc)
-
-
-def build_apply_program(
-    program: Program,
-    *,
-    kernels: bytes,
-    triple: str,
-    cpu_features: tuple[str, ...],
-    out: Path,
-    cc: str | None = None,
-) -> None:
-    """Link a network with the program that runs it on inputs from a file (``csrc/scc_apply.c``): static.
-
-    Parameters and errors are those of :func:`build_library`.
-    """
-    _build_program("scc_apply.c", program, kernels, triple, cpu_features, out, cc)
-
-
-def _build_program(
-    source: str,
-    program: Program,
-    kernels: bytes,
-    triple: str,
-    cpu_features: tuple[str, ...],
-    out: Path,
-    cc: str | None,
-) -> None:
     compiler = find_compiler(cc, triple=triple, programs=True)
     sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
     link_program(replace(sources, main=f'{sources.main}\n#include "{source}"\n'), out, compiler=compiler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
+from sparsecc.facts.on_disk import mapped, mapping_of
 from sparsecc.facts.winograd import transformed_weight
 from sparsecc.runtime.scratch import scratch_place
 
@@ -22,8 +22,6 @@ LEAST = 32 << 20
 LARGE = 4 << 20
 #: bytes that stay free on the disk: what linking needs goes before
 _FREE = 4 << 30
-#: bytes that are read at once
-_PIECE = 4 << 20
 
 
 def spilled(weights: Sequence[NDArray[Any]], *, least: int | None = None) -> tuple[NDArray[Any], ...]:
@@ -32,7 +30,7 @@ def spilled(weights: Sequence[NDArray[Any]], *, least: int | None = None) -> tup
     Where they have less than ``least`` bytes (by default :data:`LEAST`) they stay in memory, and where the disk has no
     room for them. Those that are on disk already stay there.
     """
-    moved = [i for i, array in enumerate(weights) if array.size and _mapping(array) is None]
+    moved = [i for i, array in enumerate(weights) if array.size and mapping_of(array) is None]
     nbytes = sum(align(weights[i].nbytes) for i in moved)
     if not moved or nbytes < (LEAST if least is None else least):
         return tuple(weights)
@@ -56,34 +54,11 @@ def transformed_on_disk(weight: NDArray[np.float32], m: int) -> NDArray[np.float
     return spilled_if_large(transformed_weight(weight, m))
 
 
-def pieces(array: NDArray[Any]) -> Iterator[memoryview]:
-    """The bytes of a C-contiguous array, some at a time; of one on disk, memory has no more than these."""
-    view = array.reshape(-1).view(np.uint8).data
-    for start in range(0, len(view), _PIECE):
-        yield view[start : start + _PIECE]
-        forget(array)
-
-
-def forget(array: NDArray[Any]) -> None:
-    """Give memory back that holds what was read of an array on disk; nothing for others."""
-    mapping = _mapping(array)
-    if mapping is not None:
-        mapping.madvise(mmap.MADV_DONTNEED)
-
-
 def release() -> None:
     """Give memory back that was freed and that the C library keeps, if it is one that can."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
-
-
-def _mapping(array: NDArray[Any]) -> mmap.mmap | None:
-    """What an array on disk, or a view of one, is read through."""
-    owner: Any = array
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    return owner if isinstance(owner, mmap.mmap) else None
 
 
 def _written(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Iterator[NDArray[Any]]:
@@ -97,7 +72,7 @@ def _written(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Iterator[NDArray
             places.append(file.seek(align(file.tell())))
             file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         file.flush()
-        whole = np.memmap(file, np.uint8, "r")
+        whole = mapped(file)
     return (
         whole[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
         for array, start in zip(arrays, places, strict=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of, plan_arena
-from sparsecc.build.library import build_bench_program
+from sparsecc.build.library import build_program
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.runtime.files import check_writable, new_file, write_error
@@ -63,7 +63,8 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
     name = program.name
     artefact.link(folder / f"{name}.so", cc=cc)
     artefact.link(folder / f"{name}.a", cc=cc, static=True)
-    build_bench_program(
+    build_program(
+        "scc_bench.c",
         program, kernels=artefact.kernels, triple=target.triple, cpu_features=target.cpu_features,
         out=folder / f"{name}_bench", cc=cc,
     )  # fmt: skip

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import InternalError
+from sparsecc.facts.block_checks import check_blocks
+from sparsecc.facts.on_disk import in_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,8 +54,7 @@ class BlockSparse:
     kw: int
 
     def __post_init__(self) -> None:
-        _check_shapes(self)
-        _check_values(self)
+        check_blocks(self)
 
     @property
     def nnzb(self) -> int:
@@ -213,19 +214,22 @@ def kept_kernels(weight: NDArray[np.float32]) -> NDArray[np.bool_]:
     """
     _check_weight(weight)
     oc, ic_per_group, kh, kw = weight.shape
-    # shifting out the sign makes -0.0 a zero
     bits = np.ascontiguousarray(weight).view(np.uint32).reshape(oc, ic_per_group, kh * kw)
-    merged = bits[:, :, 0].copy()
-    for tap in range(1, kh * kw):
-        merged |= bits[:, :, tap]
-    np.left_shift(merged, np.uint32(1), out=merged)
-    kept: NDArray[np.bool_] = merged != 0
+    kept = np.empty((oc, ic_per_group), np.bool_)
+    for part in in_parts(bits, oc):
+        merged = bits[part, :, 0].copy()
+        for tap in range(1, kh * kw):
+            merged |= bits[part, :, tap]
+        np.left_shift(merged, np.uint32(1), out=merged)  # without the sign, -0.0 is a zero
+        np.not_equal(merged, 0, out=kept[part])
     return kept
 
 
 def kept_blocks(kernels: NDArray[np.bool_], *, grouping: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Tell which blocks have a kept kernel: bool ``(rows, ic / groups)`` of :func:`kept_kernels` and a grouping."""
-    kept: NDArray[np.bool_] = np.logical_or.reduce(kernels[grouping], axis=1)
+    kept = np.empty((len(grouping), kernels.shape[1]), np.bool_)
+    for part in in_parts(kernels, len(grouping)):
+        np.logical_or.reduce(kernels[grouping[part]], axis=1, out=kept[part])
     return kept
 
 
@@ -234,14 +238,19 @@ def _gather(
 ) -> BlockSparse:
     """Collect the blocks marked in ``kept``, bool ``(rows, ic / groups)``."""
     oc, ic_per_group, kh, kw = weight.shape
-    row, column = np.nonzero(kept)
-    data = weight.reshape(oc, ic_per_group, kh * kw)[grouping[row], column[:, None]]
-    conv_group = grouping[:, 0] // (oc // groups)
-    indptr = np.zeros(grouping.shape[0] + 1, np.int32)
+    rows, block_n = grouping.shape
+    kernels, first = weight.reshape(oc, ic_per_group, kh * kw), grouping[:, 0] // (oc // groups) * ic_per_group
+    indptr = np.zeros(rows + 1, np.int32)
     np.cumsum(kept.sum(axis=1), out=indptr[1:])
+    data, indices = np.empty((indptr[-1], block_n, kh * kw), np.float32), np.empty(indptr[-1], np.int32)
+    for part in in_parts(kernels, rows):
+        row, column = np.nonzero(kept[part])
+        own = slice(indptr[part.start], indptr[part.stop])
+        data[own] = kernels[grouping[part][row], column[:, None]]
+        indices[own] = column + first[part][row]
     return BlockSparse(
         data=data,
-        indices=(column + conv_group[row] * ic_per_group).astype(np.int32),
+        indices=indices,
         indptr=indptr,
         oc_perm=grouping.astype(np.int32).reshape(-1),
         oc=oc,
@@ -256,42 +265,3 @@ def _check_weight(weight: NDArray[np.float32]) -> None:
     if weight.dtype != np.float32 or weight.ndim != 4 or 0 in weight.shape:
         found = f"{weight.dtype} {weight.shape}"
         raise InternalError(f"weight of a layer: found {found}, expected float32 (oc, ic / groups, kh, kw), not empty")
-
-
-def _check_shapes(blocks: BlockSparse) -> None:
-    data, indices, indptr, oc_perm = blocks.data, blocks.indices, blocks.indptr, blocks.oc_perm
-    facts = {
-        "dtypes float32, int32, int32, int32": [a.dtype for a in (data, indices, indptr, oc_perm)]
-        == [np.float32, np.int32, np.int32, np.int32],
-        "data (nnzb, block_n, kh * kw)": data.ndim == 3 and data.shape[2] == blocks.taps,
-        "indices (nnzb,)": indices.shape == data.shape[:1],
-        "oc_perm (rows * block_n,)": oc_perm.shape == ((indptr.size - 1) * data.shape[1],),
-        "oc and ic divisible by groups": blocks.oc % blocks.groups == 0 and blocks.ic % blocks.groups == 0,
-    }
-    _require(facts)
-
-
-def _check_values(blocks: BlockSparse) -> None:
-    row = np.repeat(np.arange(blocks.rows), np.maximum(blocks.counts, 0))
-    conv_group = blocks.grouping // (blocks.oc // blocks.groups)
-    inside = bool((blocks.oc_perm >= 0).all() and (blocks.oc_perm < blocks.oc).all())
-    spans = row.size == blocks.nnzb and blocks.indptr[0] == 0 and bool((blocks.counts >= 0).all())
-    _require({"oc_perm within 0 .. oc - 1": inside, "indptr rising from 0 to nnzb": spans})
-    own_inputs = conv_group[row, 0] == blocks.indices // (blocks.ic // blocks.groups)
-    # filled slots repeat their left neighbour: what differs from it is a channel's one real slot
-    real = blocks.rows + int((blocks.grouping[:, 1:] != blocks.grouping[:, :-1]).sum())
-    covered = bool(np.bincount(blocks.oc_perm, minlength=blocks.oc).all())
-    facts = {
-        "every output channel in exactly one row": covered and real == blocks.oc,
-        "rows within one conv group": bool((conv_group == conv_group[:, :1]).all()),
-        "indices within the row's conv group": bool(own_inputs.all()),
-        "indices ascending within a row": bool(((np.diff(blocks.indices) > 0) | (np.diff(row) > 0)).all()),
-    }
-    _require(facts)
-
-
-def _require(facts: dict[str, bool]) -> None:
-    """Raise for the first fact that does not hold."""
-    for expected, holds in facts.items():
-        if not holds:
-            raise InternalError(f"blocks of a layer contradict themselves: expected {expected}")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import UserError
+from sparsecc.facts.on_disk import in_parts
 from sparsecc.values import as_float, as_int
 
+#: bits of a norm below those that a first look sorts by
+_LOW = np.uint64(48)
 _EXAMPLE = "N:SPARSITY such as 4:0.75"
 
 
@@ -82,18 +87,61 @@ def imposed(weight: NDArray[np.float32], impose: Impose, *, groups: int = 1) -> 
     Source: Lin et al. 2022 (arXiv 2105.14713), 1xN pruning, aligned blocks. Norms are means over a block's channels,
     so that a shorter last block is no easier to prune.
     """
-    oc, ic = weight.shape[:2]
-    per_group = oc // groups
-    rows = block_rows(per_group, impose.block_n)
-    starts = np.arange(rows) * impose.block_n
-    sizes = np.minimum(starts + impose.block_n, per_group) - starts
-    norms = np.abs(weight, dtype=np.float64).reshape(groups, per_group, ic, -1).sum(axis=3)
-    scores = np.add.reduceat(norms, starts, axis=1) / sizes[:, None]
-    count = pruned_blocks(scores.size, impose.sparsity)
-    kept = np.ones(scores.size, np.bool_)
-    kept[np.argsort(scores, axis=None, kind="stable")[:count]] = False
-    kernels = np.repeat(kept.reshape(groups, rows, ic), sizes, axis=1).reshape(oc, ic)
-    return np.where(kernels.reshape(oc, ic, *(1,) * (weight.ndim - 2)), weight, np.float32(0))
+    bits = [_NormBits(part, impose.block_n) for part in np.split(weight, groups)]
+    count = pruned_blocks(sum(group.blocks for group in bits), impose.sparsity)
+    if not count:
+        return weight.copy()
+    limit, ties = _limit(bits, count)
+    result = np.empty_like(weight, order="C")
+    for group, target in zip(bits, np.split(result, groups), strict=True):
+        for channels, sizes, norms in group.parts():
+            gone, equal = norms < limit, np.flatnonzero(norms == limit)[:ties]
+            gone.reshape(-1)[equal] = True
+            ties -= equal.size
+            kept = ~np.repeat(gone, sizes, axis=0)
+            own = group.weight[channels]
+            target[channels] = np.where(kept.reshape(*kept.shape, *(1,) * (weight.ndim - 2)), own, np.float32(0))
+    return result
+
+
+class _NormBits(NamedTuple):
+    """Norms of a conv group's blocks, as integers in the same order; never all at once: large layers have no room."""
+
+    weight: NDArray[np.float32]
+    block_n: int
+
+    @property
+    def blocks(self) -> int:
+        return block_rows(len(self.weight), self.block_n) * int(self.weight.shape[1])
+
+    def parts(self) -> Iterator[tuple[slice, NDArray[np.int64], NDArray[np.uint64]]]:
+        """Some rows of blocks at a time: their channels, how many each has, the norms ``(rows, ic)``."""
+        oc, ic = self.weight.shape[:2]
+        for part in in_parts(self.weight, block_rows(oc, self.block_n)):
+            channels = slice(part.start * self.block_n, min(part.stop * self.block_n, oc))
+            own = self.weight[channels]
+            starts = np.arange(0, len(own), self.block_n)
+            sizes = np.minimum(starts + self.block_n, len(own)) - starts
+            norms = np.abs(own, dtype=np.float64).reshape(len(own), ic, -1).sum(axis=2)
+            norms = np.add.reduceat(norms, starts, axis=0) / sizes[:, None]
+            norms[np.isnan(norms)] = np.nan  # all alike, above infinity
+            yield channels, sizes, norms.view(np.uint64)
+
+
+def _limit(groups: Sequence[_NormBits], count: int) -> tuple[np.uint64, int]:
+    """The ``count``-th of all norms from below, and how many of those equal to it are among the first ``count``."""
+    histogram = np.zeros(1 << 16, np.int64)
+    for norms in _each(groups):
+        histogram += np.bincount((norms >> _LOW).astype(np.int64), minlength=histogram.size)
+    reached = np.cumsum(histogram)
+    top = int(np.searchsorted(reached, count))
+    near = np.sort(np.concatenate([norms[norms >> _LOW == top] for norms in _each(groups)]))
+    rank = count - int(reached[top] - histogram[top])
+    return near[rank - 1], rank - int(np.searchsorted(near, near[rank - 1]))
+
+
+def _each(groups: Sequence[_NormBits]) -> Iterator[NDArray[np.uint64]]:
+    return (norms.reshape(-1) for group in groups for _, _, norms in group.parts())
 
 
 def block_rows(channels: int, block_n: int) -> int:

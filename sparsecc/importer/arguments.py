@@ -42,9 +42,15 @@ def schema_of(node: fx.Node) -> Any:
     return target._schema
 
 
-def operator_name(node: fx.Node) -> str:
+def result_shape(node: fx.Node) -> tuple[int, ...]:
+    """Shape of the tensor that a node computes."""
+    return tuple(node.meta["val"].shape)
+
+
+def operator_name(node: Any) -> str:
     """Name without overload, such as ``chunk``; empty for anything but an operator's call."""
-    return str(getattr(node.target, "_opname", "")) if node.op == "call_function" else ""
+    is_call = isinstance(node, fx.Node) and node.op == "call_function"
+    return str(getattr(node.target, "_opname", "")) if is_call else ""
 
 
 def pair(value: Any) -> Any:

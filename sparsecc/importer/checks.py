@@ -125,7 +125,9 @@ def check_result(node: fx.Node, *, other_types: Container[torch.dtype] = ()) -> 
     if value.dtype != torch.float32 and (value.is_floating_point() or value.dtype not in other_types):
         raise NotSupportedError(f"{where} gives {value.dtype}, expected torch.float32; convert its operands")
     if any(not isinstance(extent, int) for extent in value.shape):
-        raise NotSupportedError(f"{where}: the shape of its result depends on values, expected a fixed one")
+        raise NotSupportedError(
+            f"{where}: the shape of its result depends on values, expected a fixed one; use torch.where"
+        )
 
 
 def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:

@@ -22,10 +22,12 @@ from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, run_decompositions, to_exported
-from sparsecc.importer.impose import impose_on
+from sparsecc.importer.impose import Keep, impose_on
+from sparsecc.importer.known_shapes import with_known_shapes
 from sparsecc.importer.names import layer_name, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
+from sparsecc.importer.selections import without_selections
 from sparsecc.importer.shapes import affine
 from sparsecc.text import printable
 
@@ -50,7 +52,9 @@ class Imported:
     example : tuple of torch.Tensor
         Inputs to verify with.
     program : ExportedProgram
-        What was translated; the reference when results are verified.
+        What was translated.
+    original : ExportedProgram
+        The program before operators were expressed by others: the reference when results are verified.
     notes : tuple of str
         What the user should know.
     origins : mapping
@@ -64,13 +68,18 @@ class Imported:
     structure: Any
     example: tuple[torch.Tensor, ...]
     program: ExportedProgram
+    original: ExportedProgram
     notes: tuple[str, ...]
     origins: Mapping[Any, str]
 
 
 @unforeseen("import")
 def import_model(
-    model: Model, example_inputs: Sequence[Any] | None = None, *, impose: Impose | None = None
+    model: Model,
+    example_inputs: Sequence[Any] | None = None,
+    *,
+    impose: Impose | None = None,
+    keep: Keep = lambda weight: weight,
 ) -> Imported:
     """Translate a model.
 
@@ -81,6 +90,8 @@ def import_model(
         Required for a module.
     impose : Impose, optional
         A pattern to put on the layers first; the caller's weights stay as they are.
+    keep : callable, optional
+        Takes each weight with the pattern, and gives an equal array to use in its place: one on disk, say.
 
     Raises
     ------
@@ -88,7 +99,8 @@ def import_model(
         The message names the operator and the layer.
     """
     program, example, notes = to_exported(model, example_inputs)
-    program = _decompose_unknown(program if impose is None else impose_on(program, impose))
+    original = program if impose is None else impose_on(program, impose, keep=keep)
+    program = _decompose_unknown(without_selections(with_known_shapes(original)))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
     inputs, returned = user_inputs(program), outputs_of(program)
@@ -107,6 +119,7 @@ def import_model(
         structure=returned.structure,
         example=example,
         program=program,
+        original=original,
         notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
     )

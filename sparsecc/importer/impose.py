@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import fx
 from torch.export import ExportedProgram
 
@@ -14,7 +17,11 @@ from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.names import module_path
+from sparsecc.importer.programs import rebuilt
 from sparsecc.text import printable
+
+#: where a copy of a weight is kept: the same array, elsewhere
+Keep: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 #: operators that only turn a linear layer's weight round
 _TURNING = ("t", "transpose", "permute", "numpy_T")
@@ -51,8 +58,10 @@ def prunable_layers(program: ExportedProgram) -> list[Prunable]:
     return [layer for _, layer in sorted(kept, key=lambda found: found[0])]
 
 
-def impose_on(program: ExportedProgram, impose: Impose) -> ExportedProgram:
-    """A program with the pattern on all its prunable layers; the given one keeps its weights.
+def impose_on(program: ExportedProgram, impose: Impose, *, keep: Keep) -> ExportedProgram:
+    """A program with the pattern on all its prunable layers, its weights where ``keep`` puts them.
+
+    The given program keeps its own.
 
     Raises
     ------
@@ -76,24 +85,17 @@ def impose_on(program: ExportedProgram, impose: Impose) -> ExportedProgram:
                 "masks and parametrizations away, or compile the model without impose if it is pruned already"
             )
         if name not in done:  # two layers may share a weight
-            pruned = torch.from_numpy(imposed(state[name].detach().numpy(), impose, groups=layer.groups))
+            pruned = from_array(keep(imposed(state[name].detach().numpy(), impose, groups=layer.groups)))
             is_parameter = isinstance(state[name], torch.nn.Parameter)
             done[name] = torch.nn.Parameter(pruned, requires_grad=False) if is_parameter else pruned
-    return _with_weights(program, {**state, **done})
+    return rebuilt(program, state={**state, **done})
 
 
-def _with_weights(program: ExportedProgram, state: Mapping[str, Any]) -> ExportedProgram:
-    return ExportedProgram(
-        program.graph_module,
-        program.graph,
-        program.graph_signature,
-        dict(state),
-        program.range_constraints,
-        program.module_call_graph,
-        program.example_inputs,
-        program.constants,
-        verifiers=program.verifiers,
-    )
+def from_array(array: NDArray[np.float32]) -> torch.Tensor:
+    """The same memory; nobody writes to a program's weights, so it may be read-only."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.from_numpy(array)
 
 
 def _unturned(node: Any) -> Any:

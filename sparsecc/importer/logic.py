@@ -12,7 +12,7 @@ from torch import fx
 from sparsecc._tvm import relax, tirx
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context, shape_of
-from sparsecc.importer.pointwise import operand, pointwise
+from sparsecc.importer.pointwise import pointwise
 from sparsecc.kernels.extremes import f32
 
 Translate = Callable[[Context, fx.Node], Any]
@@ -85,11 +85,6 @@ def converted(ctx: Context, node: fx.Node, source: Any) -> Any:
     """A tensor in the type of the node's result."""
     to_truth = node.meta["val"].dtype is torch.bool and source.meta["val"].dtype is not torch.bool
     return pointwise(ctx, node, lambda x: _truth(_is_true(x)), source) if to_truth else ctx.value(source)
-
-
-def choose(ctx: Context, node: fx.Node, mask: Any, a: Any, b: Any) -> Any:
-    """``a`` where the mask, a Relax expression, is true, else ``b``."""
-    return pointwise(ctx, node, _choose, mask, operand(ctx, a), operand(ctx, b))
 
 
 def _choose(mask: Expr, a: Expr, b: Expr) -> Expr:

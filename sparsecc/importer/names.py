@@ -13,9 +13,9 @@ from sparsecc.text import printable
 #: names with another meaning: after the library's name its functions, types and data; in Relax the network's function
 RESERVED = frozenset(
     {
-        "create", "destroy", "run", "profile", "set_threads", "num_inputs", "input_name", "input_dtype", "input_rank",
-        "input_shape", "num_outputs", "output_name", "output_dtype", "output_rank", "output_shape", "num_steps",
-        "step_key", "target", "version", "describe", "check", "last_error", "weights", "t", "main",
+        "create", "create_lean", "destroy", "run", "profile", "set_threads", "num_inputs", "input_name", "input_dtype",
+        "input_rank", "input_shape", "num_outputs", "output_name", "output_dtype", "output_rank", "output_shape",
+        "num_steps", "step_key", "target", "version", "describe", "check", "last_error", "weights", "t", "main",
     }
 )  # fmt: skip
 

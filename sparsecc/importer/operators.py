@@ -12,8 +12,10 @@ from sparsecc.facts.epilogue import Activation
 from sparsecc.importer import arithmetic, layers, linear, shapes
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
+from sparsecc.importer.elementwise import ELEMENTWISE
 from sparsecc.importer.indexing import INDEXING
 from sparsecc.importer.logic import LOGIC
+from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
 from sparsecc.importer.scatter import SCATTER
 
@@ -148,12 +150,14 @@ SHAPES: dict[str, Translate] = {
 }
 
 #: operators that are translated one by one
-TABLES: tuple[dict[str, Translate], ...] = (ACTIVATIONS, ARITHMETIC, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER)
+TABLES: tuple[dict[str, Translate], ...] = (
+    ACTIVATIONS, ARITHMETIC, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
+)  # fmt: skip
 
 #: operators that compute truth values, or move them; 0 or 1 between kernels
 TRUTH: frozenset[str] = frozenset(
     {
-        *LOGIC, *INDEXING, *SCATTER, "any.default", "any.dim", "any.dims", "all.default",
+        *LOGIC, *INDEXING, *SCATTER, *PUT, "any.default", "any.dim", "any.dims", "all.default",
         "all.dim", "all.dims", "add.Tensor", "mul.Tensor", "maximum.default", "minimum.default", "alias.default",
         "clone.default", "contiguous.default", "detach.default", "lift_fresh_copy.default", "split.Tensor",
         "split_with_sizes.default", "chunk.default", "slice.Tensor", "select.int", "cat.default", "concat.default",

@@ -9,6 +9,8 @@ from typing import Any
 from torch import fx
 from torch.export import ExportedProgram
 
+from sparsecc.importer.programs import rebuilt
+
 #: operators that run a graph of their own, and compute what it computes -> where their arguments have it
 _REGIONS = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}
 #: argument of a region of autocast that says whether types change in it
@@ -30,23 +32,9 @@ def without_regions(program: ExportedProgram) -> ExportedProgram:
     """
     if not any(_region(node) is not None for node in program.graph.nodes):
         return program
-    module, signature = copy.deepcopy(program.graph_module), copy.deepcopy(program.graph_signature)
+    module = copy.deepcopy(program.graph_module)
     _inline_all(module)
-    inside = program.graph.output_node().args[0]
-    for old, new in zip(inside, module.graph.output_node().args[0], strict=True):
-        if isinstance(new, fx.Node) and new.name != old.name:
-            signature.replace_all_uses(old.name, new.name)
-    return ExportedProgram(
-        module,
-        module.graph,
-        signature,
-        program.state_dict,
-        program.range_constraints,
-        program.module_call_graph,
-        program.example_inputs,
-        program.constants,
-        verifiers=program.verifiers,
-    )
+    return rebuilt(program, module=module)
 
 
 def _region(node: fx.Node) -> int | None:

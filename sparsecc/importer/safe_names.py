@@ -15,6 +15,8 @@ from typing import Any
 
 from torch.export import ExportedProgram
 
+from sparsecc.importer.programs import rebuilt
+
 _PLAIN = re.compile(r"[A-Za-z_0-9]+(\.[A-Za-z_0-9]+)*", re.ASCII)
 
 
@@ -29,16 +31,11 @@ def with_safe_names(program: ExportedProgram) -> ExportedProgram:
     for spec in (*renamed.input_specs, *renamed.output_specs):
         if spec.target is not None:
             spec.target = new.get(spec.target, spec.target)
-    return ExportedProgram(
-        program.graph_module,
-        program.graph,
-        renamed,
-        _with_keys(program.state_dict, new),
-        program.range_constraints,
-        program.module_call_graph,
-        program.example_inputs,
-        _with_keys(program.constants, new),
-        verifiers=program.verifiers,
+    return rebuilt(
+        program,
+        signature=renamed,
+        state=_with_keys(program.state_dict, new),
+        constants=_with_keys(program.constants, new),
     )
 
 

@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
-from sparsecc.errors import NotSupportedError
-from sparsecc.importer.arguments import arguments, schema_of
+from sparsecc.importer.arguments import arguments, result_shape, schema_of
 from sparsecc.importer.context import Context, shape_of
-from sparsecc.importer.logic import choose
-from sparsecc.importer.names import layer_name
 from sparsecc.importer.places import Place, constants, look_up, moved_numbers, narrowed, numbered, places
 from sparsecc.importer.pointwise import element_of, operand
 
@@ -25,7 +22,7 @@ Shape = tuple[int, ...]
 def slice_scatter(ctx: Context, node: fx.Node) -> Any:
     """``slice_scatter(x, source, axis, start, end, step)``: what is left of ``y[:, a:b] = source``."""
     x, source, axis, start, end, step = arguments(node, 6, [None, None, 0, None, None, 1])
-    shape = _shape(x)
+    shape = result_shape(x)
     rows = range(*slice(start, end, step).indices(shape[axis]))
     return _write_rows(ctx, node, source, _with(shape, axis, len(rows)), rows)
 
@@ -33,7 +30,7 @@ def slice_scatter(ctx: Context, node: fx.Node) -> Any:
 def select_scatter(ctx: Context, node: fx.Node) -> Any:
     """``select_scatter(x, source, axis, index)``: what is left of ``y[:, i] = source``."""
     x, source, axis, index = arguments(node, 4, [None, None, 0, 0])
-    shape = _shape(x)
+    shape = result_shape(x)
     return _write_rows(ctx, node, source, _with(shape, axis, 1), [index % shape[axis]])
 
 
@@ -45,7 +42,7 @@ def _with(shape: Shape, axis: int, extent: int) -> tuple[Shape, int]:
 
 def _write_rows(ctx: Context, node: fx.Node, source: Any, written: tuple[Shape, int], rows: Any) -> Any:
     """Write ``source``, of the first shape in ``written``, to some rows along its axis."""
-    (part, axis), shape = written, _shape(node.args[0])
+    (part, axis), shape = written, result_shape(node.args[0])
     along = tuple(shape[axis] if i == axis else 1 for i in range(len(shape)))
     mask, table = np.zeros(shape[axis], np.int32), np.zeros(shape[axis], np.int32)
     mask[list(rows)], table[list(rows)] = 1, np.arange(len(rows))
@@ -55,7 +52,7 @@ def _write_rows(ctx: Context, node: fx.Node, source: Any, written: tuple[Shape, 
     values = operand(ctx, source)
     if shape_of(values) not in ((), part):  # a selected row has no axis of its own
         values = ctx.emit(relax.op.reshape(values, part))
-    return _overlay(ctx, node, values, found if shape_of(values) else [], mask.reshape(along))
+    return overlay(ctx, node, values, found if shape_of(values) else [], mask.reshape(along))
 
 
 def written(values: str) -> Callable[[Context, fx.Node], Any]:
@@ -64,62 +61,29 @@ def written(values: str) -> Callable[[Context, fx.Node], Any]:
     def translate(ctx: Context, node: fx.Node) -> Any:
         """Elements at constant places are written: tables are made of what PyTorch writes where."""
         own = _argument(node, values)
-        shape = _shape(node.args[0])
+        shape = result_shape(node.args[0])
         if not isinstance(own, fx.Node):
             mask = moved_numbers(ctx, node, self=torch.zeros(shape, dtype=torch.int64), **{values: 1})
-            return _overlay(ctx, node, operand(ctx, own), [], mask)
-        return _write(ctx, node, own, {values: numbered(_shape(own))})
+            return overlay(ctx, node, operand(ctx, own), [], mask)
+        return write(ctx, node, own, {values: numbered(result_shape(own))})
 
     return translate
 
 
-def index_put(ctx: Context, node: fx.Node) -> Any:
-    """``index_put(x, indices, values, accumulate)`` at constant indices, or one number where a mask is true."""
-    _, indices, values, accumulate = arguments(node, 4, [None, None, None, False])
-    masks = [index for index in indices if index is not None and not ctx.is_constant(index)]
-    if masks:
-        return _put_masked(ctx, node, indices, masks[0])
-    if accumulate and _meets_itself(ctx, node):
-        raise NotSupportedError(
-            f"layer {layer_name(node)}: index_put that adds several values to one element is not supported, expected "
-            "indices that differ"
-        )
-    return _write(ctx, node, values, {"values": numbered(_shape(values)), "accumulate": False}, add=accumulate)
-
-
-def _put_masked(ctx: Context, node: fx.Node, indices: Any, mask: fx.Node) -> Any:
-    x, _, values, accumulate = arguments(node, 4, [None, None, None, False])
-    is_alone = all(index is None or index is mask for index in indices) and not accumulate
-    if not is_alone or mask.meta["val"].dtype is not torch.bool or values.meta["val"].numel() != 1:
-        raise NotSupportedError(
-            f"layer {layer_name(node)}: index_put at places that depend on the input is not supported, "
-            "expected one mask and one number, or torch.where"
-        )
-    rank, before, own = len(_shape(x)), list(indices).index(mask), _shape(mask)
-    aligned = (*(1,) * before, *own, *(1,) * (rank - before - len(own)))
-    spread = ctx.emit(relax.op.reshape(ctx.value(mask), aligned))
-    return choose(ctx, node, spread, ctx.emit(relax.op.reshape(ctx.value(values), ())), x)
-
-
-def _meets_itself(ctx: Context, node: fx.Node) -> bool:
-    ones = torch.ones(_shape(_argument(node, "values")), dtype=torch.int64)
-    zeros = torch.zeros(_shape(node.args[0]), dtype=torch.int64)
-    return bool((moved_numbers(ctx, node, self=zeros, values=ones) > 1).any())
-
-
-def _write(ctx: Context, node: fx.Node, source: fx.Node, replaced: dict[str, Any], *, add: bool = False) -> Any:
-    untouched = torch.full(_shape(node.args[0]), -1, dtype=torch.int64)
+def write(ctx: Context, node: fx.Node, source: fx.Node, replaced: dict[str, Any]) -> Any:
+    """Elements of ``source`` at constant places: where, says what PyTorch does with the tensors in ``replaced``."""
+    untouched = torch.full(result_shape(node.args[0]), -1, dtype=torch.int64)
     numbers = moved_numbers(ctx, node, self=untouched, **replaced)
     values, mask = operand(ctx, source), numbers >= 0
     found = places(numbers, shape_of(values), mask) if shape_of(values) else []
-    return _overlay(ctx, node, values, found, mask, add=add)
+    return overlay(ctx, node, values, found, mask)
 
 
-def _overlay(
+def overlay(
     ctx: Context, node: fx.Node, values: Any, found: list[Place], mask: NDArray[Any], *, add: bool = False
 ) -> Any:
     """``values`` at their places where the mask is true, elsewhere the node's first operand; or their sum with it."""
-    shape = _shape(node.args[0])
+    shape = result_shape(node.args[0])
     tables, dealt = constants(found)
 
     def of(x: Any, values: Any, mask: Any, *given: Any) -> Any:
@@ -141,15 +105,10 @@ def _argument(node: fx.Node, name: str) -> Any:
     return arguments(node, len(names), [None] * len(names))[names.index(name)]
 
 
-def _shape(node: Any) -> Shape:
-    return tuple(int(extent) for extent in node.meta["val"].shape)
-
-
 #: operators that write at constant places -> the argument that says what
 SCATTER: dict[str, Callable[[Context, fx.Node], Any]] = {
     "slice_scatter.default": slice_scatter,
     "select_scatter.default": select_scatter,
-    "index_put.default": index_put,
     "diagonal_scatter.default": written("src"),
     "scatter.src": written("src"),
     "scatter.value": written("value"),

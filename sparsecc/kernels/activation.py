@@ -24,7 +24,7 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
 
 
-def _let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
+def let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
     """``body(value)`` with the value computed once."""
     name = tirx.Var("t", "float32")
     return tirx.Let(name, value, body(name))
@@ -38,10 +38,20 @@ def exp(x: Expr) -> Expr:
     """
 
     def scaled(x: Expr, n: Expr) -> Expr:
-        return _let(x - n * f32(_LN2_HIGH) - n * f32(_LN2_LOW), lambda r: _polynomial(r) * _power_of_two(n))
+        return let(without_exponent(x, n), lambda r: _polynomial(r) * power_of_two(n))
 
     clamped = T.max(T.min(x, f32(89.0)), f32(-88.0))
-    return _let(clamped, lambda x: _let(tirx.floor(x * f32(_LOG2_E) + f32(0.5)), lambda n: scaled(x, n)))
+    return let(clamped, lambda x: let(exponent_of(x), lambda n: scaled(x, n)))
+
+
+def exponent_of(x: Expr) -> Expr:
+    """The whole number ``n``, as a float, with the power of two that is nearest to ``e ** x`` by its logarithm."""
+    return tirx.floor(x * f32(_LOG2_E) + f32(0.5))
+
+
+def without_exponent(x: Expr, n: Expr) -> Expr:
+    """``x - n * ln(2)``."""
+    return x - n * f32(_LN2_HIGH) - n * f32(_LN2_LOW)
 
 
 def _polynomial(r: Expr) -> Expr:
@@ -51,7 +61,8 @@ def _polynomial(r: Expr) -> Expr:
     return poly
 
 
-def _power_of_two(n: Expr) -> Expr:
+def power_of_two(n: Expr) -> Expr:
+    """``2 ** n`` by its exponent bits, for ``n`` from -127, which gives 0, to 128, which gives infinity."""
     bits = tirx.shift_left(tirx.Cast("int32", n) + 127, tirx.const(23, "int32"))
     return tirx.reinterpret("float32", bits)
 
@@ -68,9 +79,9 @@ def _erf(x: Expr) -> Expr:
 
     def of(x: Expr) -> Expr:
         a = tirx.abs(x)
-        return _let(f32(1) / (f32(1) + f32(0.3275911) * a), lambda t: _let(magnitude(a, t), lambda m: signed(x, m)))
+        return let(f32(1) / (f32(1) + f32(0.3275911) * a), lambda t: let(magnitude(a, t), lambda m: signed(x, m)))
 
-    return _let(x, of)
+    return let(x, of)
 
 
 def _sigmoid(x: Expr) -> Expr:
@@ -88,9 +99,9 @@ def _hardsigmoid(x: Expr) -> Expr:
 def _mish(x: Expr) -> Expr:
     # tanh(ln(1 + e)) = e (e + 2) / (e (e + 2) + 2); from 20 on the quotient is 1 in float32
     def of(e: Expr) -> Expr:
-        return _let(e * (e + f32(2)), lambda p: x * (p / (p + f32(2))))
+        return let(e * (e + f32(2)), lambda p: x * (p / (p + f32(2))))
 
-    return _let(exp(T.min(x, f32(20.0))), of)
+    return let(exp(T.min(x, f32(20.0))), of)
 
 
 def _clip(x: Expr, low: float, high: float) -> Expr:
@@ -136,4 +147,4 @@ def apply(activation: Activation | None, x: Expr) -> Expr:
     """Expression of ``activation`` at float32 expression ``x``."""
     if activation is None:
         return x
-    return _let(x, lambda v: _EXPRESSIONS[activation.kind](v, *activation.params))
+    return let(x, lambda v: _EXPRESSIONS[activation.kind](v, *activation.params))

@@ -15,6 +15,7 @@ from sparsecc.facts.blocks import to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layer_key import LayerKey, bucket
+from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
@@ -83,6 +84,7 @@ def _dense_rows(weight: NDArray[np.float32], target: Target) -> _Rows:
     matrix, data = weight.reshape(oc, ic), np.empty((len(first), ic, block_n), np.float32)
     for row, start in zip(data, first, strict=True):
         row[:] = matrix[start : start + block_n].T
+        forget(weight)
     return _Rows(
         data=data,
         indices=np.zeros(0, np.int32),
@@ -97,9 +99,9 @@ def _sparse_rows(weight: NDArray[np.float32], structure: Structure) -> _Rows:
     blocks = to_blocks(weight, groups=1, grouping=structure.grouping)
     return _Rows(
         data=blocks.data,
-        indices=blocks.indices.astype(np.int32),
-        indptr=blocks.indptr.astype(np.int32),
-        channels=blocks.oc_perm.astype(np.int32),
+        indices=blocks.indices,
+        indptr=blocks.indptr,
+        channels=blocks.oc_perm,
         block_n=blocks.block_n,
         contiguous=blocks.is_aligned and blocks.rows * blocks.block_n == blocks.oc,
     )

@@ -15,9 +15,13 @@ _POINTERS = ctypes.POINTER(ctypes.c_void_p)
 
 
 class Instance:
-    """One instance of a loaded library; freed when the last reference is gone, so never during a run."""
+    """One instance of a loaded library; freed when the last reference is gone, so never during a run.
 
-    def __init__(self, image: Image) -> None:
+    A lean one has no copy of the weights on huge pages: its runs take less memory and more time.
+    """
+
+    def __init__(self, image: Image, *, lean: bool = False) -> None:
+        self.is_lean = lean
         self._image = image  # the code must outlive the instance
         self._run = self._function("run", ctypes.c_int, ctypes.c_void_p, _POINTERS, _POINTERS)
         self._profile = self._function(
@@ -25,7 +29,7 @@ class Instance:
         )
         self._set_threads = self._function("set_threads", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
         self._last_error = self._function("last_error", ctypes.c_char_p)
-        create = self._function("create", ctypes.c_int, ctypes.POINTER(ctypes.c_void_p))
+        create = self._function("create_lean" if lean else "create", ctypes.c_int, ctypes.POINTER(ctypes.c_void_p))
         destroy = self._function("destroy", None, ctypes.c_void_p)
         handle = ctypes.c_void_p()
         code = create(ctypes.byref(handle))

@@ -17,6 +17,7 @@ SEAL_BYTES = 64
 #: Exported functions, after the library's prefix and an underscore.
 FUNCTIONS = (
     "create",
+    "create_lean",
     "destroy",
     "run",
     "profile",

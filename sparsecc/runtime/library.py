@@ -49,7 +49,7 @@ class Library:
 
     def _begin(self, path: Path, image: Image, threads: int | None) -> None:
         self.path, self._image = path, image
-        self._instance: Instance | None = Instance(image)
+        self._instance: Instance | None = self._first_instance()
         self._inputs = ports(self.description["inputs"])
         self._outputs = ports(self.description["outputs"])
         self._structure = parse_structure(self.description["structure"], outputs=len(self._outputs))
@@ -124,7 +124,7 @@ class Library:
         else:
             results = check_results(out, self._outputs, self._structure, library=self._image.name)
             given = [apart(value, results) for value in given]
-        self._live().run(list(map(address, given)), list(map(address, results)))
+        self._ready().run(list(map(address, given)), list(map(address, results)))
         if is_flat(out):
             return tuple(results)
         return self._structure.pack(results) if out is None or is_container(out) else out
@@ -137,7 +137,7 @@ class Library:
         given, results = self._given(inputs), new_results(self._outputs, tensors=False)
         keys = [str(step["key"]) for step in self.description["steps"]]
         addresses = list(map(address, given)), list(map(address, results))
-        times = [self._live().profile(*addresses, steps=len(keys)) for _ in range(count + 1)]
+        times = [self._ready().profile(*addresses, steps=len(keys)) for _ in range(count + 1)]
         return [(key, median(step)) for key, step in zip(keys, zip(*times[1:], strict=True), strict=True)]
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -170,6 +170,13 @@ class Library:
         ins = ", ".join(f"{p.name}{list(p.shape)}" for p in self._inputs)
         outs = ", ".join(f"{p.name}{list(p.shape)}" for p in self._outputs)
         return f"<sparsecc library {name}({ins}) -> {outs}, target {target}, {self._threads} thread(s)>"
+
+    def _first_instance(self) -> Instance:
+        return Instance(self._image)
+
+    def _ready(self) -> Instance:
+        """The instance that runs."""
+        return self._live()
 
     def _live(self) -> Instance:
         if self._instance is None:

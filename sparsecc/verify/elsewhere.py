@@ -8,7 +8,7 @@ from sparsecc.artefact import Artefact
 from sparsecc.build.toolchain import architecture
 from sparsecc.errors import TargetError, ToolchainError
 from sparsecc.importer import Imported
-from sparsecc.runtime import Library
+from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.target import Target, resolve
 from sparsecc.verify.check import Verified, check, judge
 from sparsecc.verify.emulator import Emulator, EmulatorError, emulated, find_emulator
@@ -21,12 +21,13 @@ SECONDS = 120.0
 
 
 def verify_compiled(
-    library: Library | None, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None
+    library: CarriedLibrary | None, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None
 ) -> Verified:
     """Verify a network: by its library where this machine has one. Raises as :func:`check_elsewhere` does."""
     if library is None:
         return check_elsewhere(artefact, imported, tolerance=tolerance, cc=cc)
-    return check(library, artefact, imported, tolerance=tolerance, cc=cc)
+    with library.leanly():
+        return check(library, artefact, imported, tolerance=tolerance, cc=cc)
 
 
 def check_elsewhere(artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> Verified:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from sparsecc.artefact import Artefact
-from sparsecc.build.library import build_apply_program
+from sparsecc.build.library import build_program
 from sparsecc.build.toolchain import architecture
 from sparsecc.errors import OutputError, VerificationError
 from sparsecc.facts.program import Port
@@ -92,7 +92,8 @@ def emulated(imported: Imported, emulator: Emulator, *, cc: str | None, seconds:
 
 def _build(artefact: Artefact, out: Path, *, cc: str | None) -> None:
     target = artefact.target
-    build_apply_program(
+    build_program(
+        "scc_apply.c",
         artefact.program, kernels=artefact.kernels, triple=target.triple, cpu_features=target.cpu_features, out=out,
         cc=cc,
     )  # fmt: skip

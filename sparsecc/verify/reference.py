@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import fx
+from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.on_disk import forget, in_parts
 from sparsecc.importer import Imported
 
 Array = NDArray[Any]
@@ -22,13 +24,15 @@ _WIDER = {torch.float32: torch.float64}
 
 def reference(imported: Imported) -> tuple[Array, ...]:
     """Results for the example, in the order of the library's outputs."""
-    return _numpy(_run(imported, _Interpreter(imported.program.graph_module)), imported)
+    program = imported.original
+    return _numpy(_run(imported, program, _Interpreter(program.graph_module)), program)
 
 
 def exact(imported: Imported) -> tuple[Array, ...] | None:
     """The same in float64; None for a program that has an operator which refuses it."""
+    program = imported.original
     try:
-        return _numpy(_run(imported, _Double(imported.program.graph_module)), imported)
+        return _numpy(_run(imported, program, _Double(program.graph_module)), program)
     except Exception:  # an operator that was not made for float64 may raise anything
         return None
 
@@ -36,7 +40,7 @@ def exact(imported: Imported) -> tuple[Array, ...] | None:
 def intermediates(imported: Imported) -> Mapping[str, Array]:
     """Value of every node of the exported program, by the node's name."""
     found: dict[str, Array] = {}
-    _run(imported, _Interpreter(imported.program.graph_module, found.__setitem__))
+    _run(imported, imported.program, _Interpreter(imported.program.graph_module, found.__setitem__))
     return found
 
 
@@ -44,19 +48,26 @@ def exact_intermediates(imported: Imported) -> Mapping[str, Array]:
     """The same in float64; of a program that has an operator which refuses it, what comes before."""
     found: dict[str, Array] = {}
     with contextlib.suppress(Exception):  # as above
-        _run(imported, _Double(imported.program.graph_module, found.__setitem__))
+        _run(imported, imported.program, _Double(imported.program.graph_module, found.__setitem__))
     return found
 
 
 def is_finite(imported: Imported) -> bool:
     """No layer has weights or biases that are NaN or infinite."""
     layers = (layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
-    # an output channel at a time: large layers have no room for a truth value for each of their weights
-    return all(np.isfinite(channel).all() for layer in layers for channel in (*layer.weight, layer.bias))
+    # some channels at a time: large layers have no room for a truth value for each of their weights
+    return all(
+        all(np.isfinite(layer.weight[part]).all() for part in in_parts(layer.weight, len(layer.weight)))
+        and bool(np.isfinite(layer.bias).all())
+        for layer in layers
+    )
 
 
 class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are not followed
-    """Runs the program as it is: weights are shared with it, and results are freed after their last use."""
+    """Runs the program as it is: weights are shared with it, and results are freed after their last use.
+
+    Memory has those weights that are on disk no longer than their operator runs.
+    """
 
     def __init__(self, module: fx.GraphModule, record: Callable[[str, Array], None] | None = None) -> None:
         super().__init__(module)
@@ -66,6 +77,9 @@ class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are n
         result = super().run_node(n)
         if self._record is not None and isinstance(result, torch.Tensor):
             self._record(n.name, result.detach().numpy())
+        for source in n.all_input_nodes:
+            if isinstance(self.env.get(source), torch.Tensor):
+                forget(self.env[source].detach().numpy())
         return result
 
 
@@ -82,8 +96,7 @@ def _wider(value: Any) -> Any:
     return _WIDER.get(value, value) if isinstance(value, torch.dtype) else value
 
 
-def _run(imported: Imported, interpreter: _Interpreter) -> Any:
-    program = imported.program
+def _run(imported: Imported, program: ExportedProgram, interpreter: _Interpreter) -> Any:
     signature = program.graph_signature
     lifted = {**program.constants, **program.state_dict}
     names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -98,8 +111,8 @@ def _run(imported: Imported, interpreter: _Interpreter) -> Any:
         return interpreter.run(*arguments)
 
 
-def _numpy(results: Any, imported: Imported) -> tuple[Array, ...]:
-    specs = imported.program.graph_signature.output_specs
+def _numpy(results: Any, program: ExportedProgram) -> tuple[Array, ...]:
+    specs = program.graph_signature.output_specs
     pairs = zip(results, specs, strict=True)
     returned = (result for result, spec in pairs if spec.kind is OutputKind.USER_OUTPUT)
     return tuple(result.detach().numpy() for result in returned if isinstance(result, torch.Tensor))

@@ -12,7 +12,8 @@ from sparsecc._codegen import compile_object
 from sparsecc._tvm import PrimFunc
 from sparsecc.artefact import Artefact
 from sparsecc.importer import Imported
-from sparsecc.runtime import Library, load
+from sparsecc.runtime import Library
+from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 from sparsecc.verify.compare import Array
@@ -28,7 +29,8 @@ def linked(imported: Imported, *, cc: str | None) -> Run:
         with scratch_folder() as folder:
             path = folder / f"{artefact.program.name}.so"
             artefact.link(path, cc=cc)
-            with load(path, threads=1) as library:
+            library = CarriedLibrary(path, threads=1)
+            with library, library.leanly():
                 return outputs(library, imported)
 
     return run

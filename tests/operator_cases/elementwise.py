@@ -38,6 +38,14 @@ ACTIVATIONS = [
     function("clamp_high", lambda x: x.clamp(max=0.5), IMAGE),
     function("clamp_min", lambda x: torch.clamp_min(x, 0.1), IMAGE),
     function("clamp_max", lambda x: torch.clamp_max(x, 0.1), IMAGE),
+    function("clamp_by_tensors", lambda x, y: x.clamp(y * 0.5, y.abs()), IMAGE, (6, 1, 1)),
+    function("clamp_by_crossed_tensors", lambda x, y: x.clamp(y, -y), IMAGE, (11,)),
+    function(
+        "clamp_by_numbers_in_tensors", lambda x: x.clamp(max=torch.tensor(0.5)) + x.clamp(torch.tensor(0.1)), IMAGE
+    ),
+    function("clamp_min_by_tensor", lambda x, y: torch.clamp_min(x, y), (6, 1, 1), IMAGE),
+    function("clamp_max_by_tensor", lambda x, y: torch.clamp_max(x, y), IMAGE, (1,)),
+    function("clamp_beside_nan", lambda x: _clamped_beside_nan(x, x.sqrt(), x.flip(3)), IMAGE),
     function("softmax_last", lambda x: x.softmax(-1), (3, 11)),
     function("softmax_channels", lambda x: x.softmax(1), IMAGE),
     function("softmax_rows", lambda x: x.softmax(2), IMAGE),
@@ -48,6 +56,12 @@ ACTIVATIONS = [
     function("activations_at_extremes", lambda x: (x * 100).sigmoid() + (x * 100).tanh() + F.mish(x * 100), IMAGE),
     function("glu", lambda x: F.glu(x, 1), IMAGE),
 ]
+
+
+def _clamped_beside_nan(x: torch.Tensor, odd: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Each of the operands is NaN at times."""
+    bounds = [odd.clamp(x, y), x.clamp(odd, y), x.clamp(y, odd), torch.clamp_min(x, odd), torch.clamp_max(odd, x)]
+    return torch.stack(bounds)
 
 
 def _prelu(channels: int) -> nn.PReLU:
@@ -82,6 +96,8 @@ ARITHMETIC = [
     function("abs", lambda x: x.abs(), IMAGE),
     function("exp", lambda x: x.exp(), IMAGE),
     function("log", lambda x: (x.abs() + 0.1).log(), IMAGE),
+    function("log1p", lambda x: (x.abs() * 1e-3).log1p() + x.log1p(), IMAGE),
+    function("expm1", lambda x: (x * 1e-3).expm1() + x.expm1(), IMAGE),
     function("erf", lambda x: x.erf(), IMAGE),
     function("sqrt", lambda x: x.abs().sqrt(), IMAGE),
     function("rsqrt", lambda x: (x.abs() + 0.1).rsqrt(), IMAGE),

@@ -7,6 +7,7 @@ import torch
 from .case import IMAGE, function
 
 INDEX = torch.tensor
+MASK = INDEX([True, False, True, False, False, True])
 
 INDEXING = [
     function("index_channels", lambda x: x[:, [2, 0, 1]], IMAGE),
@@ -20,6 +21,13 @@ INDEXING = [
     function("index_square", lambda x: x[:, INDEX([[1, 5], [0, 0]])], IMAGE),
     function("index_everywhere", lambda x: x[INDEX([0, 1]), INDEX([5, 0]), INDEX([3, 3]), INDEX([0, -1])], IMAGE),
     function("index_vector", lambda x: x[[4, 0, 0]], (11,)),
+    function("index_constant_mask", lambda x: x[:, MASK], IMAGE),
+    function("index_constant_mask_twice", lambda x: x[:, MASK].relu()[:, MASK[:3]] * 2, IMAGE),
+    function("index_constant_mask_of_plane", lambda x: x[..., torch.arange(99).reshape(9, 11) % 7 == 1], IMAGE),
+    function("index_constant_places", lambda x: x[:, torch.where(MASK)[0]].sum(1), IMAGE),
+    function("index_nonzero", lambda x: x[:, MASK.nonzero()[:, 0]], IMAGE),
+    function("index_nothing", lambda x: torch.cat([x[:, MASK & ~MASK], x], 1), IMAGE),
+    function("index_weights", lambda x: torch.conv2d(x, torch.arange(36.0).reshape(6, 6, 1, 1)[MASK]), IMAGE),
     function("index_select", lambda x: x.index_select(1, INDEX([2, 0, 1])), IMAGE),
     function("index_select_negative", lambda x: x.index_select(-1, INDEX([2, 0, 1])), IMAGE),
     function("index_select_one", lambda x: x.index_select(0, INDEX([4])), (11,)),

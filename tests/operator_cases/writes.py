@@ -44,6 +44,35 @@ def _decoder(x: Tensor) -> Tensor:
     return y.view(1, -1, 5)
 
 
+def _add_rows(y: Tensor, mask: Tensor) -> None:
+    y[mask] += y[:1, 0]
+
+
+def _add_planes(y: Tensor, mask: Tensor) -> None:
+    y[:, :, mask] += 1
+
+
+def _spread(y: Tensor, mask: Tensor) -> None:
+    y[:, :, mask] = y[:, :, mask].relu() * y[:, :1, 0, :1]
+
+
+def _twice(y: Tensor) -> None:
+    y[y > 0] *= 2
+    y[y > 1] -= 1
+
+
+def _truth(mask: Tensor) -> Tensor:
+    y = mask.clone()
+    y[mask] = ~mask.flip(3)[mask]
+    y[y.flip(1)] = True
+    return y
+
+
+def _doubled(y: Tensor, at: Any) -> None:
+    y[at] *= 2
+
+
+MASK = INDEX([True, False, True, False, False, True])
 LAST, ROWS = (..., slice(1, 3)), (slice(None), slice(None), slice(1, 8, 3))
 
 WRITES = [
@@ -97,6 +126,33 @@ WRITES = [
     function("write_where_negative", written(lambda y: y.__setitem__(y < 0, 0)), IMAGE),
     function("write_where_mask_of_rows", written(lambda y: y.__setitem__(y[:, :, 0, 0] < 0, 0.25)), IMAGE),
     function("masked_fill_in_place_of_view", written(lambda y: y[:, :2].masked_fill_(y[:, :2] < 0, 0.25)), IMAGE),
+    function("multiply_where_mask", written(lambda y: y.__setitem__(y > 0, y[y > 0] * 2)), IMAGE),
+    function("functions_where_mask", written(lambda y: y.__setitem__(y > 0, y[y > 0].exp().clamp(max=2) - 1)), IMAGE),
+    function("other_tensor_where_mask", lambda x, z: _assign(x < z, lambda y: (z * 3)[x < z])(x), IMAGE, IMAGE),
+    function("two_tensors_where_mask", lambda x, z: _assign(x < z, lambda y: y[x < z] + z[x < z])(x), IMAGE, IMAGE),
+    function("add_where_mask_of_rows", written(lambda y: _add_rows(y, y[:, :, 0, 0] < 0)), IMAGE),
+    function("add_where_mask_of_planes", written(lambda y: _add_planes(y, y[0, 0] < 0)), IMAGE),
+    function("spread_where_mask_of_planes", written(lambda y: _spread(y, y[0, 0] < 0)), IMAGE),
+    function("row_where_mask", written(lambda y: y.__setitem__(y[..., 0] < 0, torch.arange(11.0))), IMAGE),
+    function("twice_where_masks", written(_twice), IMAGE),
+    function("accumulate_where_mask", lambda x: x.index_put((x > 0,), x[x > 0] * 3, accumulate=True), IMAGE),
+    function("write_truth_where_mask", lambda x: _truth(x > 0).float(), IMAGE),
+    function("multiply_constant_mask", written(lambda y: _doubled(y, (slice(None), MASK))), IMAGE),
+    function(
+        "multiply_constant_mask_of_planes",
+        written(lambda y: _doubled(y, (..., MASK[:, None].expand(6, 9).T > 0, 1))),
+        (2, 9, 6, 3),
+    ),
+    function("index_put_adds_twice", lambda x: x.index_put((INDEX([0, 0, 1, 0]),), x[:1], accumulate=True), IMAGE),
+    function("index_add_twice", lambda x: x.index_add(1, INDEX([5, 5, 0]), x[:, 1:4], alpha=2), IMAGE),
+    function("scatter_add", lambda x: x.scatter_add(1, INDEX([[0, 2, 0, 0], [5, 5, 5, 5]]), x[:2, 3:] * 2), (3, 11)),
+    function("scatter_add_once", lambda x: x.scatter_add(-1, INDEX([[0, 2, 1]]), x), (3, 11)),
+    function(
+        "scatter_add_to_one", lambda x: torch.zeros(1).scatter_add(0, torch.zeros(11, dtype=torch.int64), x), (11,)
+    ),
+    function("scatter_add_number", lambda x: x.scatter_add(0, INDEX(0), x * 2), ()),
+    function("scatter_reduce", lambda x: x.scatter_reduce(1, INDEX([[0, 2, 0]]), x[:, 3:], "sum"), (3, 11)),
+    function("scatter_add_beside_nan", lambda x: x.scatter_add(1, INDEX([[0, 0], [3, 3]]), x.sqrt()), (3, 11)),
     function("yolo_decoder", _decoder, (1, 15, 4, 4)),
 ]
 

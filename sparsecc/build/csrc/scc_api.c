@@ -12,6 +12,11 @@ SCC_API int SCC_NAME(create)(scc_instance **out) {
   return scc_keep_errno(before, scc_create(&scc_this, out));
 }
 
+SCC_API int SCC_NAME(create_lean)(scc_instance **out) {
+  int before = errno;
+  return scc_keep_errno(before, scc_new(&scc_this, 1, out));
+}
+
 SCC_API void SCC_NAME(destroy)(scc_instance *model) {
   int before = errno;
   scc_destroy(model);

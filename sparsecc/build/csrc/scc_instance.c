@@ -5,6 +5,7 @@ struct SCC_NAME(instance) {
   _Atomic uint32_t lock;
   unsigned char *arena;
   const unsigned char *weights;
+  int lean; /* reads the file's own pages of them, and keeps none */
 };
 typedef struct SCC_NAME(instance) scc_instance;
 
@@ -21,12 +22,12 @@ static unsigned char *scc_new_arena(size_t bytes) {
 static void scc_destroy(scc_instance *self) {
   if (!self) return;
   scc_pool_free(&self->pool);
-  if (self->weights) scc_weights_leave();
+  if (self->weights && !self->lean) scc_weights_leave();
   free(self->arena);
   free(self);
 }
 
-static int scc_create(const scc_model *model, scc_instance **out) {
+static int scc_new(const scc_model *model, int lean, scc_instance **out) {
   if (!out) return scc_fail(SCC_BAD_ARGUMENT, "%s: create needs a place for the instance, not NULL", model->name);
   *out = NULL;
   int code = scc_check_cpu(model);
@@ -36,7 +37,8 @@ static int scc_create(const scc_model *model, scc_instance **out) {
     memset(self, 0, sizeof *self);
     self->arena = scc_new_arena(model->arena_bytes);
     if (self->arena && !scc_pool_resize(&self->pool, 0)) {
-      self->weights = scc_weights_use(model->weights, model->weight_bytes);
+      self->lean = lean;
+      self->weights = lean ? model->weights : scc_weights_use(model->weights, model->weight_bytes);
       *out = self;
       return SCC_OK;
     }
@@ -44,6 +46,8 @@ static int scc_create(const scc_model *model, scc_instance **out) {
   }
   return scc_fail(SCC_NO_MEMORY, "%s: no memory for an instance (%zu bytes)", model->name, model->arena_bytes);
 }
+
+static int scc_create(const scc_model *model, scc_instance **out) { return scc_new(model, 0, out); }
 
 static int scc_check_pointers(const scc_model *model, const scc_call *call) {
   if (!call->arena || !call->inputs || !call->outputs)
@@ -57,7 +61,8 @@ static int scc_check_pointers(const scc_model *model, const scc_call *call) {
   return SCC_OK;
 }
 
-static int scc_run_steps(const scc_model *model, scc_pool *pool, const scc_call *call, double *seconds) {
+static int scc_run_steps(const scc_model *model, scc_instance *self, const scc_call *call, double *seconds) {
+  scc_pool *pool = &self->pool;
   for (int i = 0; i < model->num_steps; ++i) {
     const scc_step *step = &model->steps[i];
     uint64_t start = seconds ? scc_now_ns() : 0;
@@ -65,6 +70,7 @@ static int scc_run_steps(const scc_model *model, scc_pool *pool, const scc_call 
     pool->stale_bytes = step->result_bytes;
     int32_t code = step->run(call);
     if (seconds) seconds[i] = (double)(scc_now_ns() - start) * 1e-9;
+    if (self->lean) scc_weights_forget(model->weights, model->weight_bytes);
     if (code)
       return scc_fail(SCC_STEP_FAILED, "%s: step %d (%s) failed with code %d%s", model->name, i, step->key,
                       (int)code, code == -1 ? "; probably no memory for its scratch space" : "");
@@ -89,7 +95,7 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   scc_float_mode callers = scc_float_get();
   scc_float_set(SCC_FLOAT_RUN);
   scc_measure_distance(pool);
-  code = scc_run_steps(model, pool, &call, seconds);
+  code = scc_run_steps(model, self, &call, seconds);
   scc_float_set(callers);
   scc_rise(pool->workers[0].seat);
   atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_IDLE_NS : 0, memory_order_relaxed);
