@@ -25,6 +25,20 @@ def pruned(layer: nn.Conv2d) -> nn.Conv2d:
     return layer
 
 
+def pruned_by_tap(layer: nn.Conv2d) -> nn.Conv2d:
+    """All but the middle tap of every kernel is zero."""
+    middle = layer.weight.data[:, :, 1, 1].clone()
+    layer.weight.data[:] = 0
+    layer.weight.data[:, :, 1, 1] = middle
+    return layer
+
+
+def empty(layer: nn.Conv2d) -> nn.Conv2d:
+    """No weight is left."""
+    layer.weight.data[:] = 0
+    return layer
+
+
 def transposed() -> nn.Module:
     """Its phases are channels of a convolution with two by two taps."""
     return nn.ConvTranspose2d(4, 8, 4, stride=2, padding=1)
@@ -54,7 +68,8 @@ LEFT: dict[str, Callable[[], nn.Module]] = {
     "groups": lambda: nn.Conv2d(4, 8, 3, padding=1, groups=2),
     "depthwise": lambda: nn.Conv2d(4, 4, 3, padding=1, groups=4),
     "one_channel": First,
-    "sparse": lambda: pruned(nn.Conv2d(4, 8, 3, padding=1)),
+    "blocks_of_one_tap": lambda: pruned_by_tap(nn.Conv2d(4, 8, 3, padding=1)),
+    "empty": lambda: empty(nn.Conv2d(4, 8, 3, padding=1)),
     "transposed": transposed,
     "linear": lambda: nn.Linear(10, 8),
 }
@@ -62,6 +77,7 @@ TAKEN: dict[str, Callable[[], nn.Module]] = {
     "same": lambda: nn.Conv2d(4, 8, 3, padding=1),
     "no_padding": lambda: nn.Conv2d(4, 8, 3),
     "no_bias": lambda: nn.Conv2d(4, 8, 3, padding=1, bias=False),
+    "sparse": lambda: pruned(nn.Conv2d(4, 8, 3, padding=1)),
     "more_padding": lambda: nn.Conv2d(4, 8, 3, padding=(2, 1)),
 }
 

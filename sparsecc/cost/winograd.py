@@ -19,9 +19,9 @@ channels at pixels    direct  tile  input  products  output    sum  predicted  d
 Products run near the peak, so the larger tile wins until images get small: 7 x 7 pixels are four tiles of ``m = 4``, a
 quarter of a vector, and its 38 MB of weights, ``(m + 2)**2 / 9`` times those of the layer, come from memory.
 
-The constants are fitted to these and to the same layers on a Zen 5, which begins two loads of a vector a cycle and takes
-half the cycles: 90, 27, 41 and 65 us for the inputs and 39, 17, 10 and 23 us for the outputs of ``m = 4``, 62, 32, 17, 29
-and 42, 21, 10, 6 us for those of ``m = 2``. They are met within a factor of 1.3 in the mean, 1.65 at most.
+The constants are fitted to these and to the same layers on a Zen 5, which begins two loads of a vector a cycle and
+takes half the cycles: 90, 27, 41 and 65 us for the inputs and 39, 17, 10 and 23 us for the outputs of ``m = 4``; 62,
+32, 17, 29 and 42, 21, 10, 6 us for those of ``m = 2``. They are met within a factor of 1.3 in the mean, 1.65 at most.
 """
 
 from __future__ import annotations
