@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from cli_case import document
 
 from sparsecc.cli import main
+from sparsecc.target import TARGETS
 
 
 def test_targets(capsys):
@@ -14,6 +17,10 @@ def test_targets(capsys):
     assert all(entry["name"] in said for entry in found["targets"])
     assert {"x86-64-v3", "x86-64-v4"} <= {entry["name"] for entry in found["targets"]}
     assert f"{found['native']}  native" in said
+    assert "cost model for rpi3, rpi-zero2: cortex-a53, taken from zen-4, as nobody measured a Cortex-A53" in said
+    assert {entry["name"]: entry["core_model"] for entry in found["targets"]}["rpi4"] == asdict(
+        TARGETS["rpi4"].core_model
+    )
 
 
 def test_targets_on_another_machine(capsys, monkeypatch):

@@ -13,10 +13,10 @@ from sparsecc.machine.calibrate import cache_file, figures_here, resolve_here
 from sparsecc.machine.figures import Figures
 from sparsecc.machine.known import KNOWN
 from sparsecc.machine.measure import measure
-from sparsecc.target import TARGETS, resolve
+from sparsecc.target import CORES, TARGETS, resolve
 
 V4 = TARGETS["x86-64-v4"]
-SOME = Figures(1, 1, 48 << 10, 2 << 20, 24 << 20, 48.0, 20.0, 4.0)
+SOME = Figures(1, 1, 48 << 10, 2 << 20, 24 << 20, 48.0, 20.0, 4.0, double_pumped=True)
 
 
 @pytest.fixture(autouse=True)
@@ -35,7 +35,7 @@ def measured(monkeypatch):
 def test_a_known_processor_is_not_measured(measured, monkeypatch):
     monkeypatch.setattr(calibrate, "processor", lambda: "AuthenticAMD-25-17")
     figures, source = figures_here(V4)
-    assert figures == KNOWN["AuthenticAMD-25-17"][1]["x86-64-v4"]
+    assert figures == KNOWN["AuthenticAMD-25-17"].figures["x86-64-v4"]
     assert source == "shipped for AMD EPYC 9004 (Zen 4)"
     assert not measured
 
@@ -98,9 +98,23 @@ def test_measured_figures_are_plausible():
     assert found.l1_bytes < found.l2_bytes < found.l3_bytes
 
 
+def test_a_known_processor_has_its_core(measured, monkeypatch):
+    monkeypatch.setattr(calibrate, "resolve", lambda target: V4)
+    monkeypatch.setattr(calibrate, "processor", lambda: "AuthenticAMD-26-2")
+    assert resolve_here("native")[0].core_model == CORES["zen-5"]
+    monkeypatch.setattr(calibrate, "processor", lambda: "GenuineIntel-6-999")
+    for pumped in (True, False):
+        monkeypatch.setattr(
+            calibrate, "figures_here", lambda *args, cc, pumped=pumped: (replace(SOME, double_pumped=pumped), "")
+        )
+        assert resolve_here("native")[0].core_model == replace(CORES["any-avx512"], double_pumped=pumped)
+
+
 def test_figures_must_be_positive_numbers():
     with pytest.raises(ValueError, match="l2_bytes: found 0, expected a positive number"):
         replace(SOME, l2_bytes=0)
+    with pytest.raises(ValueError, match="double_pumped: found 1, expected true or false"):
+        replace(SOME, double_pumped=1)
 
 
 def test_processor_of_other_systems_is_unknown(monkeypatch, tmp_path):

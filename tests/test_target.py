@@ -15,7 +15,7 @@ import sparsecc
 from sparsecc.cli import main
 from sparsecc.errors import TargetError
 from sparsecc.runtime import read_description
-from sparsecc.target import TARGETS, Target, resolve
+from sparsecc.target import CORES, TARGETS, Target, resolve
 
 BOARD = {
     "name": "my-board",
@@ -40,6 +40,22 @@ def test_a_file_changes_what_it_names(tmp_path):
     assert replace(target, memory_bytes=TARGETS["rpi4"].memory_bytes, **unchanged) == TARGETS["rpi4"]
 
 
+def test_a_core_of_ones_own(tmp_path):
+    """By name, by what differs from the base's core, or from a named one."""
+    assert resolve(written(tmp_path, {**BOARD, "core_model": "cortex-a76"})).core_model is CORES["cortex-a76"]
+    core = resolve(written(tmp_path, {**BOARD, "core_model": {"issue_width": 3}})).core_model
+    source = "taken from cortex-a72, changed by board.json"
+    assert core == replace(CORES["cortex-a72"], name="my-board", source=source, issue_width=3)
+    given = {"like": "zen-3", "name": "my-core", "source": "measured by me", "moved_row_cycles": 0}
+    core = resolve(written(tmp_path, {**BOARD, "core_model": given})).core_model
+    assert core == replace(CORES["zen-3"], name="my-core", source="measured by me", moved_row_cycles=0)
+
+
+def test_a_target_in_python_has_a_core():
+    with pytest.raises(TargetError, match=r"target rpi4: core_model: found 'zen-4', expected a sparsecc\.target\.Core"):
+        replace(TARGETS["rpi4"], core_model="zen-4")
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -57,6 +73,17 @@ def test_a_file_changes_what_it_names(tmp_path):
         ({**BOARD, "l2_bandwidth": "8"}, "l2_bandwidth: found '8', expected a number above zero"),
         ({**BOARD, "in_order": 1}, "in_order: found 1, expected true or false"),
         ({**BOARD, "cpu_features": "neon"}, "cpu_features: found 'neon', expected a list of texts"),
+        ({**BOARD, "folds_broadcast": True}, "unknown field 'folds_broadcast'"),
+        ({**BOARD, "core_model": "zen4"}, "core_model: found 'zen4', expected one of .*; nearest: 'zen-4'"),
+        ({**BOARD, "core_model": [1]}, "core_model: found .*, expected the name of a core or an object such as"),
+        ({**BOARD, "core_model": {"like": "zen"}}, "core_model: found 'zen', expected one of .*; nearest: 'zen-"),
+        ({**BOARD, "core_model": {"issue": 3}}, "found the unknown field 'issue', .*; nearest: 'issue_width'"),
+        ({**BOARD, "core_model": {"issue_width": 0}}, "issue_width: found 0, expected a number above zero"),
+        ({**BOARD, "core_model": {"tile_cycles": -1}}, "tile_cycles: found -1, expected a number from zero on"),
+        ({**BOARD, "core_model": {"spare_registers": 2.5}}, "found 2.5, expected a whole number above zero"),
+        ({**BOARD, "core_model": {"block_cycles": 1e9}}, "block_cycles: found 1000000000.0, expected 1e-06 to 1e"),
+        ({**BOARD, "core_model": {"double_pumped": 1}}, "double_pumped: found 1, expected true or false"),
+        ({**BOARD, "core_model": {"source": None}}, "source: found None, expected a text"),
         ({**BOARD, "llvm": "cortex-a57"}, "llvm: found 'cortex-a57', expected an object"),
     ],
 )  # fmt: skip

@@ -112,6 +112,10 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     {"like": ["rpi4"]}, {"like": {}}, {"like": "r" * 500_000}, {"n" * 500_000: 1}, {"name": ["x"]}, {"name": "n" * 101},
     {"llvm": []}, {"llvm": {"mcpu": 5}}, {"llvm": {"mattr": "+neon"}}, {"llvm": {"mattr": [1]}}, {"llvm": {"mcp": "x"}},
     {"llvm": {"mtriple": {}}}, {"cpu_features": [1]}, {"lanes": [8]}, {"registers": 1 << 40}, {"ghz": 1e-200},
+    *({"core_model": value} for value in (
+        5, None, "zen-44", {"like": 4}, {"issue": 4}, {"source": 1}, {"spare_registers": 65}, {"tile_cycles": 1e7},
+        {"issue_width": 0}, {"reread_share": -1}, {"double_pumped": 1}, {"n" * 500_000: 1},
+    )),
     {"l1_bytes": 1 << 62}, {"l2_bandwidth": 1e300}, {"triple": 5}, {"cores": -1}, {"cores": 0.5}, {"source": None},
 ])  # fmt: skip
 def test_target_files_with_wrong_members(change: dict[str, Any], tmp_path: Path) -> None:
@@ -160,6 +164,7 @@ def test_target_files_with_any_value_in_any_place(
         "ghz": 1.5,
         "llvm": {"mcpu": "x", "mattr": ["+neon"]},
         "cores": 2,
+        "core_model": {"like": "zen-4", "issue_width": 8, "double_pumped": False, "source": "a guess"},
     }
     place, key = data.draw(st.sampled_from(places(board)))
     place[key] = data.draw(_VALUES)

@@ -55,6 +55,10 @@ def execute(options: Namespace) -> int:
     for target in TARGETS.values():
         board = f" ({target.source})" if target.source else ""
         say(console, f"{target.name} needs {' '.join(target.cpu_features)}{board}")
+    say(console)
+    for core in dict.fromkeys(target.core_model for target in TARGETS.values()):
+        having = ", ".join(target.name for target in TARGETS.values() if target.core_model == core)
+        say(console, f"cost model for {having}: {core.name}, {core.source}")
     if figures:
         say(console)
         say(console, "measured for native: " + ", ".join(f"{k} {v:g}" for k, v in asdict(figures).items()))
@@ -83,6 +87,7 @@ def _entry(target: Target) -> dict[str, Any]:
         "source": target.source,
         "lanes": target.lanes,
         "registers": target.registers,
+        "core_model": asdict(target.core_model),
         "runs_here": _runs_here(target),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.direct import EXPOSED, WIDTH, DirectWork, memory_cycles
+from sparsecc.cost.direct import EXPOSED, DirectWork, memory_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
@@ -52,7 +52,7 @@ def predict_lanes(spec: ConvSpec, work: DirectWork, config: LaneConfig, target: 
 
 def _tile(work: DirectWork, config: LaneConfig, rows: int, target: Target) -> float:
     pixels = rows * config.cols
-    tap = max(pixels / target.fma_per_cycle, target.fma_latency, (pixels + 1) / WIDTH)
+    tap = max(pixels / target.fma_per_cycle, target.fma_latency, (pixels + 1) / target.core_model.issue_width)
     vectors = rows * -(-config.cols // config.lanes)
     finish = vectors * config.lanes * (_FINISH + _RESIDUAL * work.residual) + pixels + _RESTART
     return work.nnzb * (work.taps * tap + _BLOCK) + work.rows * finish

@@ -5,20 +5,17 @@ instructions, plus a price for each kept block, for starting (bias, first loads)
 must come from beyond the first cache. The larger one counts in full, a part of the other one too, because
 out-of-order execution hides most but not all of it.
 
-Constants that were fitted to timings are in :mod:`sparsecc.cost.fitted`.
+Constants that were fitted to timings, core by core, are in :mod:`sparsecc.target.cores`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparsecc.cost.fitted import fitted
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.target import Target
 
-#: instructions a core can start in a cycle
-WIDTH = 6
 #: index load, address arithmetic, loop control: instructions a kept block adds
 _BLOCK_INSTRUCTIONS = 6
 #: above this share of the registers as accumulators a tile's end no longer overlaps with the next one's start
@@ -113,33 +110,37 @@ def compute_cycles(work: DirectWork, config: DirectConfig, target: Target) -> fl
     if tiles.rest:
         cycles += _tile(work, config, tiles.rest, target)
     moved = work.rows * work.block_n * work.height if work.staged and config.rows_outer else 0
-    return work.block_n // config.reg_n * cycles + fitted(target).moved * moved
+    return work.block_n // config.reg_n * cycles + target.core_model.moved_row_cycles * moved
 
 
 def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], target: Target) -> float:
     """Cycles of one tile in all rows of blocks."""
-    reg_n, chunks, packed = config.reg_n, config.chunks, config.packed
+    reg_n, chunks, packed, known = config.reg_n, config.chunks, config.packed, target.core_model
     singles = sum(run.count for run in runs if run.by_channel)
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
-    weight = 1 / target.loads_per_cycle if is_small(target) else 0.5
-    loads = sum(run.count * _load(run.lanes, target, packed=packed) for run in runs) + (reg_n + singles) * weight
+    loads = (
+        sum(run.count * _load(run.lanes, target, packed=packed) for run in runs)
+        + (reg_n + singles) * known.weight_load_cycles
+    )
     separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
-    instructions = fmas + separate + reg_n * (not target.folds_broadcast)
+    instructions = fmas + separate + reg_n * known.weight_instructions
     started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
     if target.in_order:
         tap = started + loads
     else:
-        tap = max(started, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / WIDTH)
-    known = fitted(target)
-    epilogue = known.accumulator * reg_n * sum(run.count * _width(run.lanes, target) for run in runs) + known.restart
+        tap = max(started, loads, (instructions + _BLOCK_INSTRUCTIONS / work.taps) / known.issue_width)
+    epilogue = (
+        known.accumulator_cycles * reg_n * sum(run.count * _width(run.lanes, target) for run in runs)
+        + known.tile_cycles
+    )
     epilogue += reg_n * singles
-    if target.folds_broadcast and not target.in_order and fmas > _CROWDED * target.registers:
-        epilogue += known.crowded
+    if fmas > _CROWDED * target.registers:
+        epilogue += known.crowded_cycles
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES
     # sums that wait in the output are loaded and stored as results are
-    block = known.dense_block if work.is_dense else known.block
+    block = known.dense_block_cycles if work.is_dense else known.block_cycles
     return work.nnzb * (work.taps * tap + block) + work.rows * chunks * epilogue
 
 
@@ -159,7 +160,7 @@ def _width(lanes: int, target: Target) -> float:
     if lanes == target.lanes:
         return 1.0
     # where a full vector takes both halves of a unit, narrower ones start more often
-    return max(lanes / target.lanes, _NARROW) if target.fma_per_cycle == 1 else 1.0
+    return max(lanes / target.lanes, _NARROW) if target.core_model.double_pumped else 1.0
 
 
 def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> float:
@@ -171,14 +172,16 @@ def memory_cycles(work: DirectWork, config: DirectConfig, target: Target) -> flo
     if config.rows_outer:
         # every row streams its channels once per sub-row; the weights of a row are read once
         streamed = work.nnzb * subs * work.plane * 4
-        reading = fitted(target).streamed * streamed / target.bandwidth(image)
+        reading = target.core_model.stream_factor * streamed / target.bandwidth(image)
         return reading + weights / target.bandwidth(target.l2_bytes + weights) + streamed_results(work, target)
     fetch = _lines(work.ic, config.tile, image, target) * (1 + (work.taps > 1))
     if config.packed:
-        fetch += fitted(target).copied * work.ic * config.vectors
+        fetch += target.core_model.copied_vector_cycles * work.ic * config.vectors
     spread = 1.0 if config.packed else _spread(work, config)
-    footprint = spread * tile_bytes(work, config) / config.chunks * (1 if config.packed else fitted(target).uneven)
-    share = _AGAIN.get(config.reg_n, fitted(target).again)
+    footprint = (
+        spread * tile_bytes(work, config) / config.chunks * (1 if config.packed else target.core_model.set_factor)
+    )
+    share = _AGAIN.get(config.reg_n, target.core_model.reread_share)
     again = share * spread * work.nnzb * subs * config.tile * 4 / target.bandwidth(footprint)
     results = WRITTEN * _lines(work.results, config.tile, work.results * work.flat * 4, target)
     sums = work.rows * work.block_n * config.tile * 4
@@ -209,9 +212,6 @@ def _lines(planes: int, pixels: int, footprint: float, target: Target) -> float:
     lines = planes * (pixels * 4 / _LINE_BYTES + 1)
     if footprint <= target.l1_bytes:
         return lines * 0.5
-    return lines * (fitted(target).l2_line if footprint <= target.l2_bytes else fitted(target).l3_line)
-
-
-def is_small(target: Target) -> bool:
-    """32-bit ARM: every weight takes a register, a load and a broadcast in one."""
-    return target.lanes == 4 and target.registers == 16
+    return lines * (
+        target.core_model.l2_line_cycles if footprint <= target.l2_bytes else target.core_model.l3_line_cycles
+    )

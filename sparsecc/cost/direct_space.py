@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sparsecc.cost.direct import DirectWork, is_small, predict, tile_bytes
+from sparsecc.cost.direct import DirectWork, predict, tile_bytes
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target
 
-#: registers that the compiler needs besides accumulators and pixels, or it reloads pixels for every multiply-add: by
-#: whether a weight is broadcast by the multiply-add itself
-_LEAST_FREE = {True: 2, False: 1}
-#: ... and between the loads of several unrolled taps
+#: registers that the compiler needs between the loads of several unrolled taps
 _FREE_FOR_TAPS = 3
 #: ... and for vectors of pixels on their way, where one channel uses them
 _IN_FLIGHT = 4
@@ -20,7 +17,7 @@ _IN_FLIGHT = 4
 _SPARE = 2
 #: runs of input channels
 _CHUNKS = (2, 4, 8, 16, 32)
-#: weights, and vectors of pixels, of a tap that 32-bit ARM has registers for when taps are unrolled
+#: weights, and vectors of pixels, of a tap that there are registers for when taps are unrolled and a weight fills one
 _MOST_OF_A_TAP = 6
 #: ... and taps whose addresses it has registers for: those of 5x5 cost more than a loop over rows of the kernel
 _MOST_TAPS = 9
@@ -50,11 +47,11 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
         for reg_n in _register_rows(work, target):
             for vectors in range(1, 17):
                 free = target.registers - reg_n * vectors - _pixels(reg_n, vectors, target)
-                if free < _LEAST_FREE[target.folds_broadcast] or lanes * (vectors - 1) >= work.flat:
+                if free < target.core_model.spare_registers or lanes * (vectors - 1) >= work.flat:
                     continue
-                if work.taps > 1 and target.folds_broadcast and free < _FREE_FOR_TAPS:
+                if work.taps > 1 and not target.core_model.loops_over_taps and free < _FREE_FOR_TAPS:
                     continue
-                if is_small(target) and not _fits_small(reg_n, vectors, work.taps, target):
+                if target.core_model.register_per_weight and not _fits_weights(reg_n, vectors, work.taps, target):
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and _unrolls(work.taps, target, free)
                 for rows_outer in (True, False) if _may_walk_tiles(work) else (True,):
@@ -93,13 +90,13 @@ def loads_ahead(target: Target) -> bool:
 def _unrolls(taps: int, target: Target, free: int) -> bool:
     """Whether the loads of several taps leave the accumulators in their registers.
 
-    Between them the compiler needs some registers; on 32-bit ARM it takes care to need none.
+    Between them the compiler needs some registers; where each weight fills one it takes care to need none.
     """
-    return taps <= _MOST_TAPS if is_small(target) else taps == 1 or free >= _FREE_FOR_TAPS
+    return taps <= _MOST_TAPS if target.core_model.register_per_weight else taps == 1 or free >= _FREE_FOR_TAPS
 
 
-def _fits_small(reg_n: int, vectors: int, taps: int, target: Target) -> bool:
-    """Whether 32-bit ARM has registers for sums, for pixels, and for one weight after another."""
+def _fits_weights(reg_n: int, vectors: int, taps: int, target: Target) -> bool:
+    """Whether there are registers for sums, for pixels, and for one weight after another."""
     return (reg_n + 1) * vectors + 1 <= target.registers and (taps == 1 or max(reg_n, vectors) <= _MOST_OF_A_TAP)
 
 
@@ -108,7 +105,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
     left = work.flat % config.lanes
     registers = config.reg_n * config.vectors + max(config.vectors, left) + left + _SPARE
     fits = left <= _MOST_SINGLES and registers <= target.registers
-    fits = fits and not is_small(target)
+    fits = fits and not target.core_model.register_per_weight
     wide = config.lanes == target.lanes and _LEAST_SINGLE <= config.reg_n <= target.lanes
     wide = wide and target.lanes % config.reg_n == 0
     return left if fits and wide and not work.joined and work.flat >= config.lanes else 0

@@ -12,7 +12,6 @@ kernels and Winograd's products gain (1.39 in the place of 1.70 ms at 512 channe
 
 from __future__ import annotations
 
-from sparsecc.cost.fitted import fitted
 from sparsecc.target import Target
 
 #: floats
@@ -23,5 +22,5 @@ _L2_SHARE = 0.25
 
 def prefetch_distance(nbytes: int, target: Target, *, taps: int = 1) -> int:
     """Floats ahead of their use at which weights of ``nbytes`` bytes are asked for; 0 for not at all."""
-    gains = taps == 1 or fitted(target).prefetches_taps
+    gains = taps == 1 or target.core_model.prefetches_taps
     return _DISTANCE if gains and nbytes > _L2_SHARE * target.l2_bytes else 0

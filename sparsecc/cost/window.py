@@ -66,5 +66,5 @@ def _started(spec: ConvSpec, read: PlaneLayout, rows: int, target: Target, *, la
     halves of a unit, one of half the width takes half the time.
     """
     arithmetic, loading = rows * spec.taps / target.fma_per_cycle, 2 * len(loads(spec, read, rows))
-    halves = target.fma_per_cycle == 1 and 2 * lanes <= target.lanes
+    halves = target.core_model.double_pumped and 2 * lanes <= target.lanes
     return max(arithmetic, loading / target.loads_per_cycle) / (1 + halves)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from sparsecc.errors import OutputError, ToolchainError
 from sparsecc.machine.cpu import processor
 from sparsecc.machine.figures import Figures
-from sparsecc.machine.known import KNOWN
+from sparsecc.machine.known import KNOWN, UNKNOWN
 from sparsecc.machine.measure import measure, measure_clock
 from sparsecc.runtime.files import new_file
 from sparsecc.target import Target, resolve
@@ -38,6 +38,8 @@ def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target
     if target != "native":
         return resolved, ""
     figures, source = figures_here(resolved, cc=cc)
+    known = KNOWN.get(processor() or "", UNKNOWN)
+    resolved = replace(resolved, core_model=known.cores.get(resolved.name, resolved.core_model))
     return (resolved if figures is None else figures.applied_to(resolved)), source
 
 
@@ -51,9 +53,9 @@ def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | No
     kept = _load(target, cpu)
     if kept is not None:
         return kept, "measured on this machine"
-    name, shipped = KNOWN.get(cpu or "", ("", {}))
-    if target.name in shipped:
-        return shipped[target.name], f"shipped for {name}"
+    known = KNOWN.get(cpu or "", UNKNOWN)
+    if target.name in known.figures:
+        return known.figures[target.name], f"shipped for {known.name}"
     try:
         return calibrate(target, cc=cc), "measured on this machine"
     except ToolchainError as error:

@@ -21,6 +21,9 @@ class Figures:
         Caches that one core can use.
     l2_bandwidth, l3_bandwidth, memory_bandwidth : float
         Bytes that one core streams from there in a cycle.
+    double_pumped : bool
+        Whether multiply-adds on half a vector start more often than those on a whole one; see
+        :class:`~sparsecc.target.Core`.
     """
 
     fma_per_cycle: float
@@ -31,9 +34,12 @@ class Figures:
     l2_bandwidth: float
     l3_bandwidth: float
     memory_bandwidth: float
+    double_pumped: bool
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        if not isinstance(self.double_pumped, bool):
+            raise ValueError(f"double_pumped: found {self.double_pumped!r}, expected true or false")
+        for name, value in self._numbers().items():
             if not (isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf")):
                 raise ValueError(f"{name}: found {value!r}, expected a positive number")
 
@@ -44,7 +50,7 @@ class Figures:
         Raises
         ------
         ValueError
-            A figure is missing, unknown or no positive number.
+            A figure is missing, unknown or has a value that it can't have.
         """
         names = {field.name for field in fields(cls)}
         if set(data) != names:
@@ -53,4 +59,8 @@ class Figures:
 
     def applied_to(self, target: Target) -> Target:
         """The target with these figures."""
-        return replace(target, **asdict(self))
+        core = replace(target.core_model, double_pumped=self.double_pumped)
+        return replace(target, core_model=core, **self._numbers())
+
+    def _numbers(self) -> dict[str, Any]:
+        return {name: value for name, value in asdict(self).items() if name != "double_pumped"}

@@ -10,11 +10,13 @@ from pathlib import Path
 
 from sparsecc.errors import TargetError
 from sparsecc.target.arm import ARM
+from sparsecc.target.core import Core
+from sparsecc.target.cores import CORES
 from sparsecc.target.given import SUFFIX, read_target
 from sparsecc.target.model import Target
 from sparsecc.target.x86 import X86
 
-__all__ = ["TARGETS", "Target", "resolve"]
+__all__ = ["CORES", "TARGETS", "Core", "Target", "resolve"]
 
 #: by name, those of one architecture from the most general to the best
 TARGETS: dict[str, Target] = {**X86, **ARM}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from sparsecc.target.cores import CORES
 from sparsecc.target.model import Target
 
 _KIB, _MIB, _GIB = 1 << 10, 1 << 20, 1 << 30
@@ -46,7 +47,7 @@ _AARCH64 = Target(
     registers=32,
     fma_per_cycle=1,
     loads_per_cycle=1,
-    folds_broadcast=True,  # fmla takes its second factor from any lane
+    core_model=CORES["any-aarch64"],
     l2_bytes=512 * _KIB,
     l3_bytes=512 * _KIB,
     l2_bandwidth=8.0,
@@ -61,7 +62,7 @@ _ARMV7 = replace(
     llvm=_LLVM_32,
     cpu_features=_FEATURES_32,
     registers=16,
-    folds_broadcast=False,  # vfma takes whole registers only
+    core_model=CORES["any-armv7"],
     in_order=True,
     fma_per_cycle=0.5,
     loads_per_cycle=0.5,
@@ -77,6 +78,7 @@ _A53 = replace(
     _AARCH64,
     name="rpi3",
     llvm=_llvm_64("cortex-a53", "-aes", "-sha2"),
+    core_model=CORES["cortex-a53"],
     in_order=True,
     loads_per_cycle=0.5,
     cores=4,
@@ -91,6 +93,7 @@ _A72 = replace(
     _AARCH64,
     name="rpi4",
     llvm=_llvm_64("cortex-a72", "-aes", "-sha2"),
+    core_model=CORES["cortex-a72"],
     fma_latency=3,
     l2_bytes=1 * _MIB,
     l3_bytes=1 * _MIB,
@@ -109,6 +112,7 @@ ARM: dict[str, Target] = {
     "rpi2": replace(
         _ARMV7,
         name="rpi2",
+        core_model=CORES["cortex-a7"],
         fma_per_cycle=0.25,
         cores=4,
         memory_bytes=1 * _GIB,
@@ -124,7 +128,7 @@ ARM: dict[str, Target] = {
         llvm=_LLVM_32,
         cpu_features=_FEATURES_32,
         registers=16,
-        folds_broadcast=False,
+        core_model=CORES["cortex-a53-32"],
         source=f"{_A53.source}; 32-bit system",
     ),
     "rpi-zero2": replace(
@@ -142,7 +146,7 @@ ARM: dict[str, Target] = {
         llvm=_LLVM_32,
         cpu_features=_FEATURES_32,
         registers=16,
-        folds_broadcast=False,
+        core_model=CORES["cortex-a72-32"],
         source=f"{_A72.source}; 32-bit system",
     ),
     # four Cortex-A76: two 128-bit loads a cycle (TRM 100798 A6.1), multiply-adds as its sibling Neoverse N1: 2 a cycle,
@@ -150,6 +154,7 @@ ARM: dict[str, Target] = {
     "rpi5": replace(
         _AARCH64,
         name="rpi5",
+        core_model=CORES["cortex-a76"],
         llvm=_llvm_64("cortex-a76"),
         cpu_features=("neon", "lse", "dotprod", "fullfp16"),
         fma_per_cycle=2,

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from sparsecc.errors import TargetError
+from sparsecc.target.checks import check_range
+from sparsecc.target.cores import CORES
+from sparsecc.target.given_core import given_core
 from sparsecc.target.model import Target
 from sparsecc.untrusted import MalformedError, parse_json, read_file, shown
 
@@ -20,7 +23,7 @@ _MOST_BYTES, _MOST_LETTERS = 1 << 20, 80
 #: what a target of LLVM may say: texts, and a list of them
 _LLVM_TEXTS, _LLVM_LISTS = ("kind", "mtriple", "mcpu", "mabi", "mfloat-abi"), ("mattr",)
 #: beyond what any processor has: of registers a config may use all, of the rest only quotients are taken
-_MOST_REGISTERS, _LEAST_NUMBER, _MOST_NUMBER = 256, 1e-6, 1e15
+_MOST_REGISTERS, _MOST_NUMBER = 256, 1e15
 _NAMES = tuple(field.name for field in fields(Target))
 
 
@@ -28,7 +31,8 @@ def read_target(path: Path, known: Mapping[str, Target]) -> Target:
     """Read a target from a JSON file.
 
     The file is one object: ``name``, ``like`` (a target of ours that has all that is not said), and any other fields
-    of :class:`Target`. ``llvm`` is added to that of the base, entry by entry.
+    of :class:`Target`. ``llvm`` is added to that of the base, entry by entry; ``core_model`` is as
+    :func:`~sparsecc.target.given_core.given_core` has it.
 
     Raises
     ------
@@ -75,6 +79,9 @@ def _replaced(path: Path, base: Target, facts: dict[str, Any]) -> Target:
         raise TargetError(f"target {path}: {found}, expected an object such as {{'mcpu': 'cortex-a72'}}")
     _check_llvm(path, llvm)
     _check_numbers(path, facts)
+    if "core_model" in facts:
+        own, named = base.core_model, str(facts["name"])
+        facts["core_model"] = given_core(path, facts["core_model"], base=own, named=named, known=CORES)
     facts["llvm"] = {**base.llvm, **llvm}
     if isinstance(facts.get("cpu_features"), list):
         facts["cpu_features"] = tuple(facts["cpu_features"])
@@ -98,9 +105,5 @@ def _check_llvm(path: Path, llvm: dict[str, Any]) -> None:
 
 def _check_numbers(path: Path, facts: dict[str, Any]) -> None:
     for name, value in facts.items():
-        if not isinstance(value, int | float):
-            continue
         most = _MOST_REGISTERS if name == "registers" else _MOST_NUMBER
-        if value > most or 0 < value < _LEAST_NUMBER:
-            expected = f"expected {_LEAST_NUMBER:g} to {most:g}"
-            raise TargetError(f"target {path}: {name}: found {shown(value)}, {expected}")
+        check_range(f"target {path}: {name}", value, most=most)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from sparsecc.errors import TargetError
+from sparsecc.target.checks import check_field
+from sparsecc.target.core import Core
 from sparsecc.untrusted import shown
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
@@ -18,14 +20,8 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _MOST_LETTERS = 100
 #: widths of vectors, and registers, that there are kernels for
 _LANES, _LEAST_REGISTERS = (4, 8, 16), 16
-_EXPECTED = {
-    "str": "a text",
-    "bool": "true or false",
-    "int": "a whole number above zero",
-    "float": "a number above zero",
-    "tuple[str, ...]": "a list of texts",
-    "Mapping[str, object]": "what TVM is told of LLVM's target, with 'mtriple'",
-}
+#: what says nothing may be zero
+_MAY_BE_ZERO = ("cores", "memory_bytes")
 
 
 @dataclass(frozen=True)
@@ -50,10 +46,10 @@ class Target:
         Vector multiply-adds that start in a cycle.
     loads_per_cycle : float
         Vector loads that start in a cycle.
+    core_model : Core
+        The constants of the cost model.
     fma_latency : int
         Cycles until a multiply-add's result may be used.
-    folds_broadcast : bool
-        True where a multiply-add can broadcast a float from memory itself (AVX-512).
     folds_load : bool
         True where a multiply-add can take a vector from memory itself (x86).
     l1_bytes, l2_bytes, l3_bytes : int
@@ -78,8 +74,8 @@ class Target:
     registers: int
     fma_per_cycle: float
     loads_per_cycle: float
+    core_model: Core
     fma_latency: int = 4
-    folds_broadcast: bool = False
     folds_load: bool = False
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 1024 * 1024
@@ -99,7 +95,11 @@ class Target:
                 f"target: name: found {shown(self.name)}, expected letters, digits, '.', '-' and '_', at most 100"
             )
         for field in fields(self):
-            self._check(field.name, str(field.type), getattr(self, field.name))
+            if field.name == "core_model":
+                self._check_core()
+            else:
+                value, may_be_zero = getattr(self, field.name), field.name in _MAY_BE_ZERO
+                check_field(f"target {self.name}", field.name, str(field.type), value, may_be_zero=may_be_zero)
         if self.lanes not in _LANES:
             raise TargetError(f"target {self.name}: lanes: found {self.lanes}, expected 4, 8 or 16")
         if self.registers < _LEAST_REGISTERS:
@@ -107,19 +107,11 @@ class Target:
                 f"target {self.name}: registers: found {self.registers}, expected {_LEAST_REGISTERS} or more"
             )
 
-    def _check(self, name: str, kind: str, value: object) -> None:
-        """A value of the right type; numbers above zero, but for those that may say nothing."""
-        least = 0 if name in ("cores", "memory_bytes") else None
-        good = {
-            "str": isinstance(value, str),
-            "bool": isinstance(value, bool),
-            "int": isinstance(value, int) and not isinstance(value, bool) and (value > 0 or value == least),
-            "float": isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < float("inf"),
-            "tuple[str, ...]": isinstance(value, tuple) and all(isinstance(part, str) for part in value),
-            "Mapping[str, object]": isinstance(value, Mapping) and "mtriple" in value,
-        }[kind]
-        if not good:
-            raise TargetError(f"target {self.name}: {name}: found {shown(value)}, expected {_EXPECTED[kind]}")
+    def _check_core(self) -> None:
+        if not isinstance(self.core_model, Core):
+            raise TargetError(
+                f"target {self.name}: core_model: found {shown(self.core_model)}, expected a sparsecc.target.Core"
+            )
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparsecc.target.cores import CORES
 from sparsecc.target.model import Target
 
 _X86_TRIPLE = "x86_64-linux-gnu.2.28"
@@ -21,6 +22,7 @@ X86: dict[str, Target] = {
         registers=16,
         fma_per_cycle=2,
         loads_per_cycle=2,
+        core_model=CORES["any-avx2"],
         folds_load=True,
     ),
     "x86-64-v4": Target(
@@ -33,7 +35,7 @@ X86: dict[str, Target] = {
         registers=32,
         fma_per_cycle=1,
         loads_per_cycle=1,
-        folds_broadcast=True,
+        core_model=CORES["any-avx512"],
         folds_load=True,
     ),
 }

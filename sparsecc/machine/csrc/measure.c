@@ -16,6 +16,7 @@
 #define VECTOR __attribute__((target(FEATURES)))
 
 typedef float vector __attribute__((vector_size(4 * LANES)));
+typedef float half_vector __attribute__((vector_size(2 * LANES)));
 
 static double now(void) {
   struct timespec t;
@@ -40,6 +41,19 @@ VECTOR static double fma_seconds(void) {
   EACH_CHAIN(BEGIN)
   double start = now();
 #define MULTIPLY_ADD(i) __asm__ volatile("vfmadd213ps %2, %1, %0" : "+v"(sums[i]) : "v"(scale), "v"(term));
+  for (long step = 0; step < steps; ++step) { EACH_CHAIN(MULTIPLY_ADD) }
+  double taken = now() - start;
+  return taken / (double)(steps * CHAINS);
+}
+
+VECTOR static double half_fma_seconds(void) {
+  const long steps = 200000;
+  half_vector sums[CHAINS], scale, term;
+  volatile float half = 0.5f;
+  for (int lane = 0; lane < LANES / 2; ++lane) scale[lane] = term[lane] = half;
+#define BEGIN_HALF(i) sums[i] = scale * (float)i;
+  EACH_CHAIN(BEGIN_HALF)
+  double start = now();
   for (long step = 0; step < steps; ++step) { EACH_CHAIN(MULTIPLY_ADD) }
   double taken = now() - start;
   return taken / (double)(steps * CHAINS);
@@ -91,11 +105,13 @@ int main(int count, char **words) {
   memset(data, 0, most);
   LEAST(cycle, cycle_seconds())
   LEAST(fma, fma_seconds())
+  LEAST(half_fma, half_fma_seconds())
   LEAST(load, load_seconds(data))
   LEAST(second, byte_seconds(data, l2 / 2))
   LEAST(third, byte_seconds(data, l3 / 4))
   LEAST(memory, byte_seconds(data, most))
-  printf("{\"fma_per_cycle\": %g, \"loads_per_cycle\": %g, ", cycle / fma, cycle / load);
+  printf("{\"fma_per_cycle\": %g, \"half_fma_per_cycle\": %g, ", cycle / fma, cycle / half_fma);
+  printf("\"loads_per_cycle\": %g, ", cycle / load);
   printf("\"l2_bandwidth\": %g, \"l3_bandwidth\": %g, ", cycle / second, cycle / third);
   printf("\"memory_bandwidth\": %g}\n", cycle / memory);
   free(data);
