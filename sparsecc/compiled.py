@@ -18,7 +18,6 @@ from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
@@ -30,6 +29,7 @@ from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
+from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
 
@@ -170,7 +170,8 @@ def compile(
     model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
         Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
-        ``"native"``, ``"x86-64-v3"`` (AVX2) or ``"x86-64-v4"`` (AVX-512).
+        ``"native"``, ``"x86-64-v3"`` (AVX2) or ``"x86-64-v4"`` (AVX-512). Where ``SPARSECC_FIT_SECONDS=60`` is in the
+        environment, ``"native"`` takes as long the first time to fit the cost model to a processor that we don't know.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
     threads : int, optional
@@ -220,9 +221,9 @@ def compile(
         threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, name=name,
         dump=None if dump is None else Path(dump), cc=cc, schedules=schedules, impose=pattern_of(impose),
     )  # fmt: skip
-    resolved, figures = resolve_here(target, cc=cc)
-    records = find_records(options.schedules, resolved, cpu=processor() if target == "native" else None)
     tell = progress or (lambda stage: None)
+    resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
+    records = find_records(options.schedules, resolved, cpu=processor() if target == "native" else None)
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
@@ -275,7 +276,7 @@ def inspect(
 
     options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
     imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
-    return analyse(imported, resolve_here(target)[0], options)
+    return analyse(imported, resolve_fitted(target)[0], options)
 
 
 def pattern_of(impose: tuple[int, float] | None) -> Impose | None:

@@ -48,19 +48,19 @@ LAYERS: dict[str, set[str]] = {
         "report", "rewrite", "stages", "target", "watch",
     },
     "tuning": {
-        "_codegen", "_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "kernels", "machine", "options",
-        "pipeline", "records", "rewrite", "runtime", "spaces", "target", "text", "values", "version",
+        "_codegen", "_tvm", "analyse", "build", "cost", "dump", "errors", "facts", "importer", "kernels", "machine",
+        "options", "pipeline", "records", "rewrite", "runtime", "spaces", "target", "text", "values", "version",
     },
     "advice": {
         "_tvm", "analyse", "cost", "dump", "errors", "facts", "importer", "kernels", "machine", "options", "pipeline",
-        "records", "rewrite", "spaces", "target", "text", "values",
+        "records", "rewrite", "spaces", "target", "text", "tuning", "values",
     },
     "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "facts", "importer", "report", "runtime", "target"},
     "deploy": {"artefact", "build", "errors", "runtime", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {
         "analyse", "artefact", "build", "deploy", "errors", "facts", "importer", "machine", "options", "pipeline",
-        "records", "report", "restore", "runtime", "target", "verify", "version",
+        "records", "report", "restore", "runtime", "target", "tuning", "verify", "version",
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {

@@ -9,6 +9,7 @@ pieces; after a change of the model, only layers with another config are timed a
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -80,7 +81,7 @@ class Store:
 
 
 def build_layer(store: Store, number: int, layer: Drawn, target: Target, *, source: str) -> bool:
-    """Build what is missing of a layer; False when that is nothing. ``source`` names the code of the model."""
+    """Build what is missing of a layer; False when that is nothing. ``source`` names the model."""
     if store.read(number, "search") is None:
         task = layer.task(target)
         tried = candidates(task, seed=number)
@@ -211,7 +212,9 @@ def _work(store: Store, options: argparse.Namespace) -> None:
     start, done = time.monotonic(), 0
     building = options.step == "build"
     layers = draw(options.count, seed=options.seed) if building else []
-    target, source = resolve_here(options.target)[0], source_digest()
+    target = resolve_here(options.target)[0]
+    # with other constants of the core the model may choose others, too
+    source = f"{source_digest()} {hashlib.blake2b(repr(target).encode(), digest_size=8).hexdigest()}"
     for number in range(options.count):
         if time.monotonic() - start > options.seconds:
             tell(f"stopped before layer {number}: the time is over; again for the rest")

@@ -13,12 +13,13 @@ from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
-from sparsecc.machine.calibrate import clock_here, resolve_here
+from sparsecc.machine.calibrate import clock_here
 from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
+from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.values import as_float, as_int
 
 Progress = Callable[[str], None]
@@ -82,7 +83,7 @@ def advise(
     """
     blocks, shares = _checked(n, sparsities)
     options = Options(min_speedup=min_speedup, winograd=winograd, schedules=schedules, cc=cc)
-    resolved, figures = resolve_here(target, cc=cc)
+    resolved, figures = resolve_fitted(target, cc=cc)
     usual = Scale(resolved.ghz, source=f"usual for {resolved.name}")
     scale = scale_here(resolved, options, figures) if target == "native" else usual
     tell = progress or (lambda stage: None)

@@ -7,13 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sparsecc.cli import arguments
-from sparsecc.cli.console import print_json, say, stdout
+from sparsecc.cli.console import print_json, say, stderr, stdout
+from sparsecc.cli.progress import Stages
 from sparsecc.cli.table import Column, print_table
-from sparsecc.errors import TargetError
+from sparsecc.errors import TargetError, missing_package
 from sparsecc.target import TARGETS, Target, resolve
 
 if TYPE_CHECKING:
     from sparsecc.machine.figures import Figures
+    from sparsecc.tuning.fit.fit import Fit
 
 SUMMARY = "list the processors that can be compiled for"
 DESCRIPTION = "List the targets, what they need, and which of them run on this machine."
@@ -22,6 +24,7 @@ examples:
   sparsecc targets
   sparsecc targets --json
   sparsecc targets --measure
+  sparsecc targets --measure --seconds 120
 """
 _COLUMNS = (
     Column("target", left=True),
@@ -37,7 +40,14 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--measure",
         action="store_true",
-        help="measure this machine's caches and throughput for the cost model, and keep the figures for 'native'",
+        help="measure this machine's caches and throughput, fit the cost model to its core, and keep both for 'native'",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=arguments.whole_from(0),
+        default=60,
+        metavar="N",
+        help="with --measure: time for the fit, 0 for none (default: %(default)s)",
     )
 
 
@@ -45,9 +55,10 @@ def execute(options: Namespace) -> int:
     """Print the table."""
     native = _native()
     figures = _measure() if options.measure else None
+    found = _fit(options.seconds, quiet=options.json) if options.measure and options.seconds else None
     if options.json:
         document = {"native": native, "targets": [_entry(target) for target in TARGETS.values()]}
-        print_json(document | ({"figures": asdict(figures)} if figures else {}))
+        print_json(document | _measured(figures, found))
         return 0
     console = stdout()
     print_table(console, _COLUMNS, [_row(target, native=native) for target in TARGETS.values()])
@@ -62,7 +73,19 @@ def execute(options: Namespace) -> int:
     if figures:
         say(console)
         say(console, "measured for native: " + ", ".join(f"{k} {v:g}" for k, v in asdict(figures).items()))
+    if isinstance(found, str):
+        say(console, found)
+    elif found:
+        constants = ", ".join(f"{name} {value:g}" for name, value in found.constants.values.items())
+        say(console, f"fitted for native to {found.constants.timings} timings, {found.seconds:.0f} s: {constants}")
     return 0
+
+
+def _measured(figures: Figures | None, found: Fit | str | None) -> dict[str, Any]:
+    if figures is None:
+        return {}
+    constants = None if found is None or isinstance(found, str) else dict(found.constants.values)
+    return {"figures": asdict(figures), "constants": constants}
 
 
 def _measure() -> Figures:
@@ -71,6 +94,18 @@ def _measure() -> Figures:
     target = resolve("native")
     keep_clock(target)
     return calibrate(target)
+
+
+def _fit(seconds: int, *, quiet: bool) -> Fit | str:
+    """What was fitted; where kernels can't be built, why not: figures are of use without."""
+    try:
+        from sparsecc.tuning.fit.here import fit_here
+    except ModuleNotFoundError as error:
+        return f"not fitted to this machine's core: {missing_package(error)}"
+    from sparsecc.machine.calibrate import resolve_here
+
+    with Stages(stderr(), quiet=quiet) as stages:
+        return fit_here(resolve_here("native")[0], seconds=seconds, progress=stages)
 
 
 def _row(target: Target, *, native: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from sparsecc.target import Target
 #: index load, address arithmetic, loop control: instructions a kept block adds
 _BLOCK_INSTRUCTIONS = 6
 #: above this share of the registers as accumulators a tile's end no longer overlaps with the next one's start
-_CROWDED = 0.65
+CROWDED = 0.65
 #: planes that a tile stores to without their lines pushing one another out of the first cache; cycles for more
 _PLANES, _MANY_PLANES = 8, 15.0
 #: share of the hidden one of compute and memory that shows
@@ -135,7 +135,7 @@ def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], tar
         + known.tile_cycles
     )
     epilogue += reg_n * singles
-    if fmas > _CROWDED * target.registers:
+    if fmas > CROWDED * target.registers:
         epilogue += known.crowded_cycles
     if reg_n > _PLANES:
         epilogue += _MANY_PLANES

@@ -15,7 +15,7 @@ from __future__ import annotations
 from sparsecc.target import Target
 
 #: floats
-_DISTANCE = 512
+PREFETCH_DISTANCE = 512
 #: share of the second cache that weights may take before they are expected beyond it
 _L2_SHARE = 0.25
 
@@ -23,4 +23,4 @@ _L2_SHARE = 0.25
 def prefetch_distance(nbytes: int, target: Target, *, taps: int = 1) -> int:
     """Floats ahead of their use at which weights of ``nbytes`` bytes are asked for; 0 for not at all."""
     gains = taps == 1 or target.core_model.prefetches_taps
-    return _DISTANCE if gains and nbytes > _L2_SHARE * target.l2_bytes else 0
+    return PREFETCH_DISTANCE if gains and nbytes > _L2_SHARE * target.l2_bytes else 0

@@ -6,24 +6,20 @@ named target is the same whichever machine compiles it.
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sparsecc.errors import OutputError, ToolchainError
+from sparsecc.errors import ToolchainError
+from sparsecc.machine.constants import kept_constants
 from sparsecc.machine.cpu import processor
 from sparsecc.machine.figures import Figures
+from sparsecc.machine.keep import folder, keep, read_kept
 from sparsecc.machine.known import KNOWN, UNKNOWN
 from sparsecc.machine.measure import measure, measure_clock
-from sparsecc.runtime.files import new_file
-from sparsecc.target import Target, resolve
-from sparsecc.untrusted import parse_json, read_file
+from sparsecc.target import Core, Target, resolve
 
 #: no core runs faster: what says so was not measured
 _MOST_GHZ = 10.0
-#: of a file that keeps figures
-_MOST_BYTES = 1 << 16
 
 
 def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target, str]:
@@ -38,9 +34,25 @@ def resolve_here(target: str | Target, *, cc: str | None = None) -> tuple[Target
     if target != "native":
         return resolved, ""
     figures, source = figures_here(resolved, cc=cc)
-    known = KNOWN.get(processor() or "", UNKNOWN)
-    resolved = replace(resolved, core_model=known.cores.get(resolved.name, resolved.core_model))
+    core, fitted = core_here(resolved)
+    resolved = replace(resolved, core_model=core)
+    if fitted:
+        source += "; core fitted to timings here"
     return (resolved if figures is None else figures.applied_to(resolved)), source
+
+
+def core_here(target: Target) -> tuple[Core, bool]:
+    """The core of this machine, and whether it was fitted here; else it is our processor's, or the target's own."""
+    cpu = processor()
+    constants = kept_constants(target, cpu)
+    core = KNOWN.get(cpu or "", UNKNOWN).cores.get(target.name, target.core_model)
+    return (core, False) if constants is None else (constants.applied_to(core), True)
+
+
+def is_known(target: Target) -> bool:
+    """Whether this machine's core is one that we know, or has been fitted."""
+    cpu = processor()
+    return target.name in KNOWN.get(cpu or "", UNKNOWN).cores or kept_constants(target, cpu) is not None
 
 
 def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | None, str]:
@@ -65,7 +77,7 @@ def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | No
 def calibrate(target: Target, *, cc: str | None = None) -> Figures:
     """Measure this machine's figures and keep them; a folder that can't be written only means measuring again."""
     figures = measure(target, cc=cc)
-    _keep(cache_file(target, processor()), asdict(figures))
+    keep(cache_file(target, processor()), asdict(figures))
     return figures
 
 
@@ -73,7 +85,7 @@ def clock_here(target: Target, *, cc: str | None = None) -> tuple[float, str]:
     """Clock of this machine in GHz, and where it is from: measured once and kept, else the target's usual one."""
     path = clock_file(processor())
     try:
-        kept = parse_json(read_file(path, most_bytes=_MOST_BYTES))["ghz"]
+        kept = read_kept(path)["ghz"]
         if isinstance(kept, int | float) and 0 < kept < _MOST_GHZ:
             return float(kept), "measured on this machine"
     except (OSError, ValueError, TypeError, KeyError):
@@ -87,37 +99,23 @@ def clock_here(target: Target, *, cc: str | None = None) -> tuple[float, str]:
 def keep_clock(target: Target, *, cc: str | None = None) -> float:
     """Measure this machine's clock and keep it; a folder that can't be written only means measuring again."""
     ghz = measure_clock(target, cc=cc)
-    _keep(clock_file(processor()), {"ghz": ghz})
+    keep(clock_file(processor()), {"ghz": ghz})
     return ghz
-
-
-def _keep(path: Path, data: dict[str, float]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with new_file(path) as file:
-            file.write(json.dumps(data, indent=1).encode())
-    except (OSError, OutputError):
-        pass
 
 
 def clock_file(cpu: str | None) -> Path:
     """Where the clock is kept: beside the figures."""
-    return _folder() / f"clock-{cpu or 'unknown'}.json"
+    return folder() / f"clock-{cpu or 'unknown'}.json"
 
 
 def cache_file(target: Target, cpu: str | None) -> Path:
     """Where figures are kept: ``$XDG_CACHE_HOME/sparsecc``, else ``~/.cache/sparsecc``."""
-    return _folder() / f"figures-{cpu or 'unknown'}-{target.name}.json"
-
-
-def _folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return Path(home) / "sparsecc"
+    return folder() / f"figures-{cpu or 'unknown'}-{target.name}.json"
 
 
 def _load(target: Target, cpu: str | None) -> Figures | None:
     """What is kept; None when there is nothing, or nothing of use."""
     try:
-        return Figures.from_json(parse_json(read_file(cache_file(target, cpu), most_bytes=_MOST_BYTES)))
+        return Figures.from_json(read_kept(cache_file(target, cpu)))
     except (OSError, ValueError, TypeError):
         return None

@@ -15,6 +15,7 @@ from sparsecc.build.library import Measured, Timed, build_measuring_program
 from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.spaces.config import Config
+from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, Task
 
 _NAME = "candidates"
@@ -29,11 +30,21 @@ def write_program(task: Task, configs: Sequence[Config], out: Path, *, cc: str |
     ToolchainError, OutputError
         As :func:`~sparsecc.build.library.build_measuring_program` does.
     """
-    target = task.target
+    write_candidates([task.candidate(config) for config in configs], task.target, out, cc=cc)
+
+
+def write_candidates(candidates: Sequence[Candidate], target: Target, out: Path, *, cc: str | None = None) -> None:
+    """The same for candidates of any tasks.
+
+    Raises
+    ------
+    ToolchainError, OutputError
+        As :func:`~sparsecc.build.library.build_measuring_program` does.
+    """
     made = _Table()
-    timed = [made.add(task.candidate(config)) for config in configs]
+    timed = [made.add(candidate) for candidate in candidates]
     kernels, _ = compile_object(made.functions, target.llvm)
-    floats = max(made.weights[candidate.expected].size for candidate in timed)
+    floats = max(made.weights[row.expected].size for row in timed)
     program = Program(
         name=_NAME, inputs=(), outputs=(Port("y", (floats,)),), buffers=tuple(made.buffers),
         weights=tuple(made.weights), steps=tuple(made.steps), description={"target": target.name},

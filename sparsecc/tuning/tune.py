@@ -13,7 +13,6 @@ from typing import Any
 
 from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
@@ -23,6 +22,7 @@ from sparsecc.rewrite.join_choice import as_chosen
 from sparsecc.spaces import config as configs
 from sparsecc.target import Target
 from sparsecc.tuning.bugs import write_bug
+from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.tuning.joins import find_joins
 from sparsecc.tuning.ranker import BoostedRanker, RandomRanker, Ranker
 from sparsecc.tuning.runners import Runner
@@ -154,7 +154,7 @@ def tune(
     path = Path(log)
     trials, threads = _count(trials, "trials"), _count(threads, "threads")
     _check(minutes, seed, path)
-    resolved, _ = resolve_here(target, cc=cc)
+    resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
     plan = analyse(imported, resolved, options)

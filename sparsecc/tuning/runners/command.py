@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from sparsecc.errors import RunnerError
 from sparsecc.runtime.command import SILENCE_S, Command
@@ -41,13 +42,19 @@ class CommandRunner:
         self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
     ) -> Iterator[tuple[Config, Outcome]]:
         """See :class:`~sparsecc.tuning.runners.Runner`."""
-        options = ("--threads", str(threads), "--rounds", str(rounds))
         with scratch_folder() as folder:
             program = folder / "measure"
             write_program(task, configs, program, cc=self._cc)
-            with self._command.ready(program) as words:
-                for number, outcome in self._all((*words, *options), first=first, count=len(configs)):
-                    yield configs[number], outcome
+            for number, outcome in self.run(program, len(configs), threads=threads, rounds=rounds, first=first):
+                yield configs[number], outcome
+
+    def run(
+        self, program: Path, count: int, *, threads: int, rounds: int, first: int = 0
+    ) -> Iterator[tuple[int, Outcome]]:
+        """The same for a program that is written, by the numbers of its ``count`` candidates."""
+        options = ("--threads", str(threads), "--rounds", str(rounds))
+        with self._command.ready(program) as words:
+            yield from self._all((*words, *options), first=first, count=count)
 
     def _all(self, words: Sequence[str], *, first: int, count: int) -> Iterator[tuple[int, Outcome]]:
         """Candidates from a number on; after one that crashes the program is started again with the next."""
