@@ -14,7 +14,8 @@ import sparsecc
 from fuzz.damage import damaged, damaged_json
 from fuzz.outcome import Outcome
 from fuzz.samples import sample_net
-from sparsecc.machine.calibrate import cache_file, clock_file, clock_here, figures_here
+from sparsecc.machine.calibrate import cache_file, clock_file, clock_here, core_here, figures_here
+from sparsecc.machine.constants import constants_file
 from sparsecc.machine.cpu import processor
 from sparsecc.records.lookup import find_records
 from sparsecc.target import resolve
@@ -74,11 +75,16 @@ def figure_cases(samples: Path, folder: Path) -> Callable[[Random], Outcome]:
 
     def case(random: Random) -> Outcome:
         os.environ["XDG_CACHE_HOME"] = str(folder)  # of this process only, which ends with the case
-        for path in (cache_file(native, processor()), clock_file(processor())):
+        for path in (
+            cache_file(native, processor()),
+            clock_file(processor()),
+            constants_file(native, processor()),
+        ):
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(_either(text, random))
         figures_here(native, cc="false")
         clock_here(native, cc="false")
+        core_here(native)
         return Outcome("right")
 
     return case
