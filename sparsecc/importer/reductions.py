@@ -73,7 +73,7 @@ def _reduced(
     shape = shape_of(data)
     found = axes_of(len(shape), axes)
     if not found:
-        return pointwise(ctx, node, value, data)
+        return pointwise(ctx, node, value, data, shape=tuple(shape))
     out = [1 if axis in found else extent for axis, extent in enumerate(shape) if keepdim or axis not in found]
 
     def of(x: Any) -> Any:

@@ -24,6 +24,7 @@ NETWORK_SHAPES = [
     function("constant_output", lambda x: (x, torch.ones(2, 3)), IMAGE),
     function("scalar_output", lambda x: x.sum((0, 1, 2, 3)), IMAGE),
     function("scalar_input", lambda x, y: x * y, IMAGE, ()),
+    function("extremes_of_a_scalar", lambda x: x.sum().min(0).values + x.sum().max(0).values + x.sum().amax(), IMAGE),
     function("one_number", lambda x: x * 2 + 1, (1,)),
     function("rank_5", lambda x: x.relu() * 2, (2, 3, 2, 3, 5)),
 ]
