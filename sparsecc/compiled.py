@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
-from sparsecc.build import header_of, plan_arena
+from sparsecc.build import header_of
 from sparsecc.build.spill import release, spilled, spilled_if_large
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
@@ -118,7 +118,8 @@ class Compiled:
             raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so, .a, or a folder such as out/")
         check_writable(path)
         with new_file(path.with_suffix(".h")) as header:
-            header.write(header_of(self._artefact.program, triple=self._artefact.target.triple).encode())
+            made = self._artefact
+            header.write(header_of(made.program, memory=made.memory, triple=made.target.triple).encode())
             header.flush()  # a full disk shows now; after the library is in place only the header's name is missing
             self._write(path)
 
@@ -249,7 +250,7 @@ def _check_memory(artefact: Artefact) -> None:
     target, program = artefact.target, artefact.program
     room = int(target.memory_bytes * _MEMORY_SHARE)
     ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
-    needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights) + ports
+    needed = artefact.memory.nbytes + ports
     if room and needed > room:
         raise UserError(
             f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of "

@@ -15,7 +15,7 @@ from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.artefact import Artefact
-from sparsecc.build import plan_arena
+from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
@@ -84,16 +84,17 @@ def run(
 
     progress("build")
     kernels, _ = stage("build", compile_object, assembled.functions, target.llvm)
+    memory = stage("memory", plan_memory, assembled.program)
 
     notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, made.plan))
-    memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
-    report = make_report(made.plan, lowered, target.name, notes, figures, chosen_by, joined_by)
-    report = replace(report, memory_bytes=memory)
+    report = make_report(
+        made.plan, lowered, target.name, notes, figures, chosen_by, joined_by, memory_bytes=memory.nbytes
+    )
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
-    artefact = Artefact(program, kernels, target, report, made.origins, layouts, made.orders, assembled.functions)
-    return artefact, imported
+    names, orders = made.origins, made.orders
+    return Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions), imported
 
 
 def rewrite(

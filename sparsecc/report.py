@@ -112,6 +112,8 @@ def make_report(
     figures: str,
     chosen_by: Mapping[str, str] = MappingProxyType({}),
     joined_by: Mapping[str, str] = MappingProxyType({}),
+    *,
+    memory_bytes: int = 0,
 ) -> Report:
     """Collect the facts of a compilation.
 
@@ -129,7 +131,7 @@ def make_report(
         }
         for node, kernel in lowered
     )
-    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures)
+    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures, memory_bytes=memory_bytes)
 
 
 def _weight_notes(plan: Plan) -> list[str]:

@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "stages": {"errors"},
-    "watch": {"_tvm", "analyse", "dump", "errors", "facts", "importer", "rewrite", "stages"},
+    "watch": {"_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "facts", "report", "target"},
     "pipeline": {
         "_codegen", "analyse", "artefact", "build", "cost", "errors", "facts", "importer", "options", "records",

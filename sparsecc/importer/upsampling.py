@@ -81,7 +81,8 @@ def _nearest_table(size: int, out: int, step: np.float32) -> NDArray[np.int32]:
         return places
     if out == 2 * size:
         return places // np.int32(2)
-    return np.minimum(np.floor(places.astype(np.float32) * step), size - 1).astype(np.int32)
+    before: NDArray[np.float32] = np.floor(places.astype(np.float32) * step)
+    return np.minimum(before, size - 1).astype(np.int32)
 
 
 def _bilinear_table(
