@@ -14,6 +14,7 @@ from sparsecc.facts.graph import Graph
 from sparsecc.facts.placed import Placed
 from sparsecc.importer import Imported
 from sparsecc.rewrite.assemble import Assembled
+from sparsecc.rewrite.chain import Joined
 from sparsecc.rewrite.fuse import Fused
 from sparsecc.rewrite.listing import graph_text, placed_text
 from sparsecc.rewrite.permute import Permuted, listing
@@ -76,6 +77,7 @@ _TEXTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Fused: (".py", lambda made: made.module.script()),
     IRModule: (".py", lambda made: made.script()),
     Graph: (".txt", graph_text),
+    Joined: (".txt", lambda made: graph_text(made.graph)),
     Permuted: (".txt", listing),
     Placed: (".txt", placed_text),
     list: (".py", _kernels),

@@ -20,6 +20,7 @@ from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
+from sparsecc.rewrite.chain import Joining
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
 
@@ -55,12 +56,12 @@ class Network:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
             plan, costs = self.planner.plan(impose), self.planner.costs
-            made = arrange(self._network, plan, costs.target, pays=self._pays, transform=_no_weights)
+            made = arrange(self._network, plan, costs.target, decide=self._decide, transform=_no_weights)
             self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
         return self._steps[impose]
 
-    def _pays(self, chain: Chain, plan: LayerPlan) -> bool:
-        return self.planner.costs.pays(chain.conv.layer.spec, plan.kept, window_spec(chain))
+    def _decide(self, chain: Chain, plan: LayerPlan) -> Joining:
+        return Joining(self.planner.costs.pays(chain.conv.layer.spec, plan.kept, window_spec(chain)))
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:
