@@ -19,7 +19,7 @@ from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
 from sparsecc.machine.calibrate import resolve_here
-from sparsecc.machine.cpu import processor
+from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
 from sparsecc.records.lookup import find_records
@@ -222,7 +222,7 @@ def compile(
         dump=None if dump is None else Path(dump), cc=cc, schedules=schedules, impose=pattern_of(impose),
     )  # fmt: skip
     resolved, figures = resolve_here(target, cc=cc)
-    records = find_records(options.schedules, resolved, cpu=processor() if target == "native" else None)
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
     tell = progress or (lambda stage: None)
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
@@ -266,6 +266,7 @@ def inspect(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
 ) -> Plan:
     """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
@@ -274,9 +275,11 @@ def inspect(
     """
     from sparsecc.importer import import_model
 
-    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
+    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, schedules=schedules)
+    resolved, _ = resolve_here(target)
+    find_records(options.schedules, resolved)  # a file that can't be read is an error here too
     imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
-    return analyse(imported, resolve_here(target)[0], options)
+    return analyse(imported, resolved, options, cpu=processor_of(target))
 
 
 def pattern_of(impose: tuple[int, float] | None) -> Impose | None:

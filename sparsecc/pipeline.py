@@ -72,7 +72,7 @@ def run(
     imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
 
     progress("analyse")
-    plan = stage("analyse", analyse, imported, target, options)
+    plan = stage("analyse", analyse, imported, target, options, cpu=records.cpu)
 
     progress("rewrite")
     made = rewrite(imported, plan, target, choose, stage=stage)
@@ -146,15 +146,15 @@ def arrange(
 
 
 @unforeseen("analyse")
-def analyse(imported: Imported, target: Target, options: Options) -> Plan:
-    """Find every layer's structure and decide between sparse and dense."""
+def analyse(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Plan:
+    """Find every layer's structure and decide between sparse and dense, on one processor where ``cpu`` names it."""
     layers = [
         LayerInfo(layer.key, layer.name, layer.spec, layer.weight)
         for layer in imported.layers.values()
         if isinstance(layer, ConvLayer)
     ]
 
-    scale = decision_scale(target, options)
+    scale = decision_scale(target, options, cpu=cpu)
 
     def gain(spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         return winograd_gain(spec, structure, target) if options.winograd else None
@@ -170,9 +170,12 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
     )
 
 
-def decision_scale(target: Target, options: Options) -> Scale:
-    """What corrects the cost model where sparse is compared with dense: shipped records, unless none are wanted."""
-    return Scale(1.0) if options.schedules is None else shipped_scale(target)
+def decision_scale(target: Target, options: Options, *, cpu: str | None = None) -> Scale:
+    """What corrects the cost model where sparse is compared with dense: shipped records, unless none are wanted.
+
+    On one processor, records of others say nothing.
+    """
+    return Scale(1.0) if options.schedules is None else shipped_scale(target, cpu=cpu)
 
 
 def lower_all(made: Rewritten, target: Target, choose: Choose) -> list[tuple[PlacedNode, Lowered]]:

@@ -222,6 +222,24 @@ def test_a_record_that_should_fit_and_does_not_is_told():
     assert (chosen.config, chosen.why.by, len(chosen.why.problems)) == (DIRECT, "record", 1)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bias", False), ("bias+relu", False), ("bias+residual", True), ("bias+residual+clip(0, 6)", True),
+        ("bias+clip(0, 6)+residual", True), ("bias+relu, bias+residual", True), ("bias+clip(0, 6), bias", False),
+        ("0123456789abcdef", False), ("bias+residualish", False),
+    ],
+)  # fmt: skip
+def test_records_of_before_have_the_residual_in_a_text(text, expected):
+    data = {name: value for name, value in KEY.to_json().items() if name != "adds_residual"}
+    key = LayerKey.from_json({**data, "epilogue": text})
+    assert key.adds_residual is expected
+    assert LayerKey.from_json(key.to_json()) == key
+    near = replace(key, spec=replace(SPEC, oc=256))
+    assert distance(near, key) == 1.0
+    assert distance(replace(near, adds_residual=not expected), key) == math.inf
+
+
 def test_the_nearest_layer():
     near = replace(KEY, spec=replace(SPEC, oc=256))
     nearer = replace(KEY, density=30)
@@ -252,7 +270,7 @@ def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_mode
         replace(KEY, spec=replace(SPEC, ih=28, iw=28)),
         replace(KEY, block_n=8),
         replace(KEY, pitch=(15, 15)),
-        replace(KEY, epilogue="bias+residual+relu"),
+        replace(KEY, epilogue="bias+residual+relu", adds_residual=True),
         replace(KEY, pattern="dense", block_n=0, density=100),
         replace(KEY, spec=replace(SPEC, ic=512)),
         replace(KEY, kind="linear"),

@@ -14,7 +14,7 @@ from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import clock_here, resolve_here
-from sparsecc.machine.cpu import processor
+from sparsecc.machine.cpu import processor, processor_of
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale, scale_of
@@ -89,7 +89,7 @@ def advise(
     tell("import")
     imported = import_model(model, example_inputs)
     tell("predict")
-    network = Network(imported, resolved, options)
+    network = Network(imported, resolved, options, cpu=processor_of(target))
     layers = tuple(
         LayerAdvice(
             name,

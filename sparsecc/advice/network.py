@@ -36,20 +36,27 @@ class Network:
         Name of a layer that can be pruned -> its calls, several for one that is used several times.
     """
 
-    def __init__(self, imported: Imported, target: Target, options: Options) -> None:
+    def __init__(self, imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> None:
         convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
-        self.planner = self.planner_of(convs, names, target, options)
+        self.planner = self.planner_of(convs, names, target, options, cpu=cpu)
         self._network = extract(imported)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
-    def planner_of(layers: Sequence[ConvLayer], prunable: Collection[str], target: Target, options: Options) -> Planner:
-        """Who decides for some layers."""
+    def planner_of(
+        layers: Sequence[ConvLayer],
+        prunable: Collection[str],
+        target: Target,
+        options: Options,
+        *,
+        cpu: str | None = None,
+    ) -> Planner:
+        """Who decides for some layers, on one processor where ``cpu`` names it."""
         return Planner(
             tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
-            winograd=options.winograd, scale=decision_scale(target, options),
+            winograd=options.winograd, scale=decision_scale(target, options, cpu=cpu),
         )  # fmt: skip
 
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:

@@ -23,6 +23,14 @@ def processor() -> str | None:
     return "-".join(parts) if all(parts) else None
 
 
+def processor_of(target: object) -> str | None:
+    """The processor that is compiled for, where that is this machine's: for ``"native"``. Else None.
+
+    Empty where Linux does not tell: that is no processor which anybody has records of.
+    """
+    return (processor() or "") if target == "native" else None
+
+
 def cache_bytes() -> dict[int, int]:
     """Level -> bytes of the data cache that the first core sees."""
     found = {}

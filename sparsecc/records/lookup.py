@@ -96,7 +96,7 @@ def _shape(key: LayerKey) -> tuple[object, ...]:
     window = None if key.window is None else replace(key.window, ic=1, oc=1, groups=1)
     return (
         key.kind, replace(key.spec, ic=1, oc=1, groups=1), key.block_n, key.pitch, window,
-        key.combine, key.by_tap, key.in_place, "residual" in key.epilogue,
+        key.combine, key.by_tap, key.in_place, key.adds_residual,
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def _choice(shape: WindowShape, target: Target) -> Choice:
     key = LayerKey(
         kind="window", spec=spec, block_n=1, density=100, pattern="none", scattered=False,
         epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
-        combine=shape.combine, in_place=shape.in_place,
+        combine=shape.combine, in_place=shape.in_place, adds_residual=shape.store.epilogue.adds_residual,
     )  # fmt: skip
 
     def space() -> tuple[WindowConfig, ...]:

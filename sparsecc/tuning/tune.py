@@ -15,6 +15,7 @@ from typing import Any
 from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
+from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
@@ -159,7 +160,7 @@ def tune(
     resolved, _ = resolve_here(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
-    plan = analyse(imported, resolved, options)
+    plan = analyse(imported, resolved, options, cpu=processor_of(target))
     network, plan = reorder(extract(imported), plan)
     known = of_target(read_log(path), resolved)
     pairs = find_joins(network, plan, resolved, partial(known.choose, threads=threads))
