@@ -171,7 +171,8 @@ def compile(
     model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
         Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
-        ``"native"``, ``"x86-64-v3"`` (AVX2) or ``"x86-64-v4"`` (AVX-512).
+        ``"native"`` for this machine; a name that ``sparsecc targets`` lists, such as ``"x86-64-v3"`` (AVX2) or
+        ``"rpi4"``; or the path of a ``.json`` file of facts.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
     threads : int, optional
