@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import logging
 import os
 import warnings
 import zipfile
@@ -209,6 +210,47 @@ def test_programs_with_wrong_members(name: str, change, message: str, tmp_path: 
     edit(content, name, change)
     with pytest.raises(ModelError, match=rf"m\.pt2: .*{message}"):
         to_exported(write(tmp_path / "m.pt2", content), None)
+
+
+def newer(path: Path) -> Path:
+    content = members()
+    edit(content, MODEL, lambda data: data["schema_version"].update(major=98))
+    return write(path, content)
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def state_dict(path: Path) -> Path:
+    torch.save({"weight": torch.zeros(2)}, path)
+    return path
+
+
+def old_with_an_object(path: Path) -> Path:
+    pickled = io.BytesIO()
+    torch.save({"weight": Path("/")}, pickled)
+    return write(path, {**old_members(), "serialized_state_dict.pt": pickled.getvalue()}, root="")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (newer, r"can read \(SerializeError: Serialized schema version SchemaVersion\(major=98, .* does not match"),
+        (folder, "is a folder; expected a .pt2"),
+        (state_dict, r"found neither archive_format nor .* in it: a file of torch\.save or torch\.jit\.save"),
+        (old_with_an_object, r"serialized_state_dict\.pt holds other things .* is to run code \(.*PosixPath.*\)"),
+    ],
+)
+def test_why_a_file_can_not_be_read(make, reason: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What PyTorch only logs is in the message, and nowhere else."""
+    handlers, propagates = logging.getLogger("torch.export").handlers, logging.getLogger("torch.export").propagate
+    with pytest.raises((ModelError, NotSupportedError), match=rf"m\.pt2: ?.*{reason}"):
+        to_exported(make(tmp_path / "m.pt2"), None)
+    assert capfd.readouterr().err == ""
+    assert logging.getLogger("torch.export").handlers is handlers
+    assert logging.getLogger("torch.export").propagate is propagates
 
 
 @pytest.mark.parametrize("member", [WEIGHTS, CONSTANTS, MODEL])
