@@ -131,7 +131,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in vars(self).items() if name != "_library"}
-        return restore, (VERSION, pickle.dumps(state, pickle.HIGHEST_PROTOCOL), self._library)
+        return restore, (VERSION, pickle.dumps(type(self)), pickle.dumps(state, pickle.HIGHEST_PROTOCOL), self._library)
 
     def __copy__(self) -> Compiled:
         twin = type(self).__new__(type(self))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from sparsecc.advice.curves import LayerAdvice, NetAdvice
 from sparsecc.advice.network import Network
-from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
+from sparsecc.advice.result import Advice
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
