@@ -279,7 +279,7 @@ def inspect(
     options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, schedules=schedules)
     resolved, _ = resolve_here(target)
     find_records(options.schedules, resolved)  # a file that can't be read is an error here too
-    imported = import_model(model, example_inputs, impose=pattern_of(impose))
+    imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolved, options, cpu=processor_of(target))
 
 

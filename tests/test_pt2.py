@@ -274,7 +274,7 @@ def test_more_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ModelError, match=f"tensors of {needed} bytes, more than this machine has memory"):
         to_exported(path, None)
     monkeypatch.setattr(archive, "available_bytes", lambda: 1 << 40)
-    monkeypatch.setattr(archive, "_MOST_JSON", 100)
+    monkeypatch.setattr(archive, "MOST_JSON", 100)
     with pytest.raises(ModelError, match=rf"{MODEL} has \d+ bytes, expected at most 100"):
         to_exported(path, None)
 

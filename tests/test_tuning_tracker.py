@@ -50,15 +50,15 @@ def _wait_for_devices(port: int) -> None:
 @pytest.fixture
 def _together(monkeypatch):
     """Each device's first candidate waits for the other device's, however long that takes to be set up."""
-    barrier, seen, measure = threading.Barrier(len(DEVICES)), set(), runner._Device.measure
+    barrier, seen, measure = threading.Barrier(len(DEVICES)), set(), runner.Device.measure
 
     def measure_together(device, number, *, rounds):
-        if device._name not in seen:
-            seen.add(device._name)
+        if device.name not in seen:
+            seen.add(device.name)
             barrier.wait(PATIENCE_S)
         return measure(device, number, rounds=rounds)
 
-    monkeypatch.setattr(runner._Device, "measure", measure_together)
+    monkeypatch.setattr(runner.Device, "measure", measure_together)
 
 
 @pytest.mark.usefixtures("_together")

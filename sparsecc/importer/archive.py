@@ -49,7 +49,7 @@ _OLD_PICKLES = ("serialized_state_dict.pt", "serialized_constants.pt")
 _ENCRYPTED = 1
 _DAMAGED = (zipfile.BadZipFile, struct.error)
 #: of a program without its tensors
-_MOST_JSON = 1 << 28
+MOST_JSON = 1 << 28
 
 
 def safe_copy(path: Path) -> BinaryIO:
@@ -120,8 +120,8 @@ class _Members:
 
     def json(self, name: str) -> Any:
         """A member's data."""
-        if self.size(name) > _MOST_JSON:
-            raise MalformedError(f"{name} has {self.size(name)} bytes, expected at most {_MOST_JSON}")
+        if self.size(name) > MOST_JSON:
+            raise MalformedError(f"{name} has {self.size(name)} bytes, expected at most {MOST_JSON}")
         try:
             return parse_json(self.read(name))
         except MalformedError as error:

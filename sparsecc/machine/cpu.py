@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_CPUINFO = Path("/proc/cpuinfo")
+CPUINFO = Path("/proc/cpuinfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _KIB = 1024
 
@@ -12,7 +12,7 @@ _KIB = 1024
 def processor() -> str | None:
     """Vendor, family and model, such as ``AuthenticAMD-25-17``; None where Linux does not tell."""
     try:
-        lines = _CPUINFO.read_text(errors="replace").splitlines()
+        lines = CPUINFO.read_text(errors="replace").splitlines()
     except OSError:
         return None
     found: dict[str, str] = {}
