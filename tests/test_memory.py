@@ -181,8 +181,8 @@ def test_large_layers_are_looked_at_in_parts(groups, per_group, ic, block_n, spa
 
     whole = found()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(on_disk, "_PIECE", piece)
-        patch.setattr(block_rows, "_AT_ONCE", piece)
+        patch.setattr(on_disk, "PIECE", piece)
+        patch.setattr(block_rows, "AT_ONCE", piece)
         parts = found()
     np.testing.assert_array_equal(whole[0], _least_are_zero(weight, impose, groups))
     for one, other in zip(whole[:4], parts[:4], strict=True):
