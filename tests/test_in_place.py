@@ -174,7 +174,7 @@ class Flipped(nn.Module):
     ],
 )  # fmt: skip
 def test_what_is_needed_elsewhere_stays(model):
-    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: False):
+    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: Joining(False)):
         assert overwritten(agree(model, (1, 4, 7, 7))) == []
 
 

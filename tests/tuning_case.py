@@ -93,11 +93,11 @@ def tasks(target: str = "x86-64-v3") -> tuple[KernelTask, ...]:
     return tasks_of(tiny_net(), *example(), target)
 
 
-def tasks_of(net: nn.Module, x: torch.Tensor, target: str) -> tuple[KernelTask, ...]:
+def tasks_of(net: nn.Module, x: torch.Tensor, target: str, *, winograd: bool = True) -> tuple[KernelTask, ...]:
     """A network's kernels with knobs."""
     resolved = resolve(target)
     imported = import_model(net, (x,))
-    plan = analyse(imported, resolved, Options())
+    plan = analyse(imported, resolved, Options(winograd=winograd))
     return tuple(find_tasks(rewrite(imported, plan, resolved), resolved))
 
 
