@@ -18,6 +18,8 @@ Combine = Literal["weighted", "sum", "max"]
 LOWEST = -math.inf
 #: windows of more taps are loops over runs of pixels: code size
 UNROLLED_TAPS = 49
+#: windows of more taps are unrolled a row of the kernel at a time: code size, too
+WHOLE_TAPS = 25
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import Chain, FusedConv
 from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.rewrite.choice import Choice, Chooser
+from sparsecc.rewrite.chain import Joining
+from sparsecc.rewrite.choice import Choice, Choose
 from sparsecc.rewrite.in_place import may_work_in_place
 from sparsecc.rewrite.layout import window_spec
 from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
 
 #: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
-Pays = Callable[[Chain, LayerPlan], bool]
+Decide = Callable[[Chain, LayerPlan], Joining]
 
 _JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
@@ -35,15 +36,15 @@ def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     return Choice(_key(chain, plan.kept, target), default, lambda: (default, other), predict)
 
 
-def as_chosen(chooser: Chooser, target: Target) -> Pays:
-    """Decides for each pair as who chooses for its convolution does."""
+def as_chosen(choose: Choose, target: Target) -> Decide:
+    """Decides for each pair as who chooses configs does."""
 
-    def pays(chain: Chain, plan: LayerPlan) -> bool:
-        config = chooser(plan.key)(join_choice(chain, plan, target))
-        assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
-        return config.joined
+    def decide(chain: Chain, plan: LayerPlan) -> Joining:
+        chosen = choose(join_choice(chain, plan, target))
+        assert isinstance(chosen.config, JoinConfig), "a pair's choice says whether it is joined"
+        return Joining(chosen.config.joined, chosen.why)
 
-    return pays
+    return decide
 
 
 def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:

@@ -44,7 +44,8 @@ def lower_chain(
     between, windows = chain_shapes(node, chain, placed, target)
     store, source = windows.store, image(placed, node.inputs[0])
     options = direct_options(chain.conv, plan, between, source, target, joined=True)
-    config = choose(_choice(options, windows, chain))
+    chosen = choose(_choice(options, windows, chain))
+    config = chosen.config
     assert isinstance(config, JoinedConfig), "a chain's choice gives its config"
     packed = pack_direct(options, ConvConfig(config.block_n, config.chain.conv))
     conv = replace(packed.shape, store=replace(between, channels=config.chain.conv.reg_n))
@@ -63,7 +64,9 @@ def lower_chain(
     made, joined = config.chain, (chain.window_key,)
     knobs = {**asdict(made.conv), "window": asdict(made.window), "parts": made.parts}
     function, cycles = schedule_chain(shape, made), options.predict(ConvConfig(config.block_n, made.conv))
-    return Lowered("chain", ("chain", shape, made), function, arguments, knobs, cycles, joined)
+    return Lowered(
+        "chain", ("chain", shape, made), function, arguments, knobs, cycles, joined, chosen.why, chosen.choice
+    )
 
 
 def chain_shapes(node: PlacedNode, chain: Chain, placed: Placed, target: Target) -> tuple[StoreShape, WindowShape]:

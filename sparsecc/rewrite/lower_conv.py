@@ -52,7 +52,8 @@ def lower_direct(
     store = store_shape(node, placed, operator.epilogue)
     options = direct_options(operator, plan, store, source, target)
     choice = Choice(options.key("conv"), options.default(), options.space, options.predict)
-    config = choose(choice)
+    chosen = choose(choice)
+    config = chosen.config
     assert isinstance(config, ConvConfig), "a convolution's choice gives its config"
     packed = pack_direct(options, config)
     values: Arguments = {
@@ -67,11 +68,12 @@ def lower_direct(
     if isinstance(kernel, LaneConfig):
         return Lowered(
             "channel_lanes", ("channel_lanes", shape, kernel), channel_lanes(shape, kernel), arguments, asdict(kernel),
-            cycles,
+            cycles, why=chosen.why, choice=chosen.choice,
         )  # fmt: skip
     return Lowered(
-        "direct", ("direct", shape, kernel), schedule_direct(shape, kernel), arguments, asdict(kernel), cycles
-    )
+        "direct", ("direct", shape, kernel), schedule_direct(shape, kernel), arguments, asdict(kernel), cycles,
+        why=chosen.why, choice=chosen.choice,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +129,7 @@ class DirectOptions:
             kind=kind, spec=spec, block_n=0 if blocks is None else blocks.block_n, density=density, pattern=pattern,
             scattered=self.scattered, epilogue=str(self.operator.epilogue),
             pitch=(self.source.pitch, self.store.layout.pitch if pitch is None else pitch), window=window,
-            combine=combine, by_tap=self.by_tap,
+            combine=combine, by_tap=self.by_tap, adds_residual=self.operator.epilogue.adds_residual,
         )  # fmt: skip
 
     def default(self) -> ConvConfig:

@@ -7,10 +7,10 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import TirOp
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
+from sparsecc.rewrite.choice import Choice, Choose, Verdict, by_cost_model
 from sparsecc.rewrite.lowered import Lowered
 from sparsecc.schedule.generic import schedule_generic, with_layouts
-from sparsecc.schedule.traces import apply_trace, sample_traces
+from sparsecc.schedule.traces import MisfitError, UnknownTraceError, apply_trace, sample_traces
 from sparsecc.spaces.config import Config, TraceConfig
 from sparsecc.target import Target
 
@@ -34,11 +34,13 @@ def lower_generic(
     arguments = (*inputs, node.output)
     layouts = tuple(placed.layouts[a] if isinstance(a, int) else None for a in arguments)
     function = with_layouts(module[operator.function], layouts)
-    config = choose(_choice(function, placed.shapes[node.output], target))
+    chosen = choose(_choice(function, placed.shapes[node.output], target))
+    config = chosen.config
     assert isinstance(config, TraceConfig), "an operator's choice gives its schedule"
     scheduled = _scheduled(function, config, target)
     identity = ("generic", operator.function, layouts, config)
-    return Lowered("generic", identity, scheduled, arguments, {"schedule": "MetaSchedule"} if config.trace else {})
+    knobs = {"schedule": "MetaSchedule"} if config.trace else {}
+    return Lowered("generic", identity, scheduled, arguments, knobs, why=chosen.why, choice=chosen.choice)
 
 
 def _scheduled(function: PrimFunc, config: TraceConfig, target: Target) -> PrimFunc:
@@ -50,11 +52,13 @@ def _choice(function: PrimFunc, shape: tuple[int, ...], target: Target) -> Choic
         traces = sample_traces(function, target.llvm, count=_SAMPLES, seed=0)
         return (OWN, *(TraceConfig(trace) for trace in traces))
 
-    def check(config: Config) -> bool:
+    def check(config: Config) -> Verdict:
         try:
-            return isinstance(config, TraceConfig) and bool(_scheduled(function, config, target))
-        except ValueError:
-            return False
+            return Verdict(isinstance(config, TraceConfig) and bool(_scheduled(function, config, target)))
+        except MisfitError:
+            return Verdict(False)
+        except UnknownTraceError as error:
+            return Verdict(False, str(error))
 
     return Choice(_key(function, shape), OWN, space, lambda config: None, check)
 

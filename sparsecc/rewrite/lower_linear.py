@@ -58,7 +58,8 @@ def lower_linear(
     cycles = predict_linear(
         m=spec.n, rows=shape.rows, block_n=shape.block_n, nnzb=shape.nnzb, indexed=not dense, target=target
     )
-    config = choose(_choice(shape, spec, cycles, target))
+    chosen = choose(_choice(shape, spec, cycles, target))
+    config = chosen.config
     assert isinstance(config, LinearConfig), "a linear layer's choice gives its config"
     values: dict[str, int | NDArray[Any]] = {
         "input": node.inputs[0],
@@ -72,7 +73,10 @@ def lower_linear(
     }
     arguments = tuple(values[name] for name in argument_names(shape))
     identity = ("linear", shape, config)
-    return Lowered("linear", identity, schedule_linear(shape, config), arguments, asdict(config), cycles)
+    function = schedule_linear(shape, config)
+    return Lowered(
+        "linear", identity, function, arguments, asdict(config), cycles, why=chosen.why, choice=chosen.choice
+    )
 
 
 def _dense_rows(weight: NDArray[np.float32], target: Target) -> _Rows:
@@ -114,6 +118,7 @@ def _choice(shape: LinearShape, spec: ConvSpec, cycles: float, target: Target) -
         density=100 if shape.dense else bucket(shape.nnzb, shape.rows * shape.ic),
         pattern="dense" if shape.dense else "ragged" if shape.uniform is None else "uniform",
         scattered=shape.scattered, epilogue=str(shape.epilogue), pitch=(shape.ic, shape.oc),
+        adds_residual=shape.epilogue.adds_residual,
     )  # fmt: skip
 
     def space() -> tuple[LinearConfig, ...]:

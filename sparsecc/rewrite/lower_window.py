@@ -124,7 +124,8 @@ def _lower(
     choose: Choose,
 ) -> Lowered:
     shape = replace(window_shape(operator, store, source, target, packs=node.packs), in_place=node.in_place)
-    config = choose(_choice(shape, target))
+    chosen = choose(_choice(shape, target))
+    config = chosen.config
     assert isinstance(config, WindowConfig), "a window kernel's choice gives its config"
     values: dict[str, int | NDArray[Any]] = {
         **window_constants(operator, store),
@@ -133,7 +134,10 @@ def _lower(
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(shape))
-    return Lowered("window", ("window", shape, config), schedule_window(shape, config), arguments, asdict(config))
+    function = schedule_window(shape, config)
+    return Lowered(
+        "window", ("window", shape, config), function, arguments, asdict(config), why=chosen.why, choice=chosen.choice
+    )
 
 
 def _choice(shape: WindowShape, target: Target) -> Choice:
@@ -141,7 +145,7 @@ def _choice(shape: WindowShape, target: Target) -> Choice:
     key = LayerKey(
         kind="window", spec=spec, block_n=1, density=100, pattern="none", scattered=False,
         epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
-        combine=shape.combine, in_place=shape.in_place,
+        combine=shape.combine, in_place=shape.in_place, adds_residual=shape.store.epilogue.adds_residual,
     )  # fmt: skip
 
     def space() -> tuple[WindowConfig, ...]:

@@ -20,11 +20,11 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.rewrite.choice import Choice
+from sparsecc.rewrite.choice import Choice, Chosen, by_cost_model
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.lower_conv import direct_options, image, store_shape
-from sparsecc.spaces.config import Config, ConvConfig
+from sparsecc.spaces.config import ConvConfig
 from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, KernelTask
 
@@ -129,9 +129,9 @@ def _sample(seed: int, ic: int, oc: int, kernel: int, size: int, n: int, kept: i
     options = direct_options(operator, plan, store, image(placed, node.inputs[0]), target)
     choices: list[Choice] = []
 
-    def spy(choice: Choice) -> Config:
+    def spy(choice: Choice) -> Chosen:
         choices.append(choice)
-        return choice.default
+        return by_cost_model(choice)
 
     plans = {"layer": plan}
     lower(node, placed, IRModule({}), plans, target, spy)
