@@ -150,7 +150,7 @@ class Measured:
         self._each_s = (time.monotonic() - start) / len(pairs)
 
     def run(self, candidates: Sequence[Candidate]) -> dict[int, Outcome]:
-        """Build and time kernels; none of them where the program can't be built or run."""
+        """Build and time kernels; ToolchainError where the program can't be built or run."""
         try:
             with scratch_folder() as folder:
                 write_candidates(candidates, self.target, folder / "measure", cc=self.cc)
