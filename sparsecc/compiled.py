@@ -192,7 +192,7 @@ def compile(
     name : str
         Prefix of the library's C functions.
     dump : path, optional
-        Folder for what every stage made, to look at.
+        Folder for what every stage made, to look at; it is checked, too.
     cc : str, optional
         C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
     schedules : path, ``"shipped"`` or None

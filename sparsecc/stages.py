@@ -35,8 +35,8 @@ class Stages:
         """
         with unforeseen(name):
             made = stage(*args, **options)
-        for watch in self._watchers:
-            watch(name, made)
+            for watch in self._watchers:
+                watch(name, made)
         return made
 
 

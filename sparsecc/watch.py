@@ -9,6 +9,7 @@ from typing import Any
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import MemoryPlan
+from sparsecc.checker import Checker
 from sparsecc.dump import Dump
 from sparsecc.facts.graph import Graph
 from sparsecc.facts.placed import Placed
@@ -29,7 +30,7 @@ STAGES = (
 
 def watchers(folder: Path | None) -> tuple[Watch, ...]:
     """Those of a compilation with ``dump=folder``; none without a folder."""
-    return () if folder is None else (writer(Dump(folder)),)
+    return () if folder is None else (writer(Dump(folder)), Checker())
 
 
 def writer(dump: Dump) -> Watch:

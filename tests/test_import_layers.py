@@ -42,7 +42,8 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "stages": {"errors"},
-    "watch": {"_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "rewrite", "stages"},
+    "checker": {"_tvm", "analyse", "build", "errors", "facts", "importer", "rewrite"},
+    "watch": {"_tvm", "analyse", "build", "checker", "dump", "facts", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "facts", "report", "target"},
     "pipeline": {
         "_codegen", "analyse", "artefact", "build", "cost", "errors", "facts", "importer", "options", "records",

@@ -71,6 +71,13 @@ def test_a_chain_and_a_window_survive_json():
     assert "then weighted 3x3" in str(key)
 
 
+def test_a_key_from_before_there_were_kernels_in_place():
+    data = KEY.to_json()
+    assert data.pop("in_place") is False
+    assert LayerKey.from_json(data) == KEY
+    assert str(replace(KEY, in_place=True)) == str(KEY).replace(", bias", " in place, bias", 1)
+
+
 def test_unknown_fields_are_ignored():
     data = {**RECORD.to_json(), "humidity": 0.4}
     assert Record.from_json(data) == RECORD
@@ -274,8 +281,9 @@ def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_mode
         replace(KEY, pattern="dense", block_n=0, density=100),
         replace(KEY, spec=replace(SPEC, ic=512)),
         replace(KEY, kind="linear"),
+        replace(KEY, in_place=True),
     ],
-    ids=["image", "N", "pitch", "residual", "dense", "far", "kind"],
+    ids=["image", "N", "pitch", "residual", "dense", "far", "kind", "in place"],
 )
 def test_other_layers_are_not_near(other):
     assert by_model(Records((replace(RECORD, layer=other),)).choose(choice(), threads=1))

@@ -37,7 +37,9 @@ from sparsecc.advice.steps import StepCost
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import resolve_here
+from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
+from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale
 from sparsecc.rewrite.winograd import input_key, output_key
 
@@ -81,7 +83,9 @@ def compare(net: str, cells: Sequence[Cell], rules: Rules) -> list[Compared]:
     options = Options()
     scale = scale_here(target, options, figures)
     model = build(net, seed=0, width=width).eval()
-    network = Network(import_model(model, (np.zeros((1, 3, size, size), np.float32),)), target, options)
+    imported = import_model(model, (np.zeros((1, 3, size, size), np.float32),))
+    records = find_records(options.schedules, target, cpu=processor())
+    network = Network(imported, target, options, records=records)
     rounds, profiles = _measured(cells, rules)
     calm = [played for played in rounds if counts(played)]
     found = []

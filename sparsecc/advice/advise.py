@@ -65,7 +65,8 @@ def advise(
     min_speedup, winograd
         As for :func:`sparsecc.compile`.
     schedules : path, ``"shipped"`` or None
-        Records of measurements; those of this processor tell how long a predicted cycle takes (``native`` only).
+        Records of measurements: they say which kernels are joined, as in a compilation with them, and those of this
+        processor tell how long a predicted cycle takes (``native`` only).
     cc : str, optional
         C compiler, for measuring a processor that is not known.
     progress : callable, optional
@@ -91,7 +92,8 @@ def advise(
     tell("import")
     imported = import_model(model, example_inputs)
     tell("predict")
-    network = Network(imported, resolved, options, cpu=processor_of(target))
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
+    network = Network(imported, resolved, options, cpu=processor_of(target), records=records)
     layers = tuple(
         LayerAdvice(
             name,

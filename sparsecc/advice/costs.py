@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping
 from typing import TypeVar, cast
 
+from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.chain import chain_cycles, chain_pays
+from sparsecc.cost.chain import chain_cycles
 from sparsecc.cost.decide import layer_cycles
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.window import arithmetic_cycles, window_cycles
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv
+from sparsecc.facts.graph import Chain, FusedConv
 from sparsecc.facts.indices import OFFSET
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import WindowShape
+from sparsecc.rewrite.chain import Joining
+from sparsecc.rewrite.join_choice import Decide
+from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_conv import DirectOptions
 from sparsecc.rewrite.lower_window import window_config
 from sparsecc.spaces.config import ConvConfig
@@ -42,10 +46,11 @@ class Costs:
         key = ("winograd", spec, _kept(structure))
         return self._once(key, lambda: winograd_gain(spec, structure, self.target))
 
-    def pays(self, spec: ConvSpec, structure: Structure | None, window: ConvSpec) -> bool:
-        """Whether a convolution and the window kernel after it become one kernel."""
-        key = ("pays", spec, _kept(structure), window)
-        return self._once(key, lambda: chain_pays(spec, structure, window, self.target))
+    def joining(self, chain: Chain, plan: LayerPlan, decide: Decide) -> Joining:
+        """Whether a convolution and the window kernel after it become one kernel; asked once for equal pairs."""
+        window = chain.window.epilogue if isinstance(chain.window, FusedConv) else chain.window.combine
+        pair = chain.conv.layer.spec, _kept(plan.kept), chain.conv.epilogue, window_spec(chain), window
+        return self._once(("joining", *pair), lambda: decide(chain, plan))
 
     def direct(
         self, operator: FusedConv, works: Mapping[int, DirectWork], store: StoreShape, source: PlaneLayout

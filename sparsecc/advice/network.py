@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
+from sparsecc.records.lookup import Records
 from sparsecc.rewrite.chain import Joining
-from sparsecc.rewrite.layout import window_spec
+from sparsecc.rewrite.join_choice import as_chosen
+from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import Target
 
 
@@ -34,14 +37,21 @@ class Network:
         Decides for its layers.
     layers : dict of str to tuple of ConvLayer
         Name of a layer that can be pruned -> its calls, several for one that is used several times.
+
+    Kernels are joined as ``records`` say, by default as the cost model does.
     """
 
-    def __init__(self, imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> None:
+    def __init__(
+        self, imported: Imported, target: Target, options: Options, *, cpu: str | None = None,
+        records: Records | None = None,
+    ) -> None:  # fmt: skip
         convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
         self.planner = self.planner_of(convs, names, target, options, cpu=cpu)
         self._network = extract(imported)
+        known = records or Records()
+        self._joins = as_chosen(partial(known.choose, threads=1), target)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
@@ -62,13 +72,18 @@ class Network:
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
-            plan, costs = self.planner.plan(impose), self.planner.costs
-            made = arrange(self._network, plan, costs.target, decide=self._decide, transform=_no_weights)
-            self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
+            made = self.rewritten(impose)
+            plans = {layer.key: layer for layer in made.plan.layers}
+            self._steps[impose] = tuple(network_steps(made, plans, self.planner.costs))
         return self._steps[impose]
 
+    def rewritten(self, impose: Impose | None) -> Rewritten:
+        """The network as it would be compiled with a pattern, but for its weights."""
+        plan, target = self.planner.plan(impose), self.planner.costs.target
+        return arrange(self._network, plan, target, decide=self._decide, transform=_no_weights)
+
     def _decide(self, chain: Chain, plan: LayerPlan) -> Joining:
-        return Joining(self.planner.costs.pays(chain.conv.layer.spec, plan.kept, window_spec(chain)))
+        return self.planner.costs.joining(chain, plan, self._joins)
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:

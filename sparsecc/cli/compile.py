@@ -60,7 +60,7 @@ def configure(parser: ArgumentParser) -> None:
         "--name", default="model", metavar="ID", help="prefix of the C functions (default: %(default)s)"
     )
     arguments.add_schedules(parser)
-    parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, to look at")
+    parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, and check it")
     parser.add_argument("--cc", help="C compiler to link with (default: $SPARSECC_CC, else ziglang)")
     arguments.add_threads(parser, use="the comparison; the library chooses anew where it runs")
     arguments.add_json(parser)

@@ -30,12 +30,6 @@ _L2_SHARE = 0.5
 _LEAST_TASKS = 4
 
 
-def chain_pays(spec: ConvSpec, structure: Structure | None, window: ConvSpec, target: Target) -> bool:
-    """Whether to join a convolution (``structure`` is None for a dense one) with the window kernel that follows it."""
-    joined, apart = join_cycles(spec, structure, window, target)
-    return joined <= apart
-
-
 def join_cycles(spec: ConvSpec, structure: Structure | None, window: ConvSpec, target: Target) -> tuple[float, float]:
     """Cycles of a convolution (``structure`` is None for a dense one) joined with the window kernel after it; apart.
 

@@ -54,7 +54,7 @@ def place(graph: Graph) -> Placed:
     return plan.finish()
 
 
-def flat_spec(node: Node) -> ConvSpec | None:
+def flat_spec(node: Node | PlacedNode) -> ConvSpec | None:
     """Spec of a node that is computed by a flat kernel, else None; of a chain, the spec that reads its input."""
     if isinstance(node.operator, Chain):
         return node.operator.conv.layer.spec
@@ -92,11 +92,11 @@ class _Plan:
         if isinstance(node.operator, Chain):
             self._add_chain(node, node.operator, spec)
             return
-        packs = _is_window(node) and not self._reads_in_place(node, spec)
+        packs = is_window(node) and not self._reads_in_place(node, spec)
         source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
         output = self._shadow(node.output) if node.output in self.fixed else node.output
-        linked = () if packs or _may_repitch(node, spec) else (source,)
+        linked = () if packs or may_repitch(node, spec) else (source,)
         for tensor in (*linked, *residual):
             self.classes.union(tensor, output)
         if packs and spec.taps > UNROLLED_TAPS:
@@ -203,15 +203,16 @@ class _Plan:
         return padded(shape[2], shape[3], halo=halo, pitch=pitch)
 
 
-def _is_window(node: Node) -> bool:
+def is_window(node: Node | PlacedNode) -> bool:
+    """Whether a node maps a plane to a plane: depthwise convolutions and poolings."""
     return isinstance(node.operator, PoolLayer) or (
         isinstance(node.operator, FusedConv) and node.operator.layer.spec.is_depthwise
     )
 
 
-def _may_repitch(node: Node, spec: ConvSpec) -> bool:
+def may_repitch(node: Node | PlacedNode, spec: ConvSpec) -> bool:
     """Whether the kernel may write rows with another pitch than it reads them."""
-    if _is_window(node):
+    if is_window(node):
         return spec.taps <= UNROLLED_TAPS
     return spec.ow <= _WIDEST_STAGED
 

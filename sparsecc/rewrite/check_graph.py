@@ -1,0 +1,148 @@
+"""What must hold of a graph after every stage: numbers of tensors, order, keys, and shapes.
+
+Each function yields what is wrong, in words; nothing where the graph is sound.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from sparsecc._tvm import IRModule
+from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, TirOp, View
+from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.winograd import WinogradInput, WinogradOutput
+
+Shape = tuple[int, ...]
+AnyNode = Node | PlacedNode
+#: operators whose keys need not differ: nothing is looked up by them but a function's name
+_SHARED_KEYS = (View, TirOp)
+
+
+def graph_problems(graph: Graph | Placed, module: IRModule | None) -> Iterator[str]:
+    """All of a graph whose tensors are numbered; ``module`` has the functions of generic operators, if it is known."""
+    yield from _order(graph)
+    yield from _keys(graph)
+    for node in graph.nodes:
+        yield from (f"{node.key}: {problem}" for problem in _shapes(node, graph, module))
+
+
+def number_problems(graph: Graph | Placed) -> Iterator[str]:
+    """Tensors without a shape: nothing else can be looked up then."""
+    count = len(graph.shapes)
+    named = [(node.key, tensor) for node in graph.nodes for tensor in (*node.inputs, node.output)]
+    named += [("the caller", tensor) for tensor in (*graph.inputs, *graph.outputs)]
+    for key, tensor in named:
+        if not 0 <= tensor < count:
+            yield f"{key}: found tensor t{tensor}, expected one of the {count} that have a shape"
+
+
+def _order(graph: Graph | Placed) -> Iterator[str]:
+    """Every tensor is written once, and before it is read; that leaves no room for a cycle."""
+    makers = {node.output: node.key for node in graph.nodes}
+    written = set(graph.inputs)
+    for node in graph.nodes:
+        for tensor in node.inputs:
+            if tensor not in written:
+                by = f"only {makers[tensor]} writes, later" if tensor in makers else "nobody writes"
+                yield f"{node.key}: reads t{tensor}, which {by}"
+        if node.output in written:
+            yield f"{node.key}: writes t{node.output}, which is written before"
+        written.add(node.output)
+    for tensor in graph.outputs:
+        if tensor not in written:
+            yield f"the caller: expects t{tensor}, which nobody writes"
+
+
+def _keys(graph: Graph | Placed) -> Iterator[str]:
+    keys = Counter(node.key for node in graph.nodes if not isinstance(node.operator, _SHARED_KEYS))
+    for key, count in keys.items():
+        if count > 1:
+            yield f"{key}: is the key of {count} nodes"
+
+
+def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> Iterator[str]:
+    """Tensors and constants of a node, held against what its operator wants."""
+    inputs, output = [graph.shapes[t] for t in node.inputs], graph.shapes[node.output]
+    operator = node.operator
+    if isinstance(operator, TirOp):
+        yield from _generic(operator, inputs, output, module)
+        return
+    if isinstance(operator, View | Repack):
+        alike = math.prod if isinstance(operator, View) else tuple
+        if [alike(shape) for shape in inputs] != [alike(output)]:
+            yield f"found {_words(inputs)} to {_words([output])}, expected as many numbers, and one tensor"
+        return
+    yield from _weights(operator)
+    wanted = _wanted(operator, output)
+    if len(inputs) != len(wanted[:-1]) or not all(map(_fits, (*inputs, output), wanted)):
+        yield f"found {_words(inputs)} to {_words([output])}, expected {_words(wanted[:-1])} to {_words(wanted[-1:])}"
+
+
+def _wanted(operator: object, output: Shape) -> list[Shape]:
+    """Shapes that a layer reads, and last the one that it writes; a residual is as the output."""
+    if isinstance(operator, FusedConv):
+        source, result = _ends(operator.layer.spec)
+        return [source, *[output] * (operator.epilogue.residual != "none"), result]
+    if isinstance(operator, Chain):
+        return [_ends(operator.conv.layer.spec)[0], _ends(_spec(operator.window))[1]]
+    if isinstance(operator, PoolLayer):
+        return list(_ends(operator.spec))
+    if isinstance(operator, MeanLayer):
+        return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
+    if isinstance(operator, WinogradInput):
+        return [_ends(operator.tiling.spec)[0], _ends(operator.tiling.product_spec)[0]]
+    assert isinstance(operator, WinogradOutput), "all operators are listed"
+    residual = [output] * (operator.epilogue.residual != "none")
+    return [_ends(operator.tiling.product_spec)[1], *residual, _ends(operator.tiling.spec)[1]]
+
+
+def _weights(operator: object) -> Iterator[str]:
+    """Weights as the specs say; and of a chain, that the second layer reads what the first one writes."""
+    layers = [operator.conv, operator.window] if isinstance(operator, Chain) else [operator]
+    for layer in (o.layer for o in layers if isinstance(o, FusedConv)):
+        if layer.weight.shape != layer.spec.weight_shape or layer.bias.shape != (layer.spec.oc,):
+            found = _words([layer.weight.shape, layer.bias.shape])
+            yield f"found weight and bias {found}, expected {_words([layer.spec.weight_shape, (layer.spec.oc,)])}"
+    if isinstance(operator, Chain):
+        between = _ends(operator.conv.layer.spec)[1], _ends(_spec(operator.window))[0]
+        if between[0] != between[1]:
+            yield f"found {_words(between[:1])} between both layers, expected {_words(between[1:])}"
+
+
+def _generic(operator: TirOp, inputs: Sequence[Shape], output: Shape, module: IRModule | None) -> Iterator[str]:
+    given = iter(inputs)
+    shapes = [next(given, None) if constant is None else constant.shape for constant in operator.constants]
+    if None in shapes or next(given, None) is not None:
+        count = sum(constant is None for constant in operator.constants)
+        yield f"found {len(inputs)} tensors, expected {count}"
+    elif module is not None:
+        names = {var.name_hint for var in module.get_global_vars()}
+        if operator.function not in names:
+            yield f"found no function {operator.function}"
+            return
+        wanted = [tuple(int(n) for n in param.ty.shape) for param in module[operator.function].params]
+        found = [*(shape for shape in shapes if shape is not None), output]
+        if found != wanted:
+            yield f"found {_words(found)}, expected {_words(wanted)} as {operator.function} has them"
+
+
+def _fits(found: Shape, wanted: Shape) -> bool:
+    """Images are what a layer says; other tensors, of linear layers and after a mean, hold as many numbers."""
+    is_image = len(found) == 4 and wanted[2:] != (1, 1)
+    return found == wanted if is_image else math.prod(found) == math.prod(wanted)
+
+
+def _spec(window: FusedConv | PoolLayer) -> ConvSpec:
+    return window.spec if isinstance(window, PoolLayer) else window.layer.spec
+
+
+def _ends(spec: ConvSpec) -> tuple[Shape, Shape]:
+    return (spec.n, spec.ic, spec.ih, spec.iw), (spec.n, spec.oc, spec.oh, spec.ow)
+
+
+def _words(shapes: Sequence[Shape]) -> str:
+    return ", ".join("x".join(map(str, shape)) or "a number" for shape in shapes) or "nothing"
