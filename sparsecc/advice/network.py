@@ -20,7 +20,6 @@ from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
-from sparsecc.rewrite.layout import window_spec
 from sparsecc.target import Target
 
 
@@ -60,7 +59,7 @@ class Network:
         return self._steps[impose]
 
     def _pays(self, chain: Chain, plan: LayerPlan) -> bool:
-        return self.planner.costs.pays(chain.conv.layer.spec, plan.kept, window_spec(chain))
+        return self.planner.costs.pays(chain.conv.layer.spec, plan.kept, chain.follower)
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:

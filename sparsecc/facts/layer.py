@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.operator import Channels, Operator, Order
 
 Combine = Literal["sum", "max"]
 
@@ -34,9 +38,18 @@ class ConvLayer:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    def reordered(self, reads: Order, writes: Order) -> ConvLayer:
+        """Return the same with input and output channels in other orders."""
+        weight, bias = self.weight, self.bias
+        if writes is not None:
+            weight, bias = weight[writes], bias[writes]
+        if reads is not None and self.spec.sums_all:
+            weight = np.take(weight, reads, axis=1)
+        return replace(self, weight=weight, bias=bias)
+
 
 @dataclass(frozen=True)
-class PoolLayer:
+class PoolLayer(Operator):
     """Average or maximum pooling over windows.
 
     Attributes
@@ -59,9 +72,29 @@ class PoolLayer:
     counted: tuple[int, int, int, int] = (0, 0, 0, 0)
     divisor: int | None = None
 
+    kernel: ClassVar = "window"
+    is_window: ClassVar = True
+    channels: ClassVar[Channels] = "keeps"
+    epilogue: ClassVar = Epilogue()
+
+    @property
+    def planes(self) -> ConvSpec:
+        """See :class:`Operator`."""
+        return self.spec
+
+    @property
+    def fill(self) -> float:
+        """Less than every pixel for a maximum."""
+        return -math.inf if self.combine == "max" else 0.0
+
+    @property
+    def images(self) -> tuple[int, int, int]:
+        """See :class:`Operator`."""
+        return self.spec.n, self.spec.ic, self.spec.oc
+
 
 @dataclass(frozen=True)
-class MeanLayer:
+class MeanLayer(Operator):
     """Mean over all pixels of an image: global average pooling."""
 
     key: str
@@ -71,5 +104,19 @@ class MeanLayer:
     h: int
     w: int
 
+    kernel: ClassVar = "mean"
+    reads_rows: ClassVar = True
+    channels: ClassVar[Channels] = "keeps"
+
+    @property
+    def images(self) -> tuple[int, int, int]:
+        """See :class:`Operator`."""
+        return self.n, self.c, self.c
+
 
 Layer = ConvLayer | PoolLayer | MeanLayer
+
+
+def convolutions(layers: Iterable[Layer]) -> Iterator[ConvLayer]:
+    """Those of a network's layers that have weights."""
+    return (layer for layer in layers if isinstance(layer, ConvLayer))

@@ -8,13 +8,10 @@ from dataclasses import replace
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import join_cycles
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import Chain, FusedConv
-from sparsecc.facts.layer import PoolLayer
+from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey, bucket
 from sparsecc.rewrite.choice import Choice, Chooser
 from sparsecc.rewrite.in_place import may_work_in_place
-from sparsecc.rewrite.layout import window_spec
 from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
 
@@ -26,7 +23,7 @@ _JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
 def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     """The question for a pair; ``plan`` is that of its convolution."""
-    joined, apart = join_cycles(chain.conv.layer.spec, plan.kept, window_spec(chain), target)
+    joined, apart = join_cycles(chain.conv.layer.spec, plan.kept, chain.follower, target)
     default, other = (_JOINED, _APART) if joined <= apart else (_APART, _JOINED)
 
     def predict(config: Config) -> float:
@@ -47,13 +44,11 @@ def as_chosen(chooser: Chooser, target: Target) -> Pays:
 
 
 def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:
-    spec, window = chain.conv.layer.spec, chain.window
-    then = window.epilogue if isinstance(window, FusedConv) else Epilogue()
-    combine = window.combine if isinstance(window, PoolLayer) else "weighted"
+    window = chain.window
     dense = LayerKey(
-        kind="join", spec=spec, block_n=0, density=100, pattern="dense", scattered=False,
-        epilogue=f"{chain.conv.epilogue}, {then}", pitch=(0, 0), window=window_spec(chain), combine=combine,
-        in_place=isinstance(window, FusedConv) and may_work_in_place(window_spec(chain), target),
+        kind="join", spec=chain.conv.spec, block_n=0, density=100, pattern="dense", scattered=False,
+        epilogue=f"{chain.conv.epilogue}, {window.epilogue}", pitch=(0, 0), window=chain.follower,
+        combine=window.combine, in_place=window.combine == "weighted" and may_work_in_place(chain.follower, target),
     )  # fmt: skip
     return dense if structure is None else _with_blocks(dense, structure)
 

@@ -9,17 +9,14 @@ from numpy.typing import NDArray
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.chain import plane_parts
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import Chain, FusedConv
-from sparsecc.facts.layer import PoolLayer
+from sparsecc.facts.graph import Chain
 from sparsecc.facts.layout import dealt, padded
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names, bands_of
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.window_shape import LOWEST, WindowShape
+from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
-from sparsecc.rewrite.layout import window_spec
 from sparsecc.rewrite.lower_conv import DirectOptions, direct_options, image, mask_of, pack_direct, store_shape
 from sparsecc.rewrite.lower_window import window_config, window_constants, window_shape
 from sparsecc.rewrite.lowered import Lowered
@@ -68,14 +65,13 @@ def lower_chain(
 
 def chain_shapes(node: PlacedNode, chain: Chain, placed: Placed, target: Target) -> tuple[StoreShape, WindowShape]:
     """Where the convolution stores, in planes with the pitch of its input, and the window kernel that reads them."""
-    source, window = image(placed, node.inputs[0]), window_spec(chain)
+    source, window = image(placed, node.inputs[0]), chain.follower
     halo = (0, 0, 0, 0) if node.packs else window.padding
     layout = dealt if window.stride == (2, 2) and not node.packs else padded
     planes = layout(window.ih, window.iw, halo=halo, pitch=source.pitch)
-    gap = LOWEST if isinstance(chain.window, PoolLayer) and chain.window.combine == "max" else 0.0
-    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=max(halo[1], halo[3]) > 0, gap=gap)
-    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
-    store = store_shape(node, placed, epilogue)
+    masked, gap = max(halo[1], halo[3]) > 0, chain.window.fill
+    between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=masked, gap=gap)
+    store = store_shape(node, placed, chain.window.epilogue)
     return between, window_shape(chain.window, store, planes, target, packs=node.packs)
 
 
@@ -97,10 +93,8 @@ def _choice(options: DirectOptions, windows: WindowShape, chain: Chain) -> Choic
         return options.predict(ConvConfig(config.block_n, config.chain.conv))
 
     default = joined(options.default())
-    combine = windows.combine
-    epilogue = chain.window.epilogue if isinstance(chain.window, FusedConv) else Epilogue()
-    key = options.key("chain", pitch=windows.store.layout.pitch, window=windows.spec, combine=combine)
-    return Choice(replace(key, epilogue=f"{key.epilogue}, {epilogue}"), default, space, predict)
+    key = options.key("chain", pitch=windows.store.layout.pitch, window=windows.spec, combine=windows.combine)
+    return Choice(replace(key, epilogue=f"{key.epilogue}, {chain.window.epilogue}"), default, space, predict)
 
 
 def _config(conv: DirectConfig, shape: WindowShape, *, image_bytes: int, target: Target) -> ChainConfig:

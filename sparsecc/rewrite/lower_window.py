@@ -19,7 +19,7 @@ from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
-from sparsecc.kernels.window_shape import LOWEST, UNROLLED_TAPS, WindowConfig, WindowShape
+from sparsecc.kernels.window_shape import UNROLLED_TAPS, WindowConfig, WindowShape
 from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
 from sparsecc.rewrite.layout import scratch_width
 from sparsecc.rewrite.lower_conv import image, mask_of, store_shape
@@ -55,11 +55,9 @@ def window_shape(
     operator: FusedConv | PoolLayer, store: StoreShape, source: PlaneLayout, target: Target, *, packs: bool
 ) -> WindowShape:
     """The kernel's shape for input planes that lie as ``source`` says."""
-    spec = operator.spec if isinstance(operator, PoolLayer) else operator.layer.spec
-    combine = operator.combine if isinstance(operator, PoolLayer) else "weighted"
-    fill = LOWEST if combine == "max" else 0.0
-    scratch = _scratch(spec, source, store.layout, target, fill=fill) if packs else None
-    return WindowShape(spec, source, store, combine, scratch)
+    spec = operator.spec
+    scratch = _scratch(spec, source, store.layout, target, fill=operator.fill) if packs else None
+    return WindowShape(spec, source, store, operator.combine, scratch)
 
 
 def most_rows(spec: ConvSpec, target: Target) -> int:

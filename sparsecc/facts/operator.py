@@ -1,0 +1,93 @@
+"""What every operator of a graph says of itself, so that no pass has to ask who it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.facts.conv import ConvSpec
+
+#: what an operator does with channels: sums over all that it reads, keeps each in its place, is another shape of the
+#: same floats, or needs them in the network's order; "code": its loops tell
+Channels = Literal["sums", "keeps", "code", "view", "fixed"]
+#: an order of channels; None for the one that they have
+Order = NDArray[np.int64] | None
+
+
+class Operator:
+    """An operator; unless it says otherwise, one without a kernel whose tensors are lists of numbers."""
+
+    @property
+    def kernel(self) -> str:
+        """Row of the table of kernels (:mod:`sparsecc.lower.table`) that computes it; empty where nothing runs."""
+        return ""
+
+    @property
+    def planes(self) -> ConvSpec | None:
+        """The layer as which it reads its first input, where it walks flat planes: with a halo, of one pitch."""
+        return None
+
+    @property
+    def reads_rows(self) -> bool:
+        """Whether it walks rows of its inputs by itself: they may lie as others want them."""
+        return False
+
+    @property
+    def writes_rows(self) -> bool:
+        """The same of its result."""
+        return False
+
+    @property
+    def is_window(self) -> bool:
+        """Whether it turns one plane into one plane."""
+        return False
+
+    @property
+    def fill(self) -> float:
+        """What the pixels around an image must be."""
+        return 0.0
+
+    @property
+    def clears_gaps(self) -> bool:
+        """Whether its kernel writes the zeros around the pixels of its result."""
+        return True
+
+    @property
+    def follower(self) -> ConvSpec | None:
+        """The window that it computes after a convolution, where it is both."""
+        return None
+
+    @property
+    def joined(self) -> tuple[str, ...]:
+        """Keys of layers that it computes besides the one whose key it has."""
+        return ()
+
+    @property
+    def weights(self) -> tuple[NDArray[Any], ...]:
+        """Arrays that nobody else reads: they may leave the memory when its kernel is made."""
+        return ()
+
+    @property
+    def channels(self) -> Channels:
+        """What it does with channels."""
+        return "fixed"
+
+    @property
+    def images(self) -> tuple[int, int, int] | None:
+        """Images, channels read, channels written; None where what it reads are no images."""
+        return None
+
+    def reordered(self, reads: Order, writes: Order, constants: Mapping[int, tuple[int, Order]]) -> Operator:
+        """Return the same for other orders of channels.
+
+        Parameters
+        ----------
+        reads, writes : numpy.ndarray or None
+            Of its first input and its result.
+        constants : mapping of int to (int, numpy.ndarray or None)
+            Number of a constant -> its axis of channels, and their order.
+        """
+        return self
