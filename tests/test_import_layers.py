@@ -86,6 +86,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "analyse/",
         "runtime/",
         "importer/",
+        "kernels/",
         "rewrite/",
         "build/",
         "tuning/",
