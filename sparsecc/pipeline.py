@@ -26,21 +26,21 @@ from sparsecc.facts.layer import ConvLayer
 from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
+from sparsecc.lower.choice import Chooser, by_cost_model
+from sparsecc.lower.join import Pays, as_chosen
+from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.records.lookup import Records
 from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.report import make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import chain_origins, join_chains
-from sparsecc.rewrite.choice import Chooser, by_cost_model
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
 from sparsecc.rewrite.in_place import in_place
-from sparsecc.rewrite.join_choice import Pays, as_chosen
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lowered import Lowered
 from sparsecc.rewrite.permute import permute
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins

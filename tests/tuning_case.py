@@ -15,9 +15,9 @@ import torch
 from torch import nn
 
 from sparsecc.importer import import_model
+from sparsecc.kernels.config import Config
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
-from sparsecc.spaces.config import Config
 from sparsecc.target import resolve
 from sparsecc.tuning.tasks import KernelTask, find_tasks
 

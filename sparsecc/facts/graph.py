@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layer import ConvLayer, PoolLayer
-from sparsecc.facts.operator import Channels, Operator, Order
+from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.operator import Channels, Operator, Order, Window
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class FusedConv(Operator):
     layer: ConvLayer
     epilogue: Epilogue
 
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return f"{self.kernel} {self.spec.kh}x{self.spec.kw}, {self.epilogue}"
+
     @property
     def spec(self) -> ConvSpec:
         """The layer's."""
@@ -30,7 +35,7 @@ class FusedConv(Operator):
     @property
     def kernel(self) -> str:
         """By shape alone: which weights are kept makes no other kernel."""
-        return "linear" if self.spec.is_linear else "window" if self.spec.is_depthwise else "conv"
+        return "linear" if self.spec.is_linear else "depthwise" if self.spec.is_depthwise else "conv"
 
     @property
     def combine(self) -> Literal["weighted"]:
@@ -61,6 +66,10 @@ class FusedConv(Operator):
     def images(self) -> tuple[int, int, int]:
         """See :class:`Operator`."""
         return self.spec.n, self.spec.ic, self.spec.oc
+
+    def constants(self, layout: PlaneLayout) -> dict[str, NDArray[np.float32]]:
+        """See :class:`Window`."""
+        return {"data": self.layer.weight.reshape(-1), "bias": self.layer.bias}
 
     def reordered(self, reads: Order, writes: Order, constants: Mapping[int, tuple[int, Order]]) -> FusedConv:
         """See :class:`Operator`."""
@@ -104,16 +113,24 @@ class View(Operator):
 
     channels: ClassVar[Channels] = "view"
 
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return "view"
+
 
 @dataclass(frozen=True)
 class Chain(Operator):
     """A convolution and the depthwise convolution or pooling that is its only reader."""
 
     conv: FusedConv
-    window: FusedConv | PoolLayer
+    window: Window
     window_key: str
 
     kernel: ClassVar = "chain"
+
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return f"{self.conv}, then {self.window} ({self.window_key})"
 
     @property
     def planes(self) -> ConvSpec:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.layout import PlaneLayout
 
 #: what an operator does with channels: sums over all that it reads, keeps each in its place, is another shape of the
 #: same floats, or needs them in the network's order; "code": its loops tell
 Channels = Literal["sums", "keeps", "code", "view", "fixed"]
+#: how the values of a window become one: a weighted sum, a sum times a factor, the largest
+Combine = Literal["weighted", "sum", "max"]
 #: an order of channels; None for the one that they have
 Order = NDArray[np.int64] | None
 
 
 class Operator:
     """An operator; unless it says otherwise, one without a kernel whose tensors are lists of numbers."""
+
+    def __str__(self) -> str:
+        """What it does, in a few words."""
+        return self.kernel
 
     @property
     def kernel(self) -> str:
@@ -91,3 +99,36 @@ class Operator:
             Number of a constant -> its axis of channels, and their order.
         """
         return self
+
+
+class Window(Protocol):
+    """An operator that turns one plane into one plane, by windows; or may, if it is a convolution."""
+
+    @property
+    def kernel(self) -> str:
+        """See :class:`Operator`."""
+        ...
+
+    @property
+    def fill(self) -> float:
+        """See :class:`Operator`."""
+        ...
+
+    @property
+    def spec(self) -> ConvSpec:
+        """A depthwise convolution's, whatever the window computes."""
+        ...
+
+    @property
+    def combine(self) -> Combine:
+        """How the values of a window become one."""
+        ...
+
+    @property
+    def epilogue(self) -> Epilogue:
+        """What is done to that before it is stored."""
+        ...
+
+    def constants(self, layout: PlaneLayout) -> dict[str, NDArray[np.float32]]:
+        """Arrays that its kernel reads, by parameter, for a result that lies as ``layout`` says."""
+        ...

@@ -97,6 +97,10 @@ class WinogradInput(Operator):
     reads_rows: ClassVar = True
     writes_rows: ClassVar = True
 
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return "winograd input"
+
 
 @dataclass(frozen=True)
 class WinogradOutput(Operator):
@@ -109,6 +113,10 @@ class WinogradOutput(Operator):
     kernel: ClassVar = "winograd_out"
     reads_rows: ClassVar = True
     writes_rows: ClassVar = True
+
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return f"winograd output, {self.epilogue}"
 
 
 def suits(spec: ConvSpec) -> bool:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from sparsecc._tvm import tirx
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.operator import Combine
+from sparsecc.kernels.config import Config
 from sparsecc.kernels.extremes import larger
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 
-Combine = Literal["weighted", "sum", "max"]
 #: what a maximum starts from
 LOWEST = -math.inf
 #: windows of more taps are loops over runs of pixels: code size
@@ -49,7 +50,7 @@ class WindowShape:
 
 
 @dataclass(frozen=True)
-class WindowConfig:
+class WindowConfig(Config):
     """Knobs of the window kernel.
 
     Attributes
@@ -64,6 +65,8 @@ class WindowConfig:
     lanes: int
     vectors: int
     rows: int
+
+    name: ClassVar = "window"
 
     @property
     def tile(self) -> int:

@@ -28,12 +28,13 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, dealt, padded
+from sparsecc.facts.operator import Combine
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.window_shape import Combine, WindowShape
+from sparsecc.kernels.window_shape import WindowShape
+from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.records.lookup import shipped
 from sparsecc.records.record import Record
-from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import Target
 
 #: fewer records of one N than this say nothing

@@ -10,7 +10,7 @@ from sparsecc._tvm import PrimFunc
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
 from sparsecc.kernels.copy import copy
-from sparsecc.rewrite.lowered import Lowered
+from sparsecc.lower.lowered import Lowered
 
 _FLOAT_BYTES = 4
 

@@ -17,13 +17,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.window_place import fits
-from sparsecc.kernels.window_shape import UNROLLED_TAPS
-from sparsecc.rewrite.lower_window import most_rows, place_lanes
+from sparsecc.lower.window import may_work_in_place, place_lanes
 from sparsecc.target import Target
 
 
@@ -38,14 +36,6 @@ def in_place(placed: Placed, target: Target) -> Placed:
             layouts[node.output], nodes[i] = layout, replace(node, in_place=True)
             placed = replace(placed, layouts=tuple(layouts), nodes=tuple(nodes))  # the next one may follow in its place
     return placed
-
-
-def may_work_in_place(spec: ConvSpec, target: Target) -> bool:
-    """Whether there is a kernel for a window in its input's place; who else reads that, and layouts, may forbid it."""
-    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic:
-        return False
-    is_one_tile = spec.taps <= UNROLLED_TAPS and spec.oh <= most_rows(spec, target)
-    return is_one_tile and place_lanes(spec, target) is not None
 
 
 def _layout(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Graph, Node
-from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, split, split_height, split_width
+from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, scratch_width, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
@@ -195,12 +195,6 @@ def _may_repitch(node: Node, spec: ConvSpec) -> bool:
     if node.operator.is_window:
         return spec.taps <= UNROLLED_TAPS
     return spec.ow <= _WIDEST_STAGED
-
-
-def scratch_width(spec: ConvSpec) -> int:
-    """Least pitch of the scratch plane; also the output's where pixels are computed in runs beyond a row."""
-    _, left, _, right = spec.padding
-    return spec.iw + max(left, right) if spec.stride == (1, 1) else split_width(spec)
 
 
 def _contiguous(graph: Graph) -> frozenset[int]:

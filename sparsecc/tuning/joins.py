@@ -12,14 +12,14 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice, Chooser
+from sparsecc.lower.config import JoinConfig
+from sparsecc.lower.join import join_choice
+from sparsecc.lower.table import KERNELS, lower
 from sparsecc.pipeline import arrange
-from sparsecc.rewrite.choice import Choice, Chooser
-from sparsecc.rewrite.join_choice import join_choice
-from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
-from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
-from sparsecc.tuning.expected import result
 from sparsecc.tuning.tasks import Candidate, Data, Task, data_of
 
 
@@ -39,7 +39,10 @@ class Side:
     def data(self) -> Data:
         """Random input of the convolution, and the window kernel's result for it."""
         first, last = self.nodes[0], self.nodes[-1]
-        return data_of(self.placed, first.inputs, last.output, lambda inputs: result(self.chain, inputs))
+        row = KERNELS[self.chain.kernel]
+        return data_of(
+            self.placed, first.inputs, last.output, lambda inputs: row.reference(self.chain, self.module, inputs)
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,11 +20,11 @@ from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.rewrite.choice import Choice
+from sparsecc.lower.choice import Choice
+from sparsecc.lower.config import Config, ConvConfig
+from sparsecc.lower.conv import direct_options, image, store_shape
+from sparsecc.lower.table import lower
 from sparsecc.rewrite.layout import place
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lower_conv import direct_options, image, store_shape
-from sparsecc.spaces.config import Config, ConvConfig
 from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, KernelTask
 

@@ -1,13 +1,10 @@
-"""Convolutions by the direct kernel: pack the weights, choose the config, schedule."""
+"""A convolution whose kernel and config are open: what the cost model thinks of each."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
@@ -15,63 +12,19 @@ from sparsecc.cost.decide import by_single_tap, dense_block_sizes
 from sparsecc.cost.direct import DirectWork, predict
 from sparsecc.cost.direct_space import best_config
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.blocks import BlockSparse, by_taps, dense_blocks, reordered, to_blocks
+from sparsecc.facts.blocks import BlockSparse, by_taps, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.indices import OFFSET, IndexFormat, without_steps
+from sparsecc.facts.indices import OFFSET, IndexFormat
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.facts.layout import LINE, PlaneLayout
-from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
-from sparsecc.kernels.direct import tiles_of
-from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, widens
-from sparsecc.kernels.gather import floats_of
+from sparsecc.kernels.channel_lanes import LaneConfig
+from sparsecc.kernels.direct_shape import widens
 from sparsecc.kernels.store import StoreShape
-from sparsecc.rewrite.balance import balanced_order
-from sparsecc.rewrite.choice import Choice, Choose, by_cost_model
-from sparsecc.rewrite.lowered import Lowered
-from sparsecc.rewrite.pack import in_chunks, pack_data, pack_places
-from sparsecc.schedule.direct import schedule_direct
-from sparsecc.spaces.config import Config, ConvConfig
-from sparsecc.spaces.conv import conv_space
+from sparsecc.lower.balance import balanced_order
+from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.conv_space import conv_space
 from sparsecc.target import Target
-
-Arguments = dict[str, int | NDArray[Any]]
-
-
-def lower_direct(
-    node: PlacedNode,
-    operator: FusedConv,
-    placed: Placed,
-    plan: LayerPlan,
-    target: Target,
-    choose: Choose = by_cost_model,
-) -> Lowered:
-    """Lower a convolution, sparse or dense as planned."""
-    source = image(placed, node.inputs[0])
-    store = store_shape(node, placed, operator.epilogue)
-    options = direct_options(operator, plan, store, source, target)
-    choice = Choice(options.key("conv"), options.default(), options.space, options.predict)
-    config = choose(choice)
-    assert isinstance(config, ConvConfig), "a convolution's choice gives its config"
-    packed = pack_direct(options, config)
-    values: Arguments = {
-        **packed.constants,
-        "input": node.inputs[0],
-        "mask": mask_of(store.layout),
-        "residual": node.inputs[-1],
-        "output": node.output,
-    }
-    arguments = tuple(values[name] for name in argument_names(packed.shape))
-    shape, kernel, cycles = packed.shape, config.kernel, options.predict(config)
-    if isinstance(kernel, LaneConfig):
-        return Lowered(
-            "channel_lanes", ("channel_lanes", shape, kernel), channel_lanes(shape, kernel), arguments, asdict(kernel),
-            cycles,
-        )  # fmt: skip
-    return Lowered(
-        "direct", ("direct", shape, kernel), schedule_direct(shape, kernel), arguments, asdict(kernel), cycles
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,9 +91,8 @@ class DirectOptions:
         """Every legal config."""
         return tuple(dict.fromkeys((self.default(), *conv_space(self.spec, self.works, self.target))))
 
-    def predict(self, config: Config) -> float:
+    def predict(self, config: ConvConfig) -> float:
         """Cycles that the cost model predicts."""
-        assert isinstance(config, ConvConfig), "configs of a convolution"
         work, kernel = self.works[config.block_n], config.kernel
         if isinstance(kernel, LaneConfig):
             return predict_lanes(self.spec, work, kernel, self.target)
@@ -219,68 +171,6 @@ def direct_works(
         return {kept.block_n: work(kept.rows, kept.block_n, kept.nnzb)}
     rows = {n: spec.groups * -(-spec.oc_per_group // n) for n in dense_block_sizes(spec)}
     return {n: work(count, n, count * spec.ic_per_group) for n, count in rows.items()}
-
-
-@dataclass(frozen=True, eq=False)
-class Packed:
-    """A convolution's shape, and its constants in the order that a config asks for."""
-
-    shape: DirectShape
-    constants: dict[str, NDArray[Any]]
-
-
-def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
-    """Pack the weights for a config."""
-    spec, layer, source = options.spec, options.operator.layer, options.source
-    dense = options.blocks is None
-    blocks = options.blocks
-    if blocks is None:
-        blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
-    kernel = config.kernel if isinstance(config.kernel, DirectConfig) else None
-    packed, chunks = kernel is not None and kernel.packed, 1 if kernel is None else kernel.chunks
-    rows, index = in_chunks(blocks, chunks, relative=packed), options.index
-    if index == "step" and kernel is not None and kernel.ahead:
-        index = without_steps(columns=blocks.ic)
-    scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
-    shape = DirectShape(
-        spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
-        uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
-        index=index, chunks=chunks,
-    )  # fmt: skip
-    if kernel is not None and packed:
-        shape = replace(shape, gathered=floats_of(tiles_of(shape, kernel)))
-    together = blocks.block_n if kernel is None else kernel.reg_n
-    constants: dict[str, NDArray[Any]] = {
-        "data": pack_data(rows, reg_n=together),
-        **pack_places(rows, spec, source, index, gathered=shape.gathered, name=layer.name),
-        "indptr": rows.indptr,
-        "bias": layer.bias[blocks.oc_perm],
-        "channels": blocks.oc_perm.astype(np.int32),
-    }
-    return Packed(shape, constants)
-
-
-def store_shape(node: PlacedNode, placed: Placed, epilogue: Any) -> StoreShape:
-    """Where a flat kernel's results go."""
-    images, channels = placed.shapes[node.output][:2]
-    residual = placed.layouts[node.inputs[1]] if len(node.inputs) > 1 else None
-    layout = image(placed, node.output)
-    _, left, _, right = layout.halo
-    return StoreShape(images, channels, layout, epilogue, residual, masked=max(left, right) > 0)
-
-
-def mask_of(layout: PlaneLayout) -> NDArray[np.float32]:
-    """1 at pixels, 0 in the gaps after them: ``(h * pitch,)``."""
-    mask = np.zeros((layout.h, layout.pitch), np.float32)
-    mask[:, : layout.w] = 1
-    return mask.reshape(-1)
-
-
-def image(placed: Placed, tensor: int) -> PlaneLayout:
-    """Layout of a tensor that a flat kernel reads or writes."""
-    layout = placed.layouts[tensor]
-    assert layout is not None, "a flat kernel's tensors are images"
-    return layout
 
 
 def _work(spec: ConvSpec, rows: int, block_n: int, nnzb: int, store: StoreShape, source: PlaneLayout) -> DirectWork:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, Schedule, s_tir, structural_map, tirx
 from sparsecc.facts.layout import PlaneLayout
-from sparsecc.schedule.extremes import exact_extremes
-from sparsecc.schedule.loops import Loop, group, loads
-from sparsecc.schedule.reduce import PARALLEL_RESULTS, emit_reduction
-from sparsecc.schedule.reduction import read_reduction
+from sparsecc.kernels.generic.extremes import exact_extremes
+from sparsecc.kernels.generic.loops import Loop, group, loads
+from sparsecc.kernels.generic.reduce import PARALLEL_RESULTS, emit_reduction
+from sparsecc.kernels.generic.reduction import read_reduction
 
 
 def with_layouts(func: PrimFunc, layouts: Sequence[PlaneLayout | None]) -> PrimFunc:
@@ -52,7 +52,7 @@ def schedule_generic(func: PrimFunc, *, lanes: int) -> PrimFunc:
             for w / lanes: vector lane: y = relu(x * gate)
             vector rest of w: y = relu(x * gate)
 
-    Reductions have code of their own, see :mod:`sparsecc.schedule.reduce`.
+    Reductions have code of their own, see :mod:`sparsecc.kernels.generic.reduce`.
     """
     schedule = Schedule(func)
     for block in schedule.get_child_blocks(schedule.get_sblock("root"))[:-1]:

@@ -10,9 +10,10 @@ from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import join_cycles
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.rewrite.choice import Choice, Chooser
-from sparsecc.rewrite.in_place import may_work_in_place
-from sparsecc.spaces.config import Config, JoinConfig
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice, Chooser
+from sparsecc.lower.config import JoinConfig
+from sparsecc.lower.window import may_work_in_place
 from sparsecc.target import Target
 
 #: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel

@@ -9,8 +9,8 @@ from typing import Any
 
 from sparsecc._tvm import T
 from sparsecc.kernels.extremes import f32
-from sparsecc.schedule.loops import Counters, Group, at, int64
-from sparsecc.schedule.reduction import NEUTRAL, Reduction
+from sparsecc.kernels.generic.loops import Counters, Group, at, int64
+from sparsecc.kernels.generic.reduction import NEUTRAL, Reduction
 
 Expr = Any
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sparsecc._tvm import PrimFunc, Schedule
 from sparsecc.kernels.chain import ChainConfig, ChainShape, chain
-from sparsecc.schedule.direct import schedule_tiles
-from sparsecc.schedule.window import schedule_plane
+from sparsecc.kernels.direct_schedule import schedule_tiles
+from sparsecc.kernels.window_schedule import schedule_plane
 
 
 def schedule_chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:

@@ -12,9 +12,9 @@ from typing import Any
 
 from sparsecc._tvm import T, tirx
 from sparsecc.kernels.function import kernel
-from sparsecc.schedule.loops import Counters, Group, at, group, int64, loads
-from sparsecc.schedule.reduction import Reduction
-from sparsecc.schedule.vectors import Vector, accumulator, begin, combine, items, store, store_joined, turns
+from sparsecc.kernels.generic.loops import Counters, Group, at, group, int64, loads
+from sparsecc.kernels.generic.reduction import Reduction
+from sparsecc.kernels.generic.vectors import Vector, accumulator, begin, combine, items, store, store_joined, turns
 
 Expr = Any
 

@@ -10,7 +10,7 @@ from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.spaces.config import ConvConfig
+from sparsecc.lower.config import ConvConfig
 from sparsecc.target import Target
 
 #: floats ahead of their use at which weights may be asked for

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparsecc._tvm import IRModule, PrimFunc, Schedule, meta_schedule, s_tir, tirx, tvm
-from sparsecc.schedule.extremes import exact_extremes
+from sparsecc.kernels.generic.extremes import exact_extremes
 
 _NAME = "main"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparsecc.facts.layer_key import LayerKey
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,6 +26,8 @@ class Choice:
         Cycles that the cost model predicts for a config; None where there is no model.
     check : callable, optional
         Says whether a config is legal, where that is known without the whole space.
+    numbers : callable, optional
+        What a config is to the ranking model of a search; only what is searched for has it.
     """
 
     key: LayerKey
@@ -33,6 +35,7 @@ class Choice:
     space: Callable[[], tuple[Config, ...]]
     predict: Callable[[Config], float | None]
     check: Callable[[Config], bool] | None = None
+    numbers: Callable[[Config], list[float]] | None = None
 
     def is_legal(self, config: Config) -> bool:
         """Whether a record's config can be used."""

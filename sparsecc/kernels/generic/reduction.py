@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import s_tir, structural_equal, structural_map, tirx, tvm
-from sparsecc.schedule.loops import Loop
+from sparsecc.kernels.generic.loops import Loop
 
 Expr = Any
 

@@ -1,0 +1,85 @@
+"""The table of kernels: all that the compiler knows of each, by what operators call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparsecc._tvm import IRModule
+from sparsecc.analyse.layers import LayerPlan
+from sparsecc.facts.operator import Operator
+from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.kernels.config import Config
+from sparsecc.lower import chain, conv, generic, linear, mean, reference, repack, window, winograd
+from sparsecc.lower.choice import Choice, Choose, by_cost_model
+from sparsecc.lower.kernel import Cost, Kernel, Once
+from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.site import Site
+from sparsecc.target import Target
+
+#: :attr:`Operator.kernel <sparsecc.facts.operator.Operator.kernel>` -> how it opens, is lowered, what it costs, what it
+#: computes; and its knobs: key, default, space, model, form in records
+KERNELS: dict[str, Kernel[Any, Any]] = {
+    "conv": Kernel(conv.opened, conv.lower, conv.cost, reference.convolution, conv.KNOBS),
+    "linear": Kernel(linear.opened, linear.lower, linear.cost, reference.convolution, linear.KNOBS),
+    "depthwise": Kernel(window.opened, window.lower, window.cost, reference.convolution, window.KNOBS),
+    "pool": Kernel(window.opened, window.lower, window.cost, reference.pooling, window.KNOBS),
+    "chain": Kernel(chain.opened, chain.lower, chain.cost, reference.joined, chain.KNOBS),
+    "mean": Kernel(mean.opened, mean.lower, mean.cost, reference.mean),
+    "repack": Kernel(repack.opened, repack.lower, repack.cost, reference.copied),
+    "winograd_in": Kernel(winograd.input_opened, winograd.input_lower, winograd.input_cost, reference.tiles),
+    "winograd_out": Kernel(winograd.output_opened, winograd.output_lower, winograd.output_cost, reference.untiled),
+    "generic": Kernel(generic.opened, generic.lower, generic.cost, generic.reference, generic.KNOBS),
+}
+
+
+def is_tunable(operator: Operator) -> bool:
+    """Whether a search may try configs of its kernel."""
+    return bool(operator.kernel) and KERNELS[operator.kernel].knobs is not None
+
+
+def lower(
+    node: PlacedNode,
+    placed: Placed,
+    module: IRModule,
+    plans: Mapping[str, LayerPlan],
+    target: Target,
+    choose: Choose = by_cost_model,
+) -> Lowered:
+    """Make the kernel of one node; ``choose`` gives the config of one that has knobs. See :class:`Site`."""
+    site: Site[Any] = Site(node, placed, module, plans, target)
+    kernel = KERNELS[node.operator.kernel]
+    opened = kernel.opened(site)
+    config = choose(_choice(kernel, site, opened)) if kernel.knobs else None
+    return kernel.lower(site, opened, config)
+
+
+def cost(
+    node: PlacedNode,
+    placed: Placed,
+    module: IRModule,
+    plans: Mapping[str, LayerPlan],
+    target: Target,
+    once: Once,
+) -> Cost:
+    """Predicted cycles of the kernel that a node would get."""
+    return KERNELS[node.operator.kernel].cost(Site(node, placed, module, plans, target), once)
+
+
+def _choice(kernel: Kernel[Any, Any], site: Site[Any], opened: Any) -> Choice:
+    """What is open in a kernel, as a question."""
+    knobs = kernel.knobs
+    assert knobs is not None, "a kernel with knobs"
+    key, default = knobs.key(site, opened), knobs.default(site, opened)
+
+    def space() -> tuple[Config, ...]:
+        return tuple(dict.fromkeys((default, *knobs.space(site, opened))))
+
+    def legal(config: Config) -> bool:
+        assert knobs.legal is not None, "a kernel with a check of its own"
+        return type(config) is type(default) and knobs.legal(site, opened, config)
+
+    return Choice(
+        key, default, space, lambda config: knobs.cycles(site, opened, config), legal if knobs.legal else None,
+        lambda config: knobs.numbers(config, key, site.target),
+    )  # fmt: skip
