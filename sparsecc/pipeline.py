@@ -21,8 +21,7 @@ from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.errors import unforeseen
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv, View
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layer import convolutions
 from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
@@ -148,9 +147,7 @@ def arrange(
 def analyse(imported: Imported, target: Target, options: Options) -> Plan:
     """Find every layer's structure and decide between sparse and dense."""
     layers = [
-        LayerInfo(layer.key, layer.name, layer.spec, layer.weight)
-        for layer in imported.layers.values()
-        if isinstance(layer, ConvLayer)
+        LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())
     ]
 
     scale = decision_scale(target, options)
@@ -181,9 +178,9 @@ def lower_all(made: Rewritten, target: Target, chooser: Chooser) -> list[tuple[P
     def lowered(node: PlacedNode) -> Lowered:
         with unforeseen(f"lower: step {node.key}"):
             kernel = lower(node, made.placed, made.module, plans, target, chooser(node.key))
-        if isinstance(node.operator, FusedConv):
-            forget(node.operator.layer.weight)
+        for weight in node.operator.weights:
+            forget(weight)
         arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in kernel.arguments)
         return replace(kernel, arguments=arguments)
 
-    return [(node, lowered(node)) for node in made.placed.nodes if not isinstance(node.operator, View)]
+    return [(node, lowered(node)) for node in made.placed.nodes if node.operator.kernel]

@@ -31,7 +31,7 @@ from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
 from sparsecc.facts.program import Port
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.lower import conv as lower_conv
+from sparsecc.lower import direct as lower_conv
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import run

@@ -14,7 +14,7 @@ from helpers import RUNNABLE, run_strictly
 from sparsecc.cost.channel_lanes import lane_config
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.lower import conv as lower_conv
+from sparsecc.lower import direct as lower_conv
 from sparsecc.options import Options
 from sparsecc.pipeline import run
 from sparsecc.target import resolve

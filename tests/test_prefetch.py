@@ -10,7 +10,7 @@ from torch import nn, randn
 
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.lower import conv as lower_conv
+from sparsecc.lower import direct as lower_conv
 from sparsecc.target import TARGETS
 
 TARGET = TARGETS["x86-64-v4"]

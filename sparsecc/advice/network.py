@@ -14,7 +14,7 @@ from sparsecc.advice.steps import StepCost, network_steps
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layer import ConvLayer, convolutions
 from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
@@ -35,7 +35,7 @@ class Network:
     """
 
     def __init__(self, imported: Imported, target: Target, options: Options) -> None:
-        convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
+        convs = tuple(convolutions(imported.layers.values()))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
         self.planner = self.planner_of(convs, names, target, options)

@@ -53,6 +53,21 @@ class FusedConv(Operator):
         return self.spec.is_depthwise
 
     @property
+    def begins_chain(self) -> bool:
+        """See :class:`Operator`."""
+        return self.kernel == "conv" and self.epilogue.residual == "none"
+
+    @property
+    def ends_chain(self) -> bool:
+        """See :class:`Operator`."""
+        return self.spec.keeps_channels and self.epilogue.residual == "none"
+
+    @property
+    def fits_in_place(self) -> bool:
+        """See :class:`Operator`."""
+        return self.spec.keeps_channels
+
+    @property
     def weights(self) -> tuple[NDArray[Any], ...]:
         """See :class:`Operator`."""
         return (self.layer.weight,)

@@ -73,6 +73,7 @@ class PoolLayer(Operator):
 
     kernel: ClassVar = "pool"
     is_window: ClassVar = True
+    ends_chain: ClassVar = True
     channels: ClassVar[Channels] = "keeps"
     epilogue: ClassVar[Epilogue] = Epilogue()
 

@@ -54,6 +54,26 @@ class Operator:
         return False
 
     @property
+    def begins_chain(self) -> bool:
+        """Whether one kernel may compute it and the window that is its only reader."""
+        return False
+
+    @property
+    def ends_chain(self) -> bool:
+        """Whether it is a window that may be the second half of such a kernel: then it is a :class:`Window`."""
+        return False
+
+    @property
+    def fits_in_place(self) -> bool:
+        """Whether its kernel may store results where it read."""
+        return False
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether its result is its input, perhaps in another layout."""
+        return False
+
+    @property
     def fill(self) -> float:
         """What the pixels around an image must be."""
         return 0.0
@@ -108,6 +128,26 @@ class Window(Protocol):
     def kernel(self) -> str:
         """See :class:`Operator`."""
         ...
+
+    @property
+    def begins_chain(self) -> bool:
+        """Whether one kernel may compute it and the window that is its only reader."""
+        return False
+
+    @property
+    def ends_chain(self) -> bool:
+        """Whether it is a window that may be the second half of such a kernel: then it is a :class:`Window`."""
+        return False
+
+    @property
+    def fits_in_place(self) -> bool:
+        """Whether its kernel may store results where it read."""
+        return False
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether its result is its input, perhaps in another layout."""
+        return False
 
     @property
     def fill(self) -> float:

@@ -22,6 +22,7 @@ class Repack(Operator):
     rows: int
 
     kernel: ClassVar = "repack"
+    is_copy: ClassVar = True
 
 
 @dataclass(frozen=True)

@@ -72,21 +72,21 @@ def key(site: Site[Chain], options: ChainOptions) -> LayerKey:
 def default(site: Site[Chain], options: ChainOptions) -> JoinedConfig:
     """What the cost model likes best of both kernels."""
     conv = options.conv.default()
-    assert isinstance(conv.kernel, DirectConfig), "a chain's convolution has pixels as the vector"
+    assert conv.direct is not None, "a chain's convolution has pixels as the vector"
     image_bytes = 4 * site.source.size(options.conv.spec.ic)
-    return JoinedConfig(conv.block_n, _config(conv.kernel, options.window, image_bytes=image_bytes, target=site.target))
+    return JoinedConfig(conv.block_n, _config(conv.direct, options.window, image_bytes=image_bytes, target=site.target))
 
 
 def space(site: Site[Chain], options: ChainOptions) -> Iterator[JoinedConfig]:
     """Every legal config of a convolution with those of its window kernel, and the parts of an image."""
     windows = [(w, bands_of(options.window, w)) for w in window_space(options.window, site.target)]
     for conv in options.conv.space():
-        if not isinstance(conv.kernel, DirectConfig) or conv.kernel.prefetch not in _PREFETCH:
+        if conv.direct is None or conv.direct.prefetch not in _PREFETCH:
             continue
         for window, bands in windows:
             for parts in _PARTS:
                 if bands % parts == 0:
-                    yield JoinedConfig(conv.block_n, ChainConfig(conv.kernel, window, parts))
+                    yield JoinedConfig(conv.block_n, ChainConfig(conv.direct, window, parts))
 
 
 def cycles(site: Site[Chain], options: ChainOptions, config: JoinedConfig) -> float:
@@ -123,8 +123,8 @@ def cost(site: Site[Chain], once: Once) -> Cost:
     by_tap = kept is not None and kept.by_tap
     works = direct_works(conv.spec, kept, between, source, joined=True, by_tap=by_tap)
     config, chosen = best(once, conv, works, between, source, target)
-    kernel, work = config.kernel, works[config.block_n]
-    assert isinstance(kernel, DirectConfig), "a chain's convolution has pixels as the vector"
+    kernel, work = config.direct, works[config.block_n]
+    assert kernel is not None, "a chain's convolution has pixels as the vector"
 
     def find() -> tuple[float, float]:
         results = 4.0 * window.spec.oc * window.store.flat

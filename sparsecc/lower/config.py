@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.config import Config, count, text, truth
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.window_shape import WindowConfig
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,15 @@ class ConvConfig(Config):
 
     block_n: int
     kernel: DirectConfig | LaneConfig
+
+    @property
+    def direct(self) -> DirectConfig | None:
+        """Knobs of the kernel with pixels as the vector, if it is that one."""
+        return self.by_kernel(lambda direct: direct, lambda lanes: None)
+
+    def by_kernel(self, direct: Callable[[DirectConfig], Value], lanes: Callable[[LaneConfig], Value]) -> Value:
+        """What one of two functions makes of the kernel's knobs."""
+        return direct(self.kernel) if isinstance(self.kernel, DirectConfig) else lanes(self.kernel)
 
     @property
     def name(self) -> str:

@@ -67,7 +67,7 @@ def lower(site: Site[FusedConv], options: DirectOptions, config: ConvConfig) -> 
     }
     arguments = tuple(values[name] for name in argument_names(packed.shape))
     kernel, shape = config.kernel, packed.shape
-    function = channel_lanes(shape, kernel) if isinstance(kernel, LaneConfig) else schedule_direct(shape, kernel)
+    function = config.by_kernel(partial(schedule_direct, shape), partial(channel_lanes, shape))
     return Lowered(
         kernel.name, (kernel.name, shape, kernel), function, arguments, kernel.knobs(), options.predict(config)
     )

@@ -18,13 +18,19 @@ from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.indices import OFFSET, IndexFormat
 from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.facts.layout import LINE, PlaneLayout
-from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import widens
 from sparsecc.kernels.store import StoreShape
 from sparsecc.lower.balance import balanced_order
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.conv_space import conv_space
 from sparsecc.target import Target
+
+
+def predict_config(spec: ConvSpec, work: DirectWork, config: ConvConfig, target: Target) -> float:
+    """Cycles that the cost model predicts for a convolution."""
+    return config.by_kernel(
+        lambda direct: predict(work, direct, target), lambda lanes: predict_lanes(spec, work, lanes, target)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +99,7 @@ class DirectOptions:
 
     def predict(self, config: ConvConfig) -> float:
         """Cycles that the cost model predicts."""
-        work, kernel = self.works[config.block_n], config.kernel
-        if isinstance(kernel, LaneConfig):
-            return predict_lanes(self.spec, work, kernel, self.target)
-        return predict(work, kernel, self.target)
+        return predict_config(self.spec, self.works[config.block_n], config, self.target)
 
     def _best(self, block_n: int) -> ConvConfig:
         work, target = self.works[block_n], self.target

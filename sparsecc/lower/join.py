@@ -19,16 +19,16 @@ from sparsecc.target import Target
 #: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
 Pays = Callable[[Chain, LayerPlan], bool]
 
-_JOINED, _APART = JoinConfig(True), JoinConfig(False)
+JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
 
 def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     """The question for a pair; ``plan`` is that of its convolution."""
     joined, apart = join_cycles(chain.conv.layer.spec, plan.kept, chain.follower, target)
-    default, other = (_JOINED, _APART) if joined <= apart else (_APART, _JOINED)
+    default, other = (JOINED, _APART) if joined <= apart else (_APART, JOINED)
 
     def predict(config: Config) -> float:
-        return joined if config == _JOINED else apart
+        return joined if config == JOINED else apart
 
     return Choice(_key(chain, plan.kept, target), default, lambda: (default, other), predict)
 
@@ -37,9 +37,7 @@ def as_chosen(chooser: Chooser, target: Target) -> Pays:
     """Decides for each pair as who chooses for its convolution does."""
 
     def pays(chain: Chain, plan: LayerPlan) -> bool:
-        config = chooser(plan.key)(join_choice(chain, plan, target))
-        assert isinstance(config, JoinConfig), "a pair's choice says whether it is joined"
-        return config.joined
+        return chooser(plan.key)(join_choice(chain, plan, target)) == JOINED
 
     return pays
 

@@ -17,8 +17,7 @@ _NONE = -1.0
 
 def conv_numbers(config: ConvConfig, key: LayerKey, target: Target) -> list[float]:
     """Numbers of a convolution's config."""
-    kernel = config.kernel
-    own = _lanes(kernel, key) if isinstance(kernel, LaneConfig) else _direct(kernel, key, target)
+    own = config.by_kernel(lambda direct: _direct(direct, key, target), lambda lanes: _lanes(lanes, key))
     return [config.block_n, *own, *_window(None), _NONE]
 
 

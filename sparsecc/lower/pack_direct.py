@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sparsecc.facts.blocks import dense_blocks
 from sparsecc.facts.indices import without_steps
 from sparsecc.kernels.direct import tiles_of
-from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
+from sparsecc.kernels.direct_shape import DirectShape
 from sparsecc.kernels.gather import floats_of
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.direct import DirectOptions
@@ -33,7 +33,7 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     blocks = options.blocks
     if blocks is None:
         blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
-    kernel = config.kernel if isinstance(config.kernel, DirectConfig) else None
+    kernel = config.direct
     packed, chunks = kernel is not None and kernel.packed, 1 if kernel is None else kernel.chunks
     rows, index = in_chunks(blocks, chunks, relative=packed), options.index
     if index == "step" and kernel is not None and kernel.ahead:

@@ -20,19 +20,18 @@ from typing import NamedTuple, cast
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import chain_cycles
-from sparsecc.cost.channel_lanes import predict_lanes
 from sparsecc.cost.decide import dense_block_sizes, work_of
-from sparsecc.cost.direct import DirectWork, predict
+from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.window import arithmetic_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, dealt, padded
 from sparsecc.facts.operator import Combine
-from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.lower.config import ConvConfig, JoinedConfig
+from sparsecc.lower.direct import predict_config
 from sparsecc.records.lookup import shipped
 from sparsecc.records.record import Record
 from sparsecc.target import Target
@@ -138,10 +137,7 @@ def _predicted(record: Record, target: Target) -> float | None:
     config, key = record.default, record.layer
     if not isinstance(config, ConvConfig) or (key.block_n == 0 and config.block_n not in dense_block_sizes(key.spec)):
         return None
-    work = _work(key, config.block_n)
-    if isinstance(config.kernel, LaneConfig):
-        return predict_lanes(key.spec, work, config.kernel, target)
-    return predict(work, config.kernel, target)
+    return predict_config(key.spec, _work(key, config.block_n), config, target)
 
 
 def _chain(record: Record, target: Target) -> Iterator[_Known]:

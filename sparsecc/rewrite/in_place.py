@@ -47,12 +47,13 @@ def _layout(
 ) -> PlaneLayout | None:
     """Layout of the result in the planes of the input; None where it can't be there."""
     operator = node.operator
-    if not isinstance(operator, FusedConv) or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
+    spec = operator.planes if operator.fits_in_place else None
+    if spec is None or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
         return None
     tensor = node.inputs[0]
-    spec, maker = operator.layer.spec, makers.get(tensor)
     if not may_work_in_place(spec, target):
         return None
+    maker = makers.get(tensor)
     # a view's floats, and the caller's, may have other readers
     alone = readers[tensor] == 1 and tensor not in placed.outputs
     if not alone or maker is None or not isinstance(maker.operator, FusedConv):

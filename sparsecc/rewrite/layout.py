@@ -218,7 +218,7 @@ def _without_idle_copies(
     same: dict[int, int] = {}
     for original in nodes:
         node = replace(original, inputs=tuple(same.get(t, t) for t in original.inputs))
-        source = node.inputs[0] if isinstance(node.operator, Repack) else None
+        source = node.inputs[0] if node.operator.is_copy else None
         if source is None or layouts[source] != layouts[node.output]:
             kept.append(node)
         elif node.output in outputs:

@@ -11,11 +11,10 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Chooser
-from sparsecc.lower.config import JoinConfig
-from sparsecc.lower.join import join_choice
+from sparsecc.lower.join import JOINED, join_choice
 from sparsecc.lower.table import KERNELS, lower
 from sparsecc.pipeline import arrange
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
@@ -64,8 +63,7 @@ class JoinTask(Task):
 
     def candidate(self, config: Config) -> Candidate:
         """See :class:`~sparsecc.tuning.tasks.Task`."""
-        assert isinstance(config, JoinConfig), "a pair is joined or not"
-        side = self.joined if config.joined else self.apart
+        side = self.joined if config == JOINED else self.apart
         steps = (
             (node, lower(node, side.placed, side.module, self.plans, self.target, self.chooser(node.key)))
             for node in side.nodes
@@ -97,8 +95,8 @@ def _side(made: Rewritten, chain: Chain, key: str) -> Side:
     """Where a pair's kernels are in a network; ``key`` is the convolution's."""
     nodes = made.placed.nodes
     first = next(i for i, node in enumerate(nodes) if node.key == key)
-    if isinstance(nodes[first].operator, Chain):
+    if nodes[first].operator.joined:
         return Side(made.placed, made.module, (nodes[first],), chain)
     last = next(i for i, node in enumerate(nodes) if node.key == chain.window_key)
-    copies = [n for n in nodes[first:last] if isinstance(n.operator, Repack) and n.output == nodes[last].inputs[0]]
+    copies = [n for n in nodes[first:last] if n.operator.is_copy and n.output == nodes[last].inputs[0]]
     return Side(made.placed, made.module, (nodes[first], *copies, nodes[last]), chain)

@@ -119,8 +119,8 @@ class _Measured:
         """Whether blocks of several taps gain from asking for weights ahead."""
         sample = next(samples([PREFETCHED], self.target))
         best = sample.promising(self.target)[0]
-        assert isinstance(best.kernel, DirectConfig)
-        tried = [replace(best, kernel=replace(best.kernel, prefetch=n)) for n in (0, PREFETCH_DISTANCE)]
+        assert best.direct is not None, "configs of the direct kernel"
+        tried = [replace(best, kernel=replace(best.direct, prefetch=n)) for n in (0, PREFETCH_DISTANCE)]
         found = self._run([sample.task.candidate(config) for config in tried])
         plain, ahead = found.get(0), found.get(1)
         if not (isinstance(plain, Timing) and isinstance(ahead, Timing)):
@@ -170,8 +170,8 @@ class _Measured:
         return solve(Timings(terms_of(kernels, self.target), np.array([self.cycles[pair] for pair in pairs]), layers))
 
     def _kernel(self, layer: int, config: ConvConfig) -> tuple[DirectWork, DirectConfig]:
-        assert isinstance(config.kernel, DirectConfig)
-        return self.samples[layer].works[config.block_n], config.kernel
+        assert config.direct is not None, "configs of the direct kernel"
+        return self.samples[layer].works[config.block_n], config.direct
 
 
 def _in_turns(pairs: Sequence[tuple[int, ConvConfig]]) -> list[tuple[int, ConvConfig]]:
