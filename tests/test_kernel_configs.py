@@ -182,7 +182,7 @@ def window_specs(*, oc: int = 1) -> dict[str, ConvSpec]:
 def test_depthwise(vectors: int, halo: tuple[int, int, int, int] | None, target: str) -> None:
     specs = {**window_specs(), **{f"{name}_twice": spec for name, spec in window_specs(oc=2).items()}}
     cases = [Case(name, spec, block_n=1, density=1.0) for name, spec in specs.items()] + DEPTHWISE
-    patch = (("sparsecc.lower.window._VECTORS", vectors),)
+    patch = (("sparsecc.lower.window._MOST_VECTORS", vectors),)
     jobs = [Job(layer_of(c), (build(c).x,), None, halo=halo, patches=patch) for c in cases]
     expected = [padded(build(c).y, halo) for c in cases]
     assert_equal(jobs, expected, names=[c.name for c in cases], target=target)

@@ -40,7 +40,7 @@ def test_code(kernel, ic, prefetches, tmp_path, monkeypatch):
 def test_results_are_the_same(target):
     """At the end of the weights, too, where there is nothing to ask for."""
     cases = [BY_NAME[name] for name in ("1x1", "dense_1x1", "n2", "rearranged_uniform", "oc_not_divisible", "3x3")]
-    patches = (("sparsecc.lower.conv.prefetch_distance", lambda nbytes, target, taps: 512),)
+    patches = (("sparsecc.lower.direct.prefetch_distance", lambda nbytes, target, taps: 512),)
     jobs = []
     for case in cases:
         arrays = build(case)

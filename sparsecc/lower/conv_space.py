@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from sparsecc.cost.channel_lanes import lane_space
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.config import ConvConfig
 from sparsecc.target import Target
@@ -17,10 +17,8 @@ from sparsecc.target import Target
 _PREFETCH = (0, 256, 512, 1024)
 #: weights of fewer bytes stay in the first cache: nothing to ask for
 _LEAST_PREFETCHED = 32 << 10
-#: unrolled multiply-adds of a block beyond which code takes longer to make than it can save
+#: unrolled multiply-adds of a block beyond which code takes longer to make than it can save; the default unrolls less
 _MOST_UNROLLED = 2400
-#: registers for weights and what the compiler needs, pixels in a tile that hide the latency of multiply-adds
-_LANES_SPARE, _LEAST_PIXELS = 3, 6
 
 
 def conv_space(spec: ConvSpec, works: Mapping[int, DirectWork], target: Target) -> Iterator[ConvConfig]:
@@ -41,17 +39,6 @@ def conv_space(spec: ConvSpec, works: Mapping[int, DirectWork], target: Target) 
             for lanes in lane_space(spec, target):
                 for distance in _distances(work):
                     yield ConvConfig(block_n, replace(lanes, prefetch=distance))
-
-
-def lane_space(spec: ConvSpec, target: Target) -> Iterator[LaneConfig]:
-    """Tiles of the kernel with channels as the vector: some pixels of a row, or whole rows."""
-    most = target.registers - _LANES_SPARE
-    for cols in range(1, min(spec.ow, most) + 1):
-        if spec.ow % cols:
-            continue
-        for rows in range(1, min(spec.oh, most // cols) + 1) if cols == spec.ow else (1,):
-            if rows * cols >= min(_LEAST_PIXELS, spec.oh * spec.ow):
-                yield LaneConfig(target.lanes, rows, cols)
 
 
 def _varied(config: DirectConfig, work: DirectWork) -> Iterator[DirectConfig]:
