@@ -130,27 +130,12 @@ class Window(Protocol):
         ...
 
     @property
-    def begins_chain(self) -> bool:
-        """Whether one kernel may compute it and the window that is its only reader."""
-        return False
-
-    @property
-    def ends_chain(self) -> bool:
-        """Whether it is a window that may be the second half of such a kernel: then it is a :class:`Window`."""
-        return False
+    def fill(self) -> float:
+        """See :class:`Operator`."""
+        ...
 
     @property
     def fits_in_place(self) -> bool:
-        """Whether its kernel may store results where it read."""
-        return False
-
-    @property
-    def is_copy(self) -> bool:
-        """Whether its result is its input, perhaps in another layout."""
-        return False
-
-    @property
-    def fill(self) -> float:
         """See :class:`Operator`."""
         ...
 

@@ -26,7 +26,7 @@ from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.numbers import chain_numbers
 from sparsecc.lower.pack_direct import pack_direct
 from sparsecc.lower.site import Site, mask_of
-from sparsecc.lower.window import window_config, window_constants, window_shape, window_space
+from sparsecc.lower.window import COMBINES, window_config, window_constants, window_shape, window_space
 from sparsecc.target import Target
 
 #: share of a band's rows (one in so many) that may be given up for more parts
@@ -65,7 +65,7 @@ def opened(site: Site[Chain]) -> ChainOptions:
 def key(site: Site[Chain], options: ChainOptions) -> LayerKey:
     """What records call it."""
     window = options.window
-    found = options.conv.key("chain", pitch=window.store.layout.pitch, window=window.spec, combine=window.combine)
+    found = options.conv.key("chain", pitch=window.store.layout.pitch, window=window.spec, combine=window.combine.name)
     return replace(found, epilogue=f"{found.epilogue}, {site.operator.window.epilogue}")
 
 
@@ -144,7 +144,9 @@ def chain_shapes(site: Site[Chain]) -> tuple[StoreShape, WindowShape]:
     masked, gap = max(halo[1], halo[3]) > 0, chain.window.fill
     between = StoreShape(1, window.ic, planes, chain.conv.epilogue, masked=masked, gap=gap)
     store = site.store(chain.window.epilogue)
-    return between, window_shape(chain.window, store, planes, site.target, packs=node.packs)
+    return between, window_shape(
+        chain.window, COMBINES[chain.window.combine], store, planes, site.target, packs=node.packs
+    )
 
 
 def _config(conv: DirectConfig, shape: WindowShape, *, image_bytes: int, target: Target) -> ChainConfig:

@@ -47,7 +47,7 @@ def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:
     dense = LayerKey(
         kind="join", spec=chain.conv.spec, block_n=0, density=100, pattern="dense", scattered=False,
         epilogue=f"{chain.conv.epilogue}, {window.epilogue}", pitch=(0, 0), window=chain.follower,
-        combine=window.combine, in_place=window.combine == "weighted" and may_work_in_place(chain.follower, target),
+        combine=window.combine, in_place=window.fits_in_place and may_work_in_place(chain.follower, target),
     )  # fmt: skip
     return dense if structure is None else _with_blocks(dense, structure)
 

@@ -16,6 +16,7 @@ from sparsecc.facts.operator import Window
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names
+from sparsecc.kernels.window_combine import MAX, SUM, WEIGHTED, Combine
 from sparsecc.kernels.window_schedule import schedule_window
 from sparsecc.kernels.window_shape import UNROLLED_TAPS, WindowConfig, WindowShape
 from sparsecc.lower.kernel import Cost, Knobs, Once
@@ -24,6 +25,8 @@ from sparsecc.lower.numbers import window_numbers
 from sparsecc.lower.site import Site, mask_of
 from sparsecc.target import Target
 
+#: what operators call the ways to combine values
+COMBINES: dict[str, Combine] = {combine.name: combine for combine in (WEIGHTED, SUM, MAX)}
 #: rows of a tile, and vectors side by side: code size; as vectors enough chains to hide a multiply-add's latency
 _MOST_ROWS, _MOST_VECTORS = 8, 4
 #: registers that weights may take (others are read again for each use), and that loaded pixels need
@@ -32,9 +35,14 @@ _WEIGHTS, _SPARE = 9, 3
 
 def opened(site: Site[Any]) -> WindowShape:
     """The kernel's shape."""
+    return shape_at(site, COMBINES[site.operator.combine])
+
+
+def shape_at(site: Site[Any], combine: Combine) -> WindowShape:
+    """The shape of a kernel that combines values in a way of its own."""
     operator, node = site.operator, site.node
     store = site.store(operator.epilogue)
-    shape = window_shape(operator, store, site.source, site.target, packs=node.packs)
+    shape = window_shape(operator, combine, store, site.source, site.target, packs=node.packs)
     return replace(shape, in_place=node.in_place)
 
 
@@ -43,7 +51,7 @@ def key(site: Site[Any], shape: WindowShape) -> LayerKey:
     return LayerKey(
         kind="window", spec=shape.spec, block_n=1, density=100, pattern="none", scattered=False,
         epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
-        combine=shape.combine, in_place=shape.in_place,
+        combine=shape.combine.name, in_place=shape.in_place,
     )  # fmt: skip
 
 
@@ -76,18 +84,25 @@ def lower(site: Site[Any], shape: WindowShape, config: WindowConfig) -> Lowered:
 
 def cost(site: Site[Any], once: Once) -> Cost:
     """Cycles of the kernel by itself."""
-    shape, target = opened(site), site.target
-    find = lambda: window_cycles(shape, window_config(shape, target), target)  # noqa: E731
+    return cost_of(opened(site), site.target, once)
+
+
+def cost_of(shape: WindowShape, target: Target, once: Once) -> Cost:
+    """The same of a known shape."""
+
+    def find() -> float:
+        return window_cycles(shape, window_config(shape, target), target)
+
     return Cost("window", windows=once(("window", shape), find))
 
 
 def window_shape(
-    operator: Window, store: StoreShape, source: PlaneLayout, target: Target, *, packs: bool
+    operator: Window, combine: Combine, store: StoreShape, source: PlaneLayout, target: Target, *, packs: bool
 ) -> WindowShape:
     """The kernel's shape for input planes that lie as ``source`` says."""
     spec = operator.spec
     scratch = _scratch(spec, source, store.layout, target, fill=operator.fill) if packs else None
-    return WindowShape(spec, source, store, operator.combine, scratch)
+    return WindowShape(spec, source, store, combine, scratch)
 
 
 def most_rows(spec: ConvSpec, target: Target) -> int:

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import chain_cycles
@@ -27,8 +27,8 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, dealt, padded
-from sparsecc.facts.operator import Combine
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.window_combine import SUM
 from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.lower.direct import predict_config
@@ -150,9 +150,8 @@ def _chain(record: Record, target: Target) -> Iterator[_Known]:
     results = PlaneLayout(h=window.oh, w=window.ow, pitch=key.pitch[1], plane=window.oh * key.pitch[1])
     store = StoreShape(1, window.oc, results, Epilogue())
     convolution = chain_cycles(work, config.chain.conv, results=4.0 * window.oc * store.flat, target=target)
-    windows = arithmetic_cycles(
-        WindowShape(window, planes, store, cast(Combine, key.combine)), config.chain.window, target
-    )
+    # how values are combined makes no difference to the cycles
+    windows = arithmetic_cycles(WindowShape(window, planes, store, SUM), config.chain.window, target)
     yield _Known(key.block_n, record.us * 1e3, convolution, windows)
 
 
