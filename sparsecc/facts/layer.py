@@ -122,7 +122,8 @@ class MeanLayer(Operator):
         return self.n, self.c, self.c
 
 
-Layer = ConvLayer | PoolLayer | MeanLayer
+#: what the importer makes: a convolution, which later stages fuse, or an operator as it is
+Layer = ConvLayer | Operator
 
 
 def convolutions(layers: Iterable[Layer]) -> Iterator[ConvLayer]:

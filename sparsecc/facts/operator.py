@@ -145,7 +145,7 @@ class Window(Protocol):
         ...
 
     @property
-    def combine(self) -> Combine:
+    def combine(self) -> str:
         """How the values of a window become one."""
         ...
 

@@ -12,6 +12,7 @@ from sparsecc.importer import arithmetic, layers, linear, shapes
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
+from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
 from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.put import PUT
@@ -58,6 +59,9 @@ LAYERS: dict[str, TranslateLayer] = {
     "mean.default": layers.mean,
     "mean.dim": layers.mean,
 }
+
+#: last operator of layers that are several -> what recognises them
+IDIOMS: dict[str, Recognise] = {}
 
 ACTIVATIONS: dict[str, Translate] = {
     name: _activation(name) for function in activation.ACTIVATIONS.values() for name in function.forms
