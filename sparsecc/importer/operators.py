@@ -14,6 +14,7 @@ from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
 from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
+from sparsecc.importer.l2_pool import l2_pool
 from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
@@ -61,7 +62,7 @@ LAYERS: dict[str, TranslateLayer] = {
 }
 
 #: last operator of layers that are several -> what recognises them
-IDIOMS: dict[str, Recognise] = {}
+IDIOMS: dict[str, Recognise] = {"pow.Tensor_Scalar": l2_pool}
 
 ACTIVATIONS: dict[str, Translate] = {
     name: _activation(name) for function in activation.ACTIVATIONS.values() for name in function.forms

@@ -10,7 +10,7 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.facts.operator import Operator
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
-from sparsecc.lower import chain, conv, generic, linear, mean, reference, repack, window, winograd
+from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, reference, repack, window, winograd
 from sparsecc.lower.choice import Choice, Choose, by_cost_model
 from sparsecc.lower.kernel import Cost, Kernel, Once
 from sparsecc.lower.lowered import Lowered
@@ -24,6 +24,7 @@ KERNELS: dict[str, Kernel[Any, Any]] = {
     "linear": Kernel(linear.opened, linear.lower, linear.cost, reference.convolution, linear.KNOBS),
     "depthwise": Kernel(window.opened, window.lower, window.cost, reference.convolution, window.KNOBS),
     "pool": Kernel(window.opened, window.lower, window.cost, reference.pooling, window.KNOBS),
+    "l2_pool": Kernel(l2_pool.opened, window.lower, l2_pool.cost, l2_pool.reference, window.KNOBS),
     "chain": Kernel(chain.opened, chain.lower, chain.cost, reference.joined, chain.KNOBS),
     "mean": Kernel(mean.opened, mean.lower, mean.cost, reference.mean),
     "repack": Kernel(repack.opened, repack.lower, repack.cost, reference.copied),
