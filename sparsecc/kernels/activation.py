@@ -216,6 +216,11 @@ ACTIVATIONS: dict[str, Function] = {
         lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
         {"gelu.default": Form(("none",), lambda how: () if how == "tanh" else None)},
     ),
+    "hardshrink": Function(
+        lambda x, bound: tirx.Select(tirx.abs(x) <= f32(bound), f32(0), x),
+        lambda x, bound: np.where(np.abs(x) <= bound, 0, x),
+        {"hardshrink.default": Form((0.5,))},
+    ),
     "mish": Function(_mish, lambda x: x * np.tanh(np.logaddexp(0, x)), {"mish.default": Form()}),
     "elu": Function(
         _elu,
