@@ -6,7 +6,7 @@ module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,10 +51,12 @@ def pooling(operator: PoolLayer, _module: IRModule, inputs: Sequence[Array]) -> 
 
 def joined(operator: Chain, module: IRModule, inputs: Sequence[Array]) -> Array:
     """A convolution and the window after it."""
-    from sparsecc.lower.table import KERNELS  # the window's row
-
     between = convolution(operator.conv, module, inputs[:1])
-    return KERNELS[operator.window.kernel].reference(operator.window, module, [between])
+    return _FOLLOWERS[operator.window.kernel](operator.window, module, [between])
+
+
+#: kernels of windows that end a chain
+_FOLLOWERS: dict[str, Callable[..., Array]] = {"depthwise": convolution, "pool": pooling}
 
 
 def mean(operator: MeanLayer, _module: IRModule, inputs: Sequence[Array]) -> Array:
