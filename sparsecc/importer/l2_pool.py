@@ -15,7 +15,10 @@ from sparsecc.importer.layers import average
 
 
 def l2_pool(node: fx.Node) -> Idiom | None:
-    """``pow(sign(mean) * relu(abs(mean)) * k, 0.5)`` of ``mean = avg_pool2d(pow(x, 2))``: ``lp_pool2d(x, 2)``."""
+    """``lp_pool2d(x, 2, kernel, stride, ceil_mode)``: ``nn.LPPool2d`` of order 2.
+
+    PyTorch computes ``pow(sign(mean) * relu(abs(mean)) * k, 0.5)`` of ``mean = avg_pool2d(pow(x, 2))``.
+    """
     scaled, root = _operands(node, "pow")
     signed, factor = _operands(scaled, "mul")
     sign, positive = _operands(signed, "mul")
