@@ -50,9 +50,9 @@ def find_channels(graph: Graph, blocks: Blocks) -> Channels:
 def _written(node: Node, graph: Graph, found: Channels, blocks: Blocks) -> Axis | None:
     """The axis of what a node writes."""
     operator, axes = node.operator, [found.axes[tensor] for tensor in node.inputs]
-    before, after = graph.shapes[node.inputs[0]], graph.shapes[node.output]
-    if isinstance(operator, TirOp):
+    if isinstance(operator, TirOp):  # perhaps of constants alone
         return _operator(operator, axes, node, found, blocks)
+    before, after = graph.shapes[node.inputs[0]], graph.shapes[node.output]
     if operator.channels in ("sums", "keeps") and operator.images is not None:
         return _planes(operator.channels, operator.images, axes, before, after, found.classes)
     axis = viewed(axes[0], before, after) if operator.channels == "view" and axes[0] is not None else None

@@ -93,8 +93,8 @@ def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
 
 
 def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[Order, Order]:
-    """Orders of what a layer reads and writes."""
-    source, result = channels.axes[node.inputs[0]], channels.axes[node.output]
+    """Orders of what an operator reads, if it reads anything, and writes."""
+    source, result = channels.axes[node.inputs[0]] if node.inputs else None, channels.axes[node.output]
     return channels.classes.order(source, orders), channels.classes.order(result, orders)
 
 
