@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sys
+import types
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +58,7 @@ __all__ = [
 TOGETHER = "pragma_parallel_launch_point"
 #: attribute of a region whose value is LLVM code of functions that the region calls, which become part of it
 IMPORTED = "pragma_import_llvm"
+_TENSOR_INSTRUCTIONS = "tvm.s_tir.tensor_intrin"
 
 
 @contextlib.contextmanager
@@ -73,19 +76,22 @@ def structural_hash(func: PrimFunc) -> str:
     return f"{structural_hash_of(func.without_attr('global_symbol'), map_free_vars=True) & (1 << 64) - 1:016x}"
 
 
-def meta_schedule() -> Any:
-    """TVM's search over schedules.
+@contextlib.contextmanager
+def meta_schedule() -> Iterator[Any]:
+    """TVM's search over schedules; make its contexts inside.
 
-    Its contexts import the tensor instructions of all GPUs, which takes 80 seconds to parse and is of no use here: an
-    empty module stands in for them.
+    They import the tensor instructions of all GPUs, which takes 80 seconds to parse and is of no use here: an empty
+    module stands in for them until the end, unless somebody has imported them.
     """
-    import sys
-    import types
-
     from tvm.s_tir import meta_schedule as package
 
-    sys.modules.setdefault("tvm.s_tir.tensor_intrin", types.ModuleType("tvm.s_tir.tensor_intrin"))
-    return package
+    empty = types.ModuleType(_TENSOR_INSTRUCTIONS)
+    found = sys.modules.setdefault(_TENSOR_INSTRUCTIONS, empty)
+    try:
+        yield package
+    finally:
+        if found is empty:
+            del sys.modules[_TENSOR_INSTRUCTIONS]
 
 
 def rpc() -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sparsecc._tvm import PrimFunc
-from sparsecc.build import build_library
+from sparsecc.build import MemoryPlan, build_library
 from sparsecc.errors import unforeseen
 from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.layout import PlaneLayout
@@ -23,6 +23,7 @@ class Artefact:
     Attributes
     ----------
     program : Program
+    memory : MemoryPlan
     kernels : bytes
         Object file.
     target : Target
@@ -38,6 +39,7 @@ class Artefact:
     """
 
     program: Program
+    memory: MemoryPlan
     kernels: bytes
     target: Target
     report: Report
@@ -50,6 +52,6 @@ class Artefact:
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:
         """Write the library."""
         build_library(
-            self.program, kernels=self.kernels, triple=self.target.triple, cpu_features=self.target.cpu_features,
-            out=path, cc=cc, static=static,
+            self.program, memory=self.memory, kernels=self.kernels, triple=self.target.triple,
+            cpu_features=self.target.cpu_features, out=path, cc=cc, static=static,
         )  # fmt: skip

@@ -12,13 +12,13 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
-from sparsecc.build import header_of, plan_arena
+from sparsecc.build import header_of
 from sparsecc.build.spill import release, spilled, spilled_if_large
 from sparsecc.deploy.folder import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.facts.impose import Impose
 from sparsecc.facts.program import Port
-from sparsecc.machine.cpu import processor
+from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
 from sparsecc.records.lookup import find_records
@@ -118,7 +118,8 @@ class Compiled:
             raise UserError(f"save: found suffix {path.suffix!r} in {path}, expected .so, .a, or a folder such as out/")
         check_writable(path)
         with new_file(path.with_suffix(".h")) as header:
-            header.write(header_of(self._artefact.program, triple=self._artefact.target.triple).encode())
+            made = self._artefact
+            header.write(header_of(made.program, memory=made.memory, triple=made.target.triple).encode())
             header.flush()  # a full disk shows now; after the library is in place only the header's name is missing
             self._write(path)
 
@@ -130,7 +131,7 @@ class Compiled:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in vars(self).items() if name != "_library"}
-        return restore, (VERSION, pickle.dumps(state, pickle.HIGHEST_PROTOCOL), self._library)
+        return restore, (VERSION, pickle.dumps(type(self)), pickle.dumps(state, pickle.HIGHEST_PROTOCOL), self._library)
 
     def __copy__(self) -> Compiled:
         twin = type(self).__new__(type(self))
@@ -170,8 +171,9 @@ def compile(
     model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
         Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
-        ``"native"``, ``"x86-64-v3"`` (AVX2) or ``"x86-64-v4"`` (AVX-512). Where ``SPARSECC_FIT_SECONDS=60`` is in the
-        environment, ``"native"`` takes as long the first time to fit the cost model to a processor that we don't know.
+        ``"native"`` for this machine; a name that ``sparsecc targets`` lists, such as ``"x86-64-v3"`` (AVX2) or
+        ``"rpi4"``; or the path of a ``.json`` file of facts. Where ``SPARSECC_FIT_SECONDS=60`` is in the environment,
+        ``"native"`` takes as long the first time to fit the cost model to a processor that we don't know.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
     threads : int, optional
@@ -223,7 +225,7 @@ def compile(
     )  # fmt: skip
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
-    records = find_records(options.schedules, resolved, cpu=processor() if target == "native" else None)
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
@@ -250,7 +252,7 @@ def _check_memory(artefact: Artefact) -> None:
     target, program = artefact.target, artefact.program
     room = int(target.memory_bytes * _MEMORY_SHARE)
     ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
-    needed = plan_arena(program).nbytes + sum(array.nbytes for array in program.weights) + ports
+    needed = artefact.memory.nbytes + ports
     if room and needed > room:
         raise UserError(
             f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of "
@@ -266,6 +268,7 @@ def inspect(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
 ) -> Plan:
     """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
@@ -274,9 +277,11 @@ def inspect(
     """
     from sparsecc.importer import import_model
 
-    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd)
+    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, schedules=schedules)
+    resolved, _ = resolve_fitted(target)
+    find_records(options.schedules, resolved)  # a file that can't be read is an error here too
     imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
-    return analyse(imported, resolve_fitted(target)[0], options)
+    return analyse(imported, resolved, options, cpu=processor_of(target))
 
 
 def pattern_of(impose: tuple[int, float] | None) -> Impose | None:

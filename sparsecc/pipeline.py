@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from sparsecc._codegen import compile_object
@@ -15,7 +16,7 @@ from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.artefact import Artefact
-from sparsecc.build import plan_arena
+from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
@@ -25,9 +26,9 @@ from sparsecc.facts.layer import convolutions
 from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
-from sparsecc.lower.choice import Chooser, by_cost_model
-from sparsecc.lower.join import Pays, as_chosen
-from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.choice import Choose, by_cost_model
+from sparsecc.lower.join import Decide, as_chosen
+from sparsecc.lower.lowered import Lowered, problems_of
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.records.lookup import Records
@@ -62,50 +63,49 @@ def run(
 ) -> tuple[Artefact, Imported]:
     """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
     stage = Stages(*watchers(options.dump))
-    records, threads = schedules or Records(), options.threads or 1
-    joined_by: dict[str, str] = {}
-    chosen_by: dict[str, str] = {}
+    records = schedules or Records()
+    choose = partial(records.choose, threads=options.threads or 1)
 
     progress("import")
     impose, keep = options.impose, spilled_if_large
     imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
 
     progress("analyse")
-    plan = stage("analyse", analyse, imported, target, options)
+    plan = stage("analyse", analyse, imported, target, options, cpu=records.cpu)
 
     progress("rewrite")
-    made = rewrite(imported, plan, target, lambda key: records.chooser(joined_by, key, threads=threads), stage=stage)
+    made = rewrite(imported, plan, target, choose, stage=stage)
 
     progress("schedule")
-    lowered = stage("lower", lower_all, made, target, lambda key: records.chooser(chosen_by, key, threads=threads))
+    lowered = stage("lower", lower_all, made, target, choose)
     ports = imported.inputs, imported.outputs
     assembled = stage("assemble", assemble, options.name, made.placed, lowered, inputs=ports[0], outputs=ports[1])
 
     progress("build")
     kernels, _ = stage("build", compile_object, assembled.functions, target.llvm)
+    memory = stage("memory", plan_memory, assembled.program)
 
-    notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, made.plan))
-    memory = plan_arena(assembled.program).nbytes + sum(array.nbytes for array in assembled.program.weights)
-    report = make_report(made.plan, lowered, target.name, notes, figures, chosen_by, joined_by)
-    report = replace(report, memory_bytes=memory)
+    unused = problems_of([kernel for _, kernel in lowered], made.joins)
+    notes = (*imported.notes, *records.problems, *unused, *rearrangement_notes(plan, made.plan))
+    report = make_report(made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes)
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
-    artefact = Artefact(program, kernels, target, report, made.origins, layouts, made.orders, assembled.functions)
-    return artefact, imported
+    names, orders = made.origins, made.orders
+    return Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions), imported
 
 
 def rewrite(
     imported: Imported,
     plan: Plan,
     target: Target,
-    chooser: Chooser = lambda key: by_cost_model,
+    choose: Choose = by_cost_model,
     *,
     stage: Stages = UNWATCHED,
 ) -> Rewritten:
-    """All of the middle end; ``chooser`` decides about joining."""
+    """All of the middle end; ``choose`` decides about joining."""
     network, plan = reorder(extract(imported, stage=stage), plan, stage=stage)
-    return arrange(network, plan, target, pays=as_chosen(chooser, target), stage=stage)
+    return arrange(network, plan, target, decide=as_chosen(choose, target), stage=stage)
 
 
 def extract(imported: Imported, *, stage: Stages = UNWATCHED) -> Extracted:
@@ -127,7 +127,7 @@ def arrange(
     plan: Plan,
     target: Target,
     *,
-    pays: Pays,
+    decide: Decide,
     transform: Transform = transformed_on_disk,
     stage: Stages = UNWATCHED,
 ) -> Rewritten:
@@ -135,22 +135,23 @@ def arrange(
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
     plans = {layer.key: layer for layer in plan.layers}
     graph = stage("split", split_winograd, network.graph, tiles, transform=transform)
-    graph = stage("join", join_chains, graph, lambda key, chain: pays(chain, plans[key]))
+    joined = stage("join", join_chains, graph, lambda key, chain: decide(chain, plans[key]))
+    graph = joined.graph
     placed = stage("layout", place, graph)
     placed = stage("in place", in_place, placed, target)
     origins = chain_origins(winograd_origins(network.origins, tiles), graph)
     orders = {node.key: network.orders[node.output] for node in graph.nodes if node.output in network.orders}
-    return Rewritten(placed, network.module, origins, plan, orders)
+    return Rewritten(placed, network.module, origins, plan, orders, joined.decided)
 
 
 @unforeseen("analyse")
-def analyse(imported: Imported, target: Target, options: Options) -> Plan:
-    """Find every layer's structure and decide between sparse and dense."""
+def analyse(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Plan:
+    """Find every layer's structure and decide between sparse and dense, on one processor where ``cpu`` names it."""
     layers = [
         LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())
     ]
 
-    scale = decision_scale(target, options)
+    scale = decision_scale(target, options, cpu=cpu)
 
     def gain(spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         return winograd_gain(spec, structure, target) if options.winograd else None
@@ -166,21 +167,24 @@ def analyse(imported: Imported, target: Target, options: Options) -> Plan:
     )
 
 
-def decision_scale(target: Target, options: Options) -> Scale:
-    """What corrects the cost model where sparse is compared with dense: shipped records, unless none are wanted."""
-    return Scale(1.0) if options.schedules is None else shipped_scale(target)
+def decision_scale(target: Target, options: Options, *, cpu: str | None = None) -> Scale:
+    """What corrects the cost model where sparse is compared with dense: shipped records, unless none are wanted.
+
+    On one processor, records of others say nothing.
+    """
+    return Scale(1.0) if options.schedules is None else shipped_scale(target, cpu=cpu)
 
 
-def lower_all(made: Rewritten, target: Target, chooser: Chooser) -> list[tuple[PlacedNode, Lowered]]:
+def lower_all(made: Rewritten, target: Target, choose: Choose) -> list[tuple[PlacedNode, Lowered]]:
     """Schedule the kernels of all nodes; views need none."""
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in made.plan.layers}
 
     def lowered(node: PlacedNode) -> Lowered:
         with unforeseen(f"lower: step {node.key}"):
-            kernel = lower(node, made.placed, made.module, plans, target, chooser(node.key))
+            kernel = lower(node, made.placed, made.module, plans, target, choose)
         for weight in node.operator.weights:
             forget(weight)
         arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in kernel.arguments)
-        return replace(kernel, arguments=arguments)
+        return replace(kernel, arguments=arguments, choice=None)
 
     return [(node, lowered(node)) for node in made.placed.nodes if node.operator.kernel]

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
+from sparsecc.facts.provenance import RECORDS, Provenance
 from sparsecc.text import printable
 
 JSON = dict[str, Any]
@@ -26,9 +27,11 @@ class Report:
     ----------
     plan : Plan
     steps : tuple of dict
-        One a kernel call: ``key``, ``kind``, ``config``, ``chosen_by`` (the cost model or a record; empty for kernels
-        without knobs), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too), ``joined_by``
-        (what decided whether it is joined with the window kernel after it; empty where there is none).
+        One a kernel call: ``key``, ``kind``, ``config``, ``chosen_by`` (``cost model``, ``record`` or ``nearest
+        record``; empty for kernels without knobs), ``chosen_from`` (of a record: its time, processor and date; of the
+        nearest one, its layer), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too),
+        ``joined_by`` and ``joined_from`` (the same about whether it is joined with the window kernel after it; empty
+        where there is none).
     target : str
     notes : tuple of str
         What the user should know: warnings and changes made on a copy.
@@ -67,10 +70,10 @@ class Report:
             lines.append(self.accuracy)
         if self.figures:
             lines.append(f"figures of the cost model: {self.figures}")
-        by_record = sum("record" in step.get("chosen_by", "") for step in self.steps)
+        by_record = sum(step.get("chosen_by") in RECORDS for step in self.steps)
         if by_record:
             lines.append(f"configs from records of measurements: {by_record} of {len(self.steps)} kernel calls")
-        decided = ["record" in step["joined_by"] for step in self.steps if step.get("joined_by")]
+        decided = [step["joined_by"] in RECORDS for step in self.steps if step.get("joined_by")]
         if any(decided):
             lines.append(f"joined with the next layer, or not, by records: {sum(decided)} of {len(decided)} pairs")
         lines += [f"note: {note}" for note in self.notes]
@@ -97,7 +100,7 @@ class Report:
     @classmethod
     def from_json(cls, data: JSON) -> Report:
         """Rebuild what :meth:`to_json` returned."""
-        plan, steps, notes = Plan.from_json(data["plan"]), tuple(data["steps"]), tuple(data["notes"])
+        plan, steps, notes = Plan.from_json(data["plan"]), tuple(map(_typed, data["steps"])), tuple(data["notes"])
         return cls(
             plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
             data.get("memory_bytes", 0), data.get("compared", ""),
@@ -110,26 +113,37 @@ def make_report(
     target: str,
     notes: Sequence[str],
     figures: str,
-    chosen_by: Mapping[str, str] = MappingProxyType({}),
-    joined_by: Mapping[str, str] = MappingProxyType({}),
+    joins: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    memory_bytes: int = 0,
 ) -> Report:
-    """Collect the facts of a compilation.
-
-    Step's key -> what chose its config (``chosen_by``), and whether it is joined with the next one (``joined_by``).
-    """
+    """Collect the facts of a compilation: nodes with their kernels, and what was decided about joining some of them."""
     steps = tuple(
         {
             "key": node.key,
             "kind": kernel.kind,
             "config": dict(kernel.config),
-            "chosen_by": chosen_by.get(node.key, ""),
+            **_provenance("chosen", kernel.why),
             "cycles": kernel.cycles,
             "joined": list(kernel.joined),
-            "joined_by": joined_by.get(node.key, ""),
+            **_provenance("joined", joins[node.key].why if node.key in joins else None),
         }
         for node, kernel in lowered
     )
-    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures)
+    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures, memory_bytes=memory_bytes)
+
+
+def _typed(step: JSON) -> JSON:
+    """A step as this version has it: libraries of before have in one text what chose, and where that is from."""
+    made = dict(step)
+    for by, source in (("chosen_by", "chosen_from"), ("joined_by", "joined_from")):
+        if source not in made:
+            made[by], _, made[source] = made.get(by, "").partition(": ")
+    return made
+
+
+def _provenance(what: str, why: Provenance | None) -> dict[str, str]:
+    return {f"{what}_by": "" if why is None else why.by, f"{what}_from": "" if why is None else why.source}
 
 
 def _weight_notes(plan: Plan) -> list[str]:

@@ -10,15 +10,15 @@ from sparsecc.runtime import Library
 from sparsecc.version import VERSION
 
 
-def restore(version: str, state: bytes, library: Library | None) -> Any:
+def restore(version: str, kind: bytes, state: bytes, library: Library | None) -> Any:
     """Make what was pickled.
 
     Parameters
     ----------
     version : str
         Of the sparsecc that pickled it.
-    state : bytes
-        The pickled attributes, which need the compiler's packages.
+    kind, state : bytes
+        The pickled class and attributes, which need the compiler's packages.
     library : Library or None
         None for a target that the machine can't run.
 
@@ -34,7 +34,7 @@ def restore(version: str, state: bytes, library: Library | None) -> Any:
         It is of another version; or there is neither a library nor the compiler.
     """
     try:
-        from sparsecc.compiled import Compiled
+        compiled_class = pickle.loads(kind)
     except ModuleNotFoundError as error:
         found = missing_package(error)
         if library is None or found is error:
@@ -45,6 +45,6 @@ def restore(version: str, state: bytes, library: Library | None) -> Any:
             f"unpickle: found a network compiled by sparsecc {version}, this is {VERSION}; compile the model again, or "
             "save a library (.so) with that version, which this one loads"
         )
-    compiled = Compiled.__new__(Compiled)
+    compiled = compiled_class.__new__(compiled_class)
     vars(compiled).update(pickle.loads(state), _library=library)
     return compiled

@@ -8,11 +8,13 @@ from typing import Any
 
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.plan import Plan
+from sparsecc.build import MemoryPlan
 from sparsecc.dump import Dump
 from sparsecc.facts.graph import Graph
 from sparsecc.facts.placed import Placed
 from sparsecc.importer import Imported
 from sparsecc.rewrite.assemble import Assembled
+from sparsecc.rewrite.chain import Joined
 from sparsecc.rewrite.fuse import Fused
 from sparsecc.rewrite.listing import graph_text, placed_text
 from sparsecc.rewrite.permute import Permuted, listing
@@ -21,7 +23,7 @@ from sparsecc.stages import Watch
 #: in order; a file's number is that of its stage
 STAGES = (
     "import", "analyse", "fuse", "legalize", "extract", "reorder", "split", "join", "layout", "in place", "lower",
-    "assemble", "build",
+    "assemble", "build", "memory",
 )  # fmt: skip
 
 
@@ -61,6 +63,13 @@ def _program(assembled: Any) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _places(memory: MemoryPlan) -> str:
+    lines = [f"arena: {memory.arena.nbytes} bytes, weights: {memory.weights.nbytes} bytes"]
+    lines += [f"buffer {i} at {offset}" for i, offset in enumerate(memory.arena.offsets)]
+    lines += [f"weight {i} at {offset}" for i, offset in enumerate(memory.weights.offsets)]
+    return "\n".join(lines) + "\n"
+
+
 #: type of what a stage made -> suffix of its file, and its text
 _TEXTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Imported: (".py", lambda made: made.module.script()),
@@ -68,9 +77,11 @@ _TEXTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     Fused: (".py", lambda made: made.module.script()),
     IRModule: (".py", lambda made: made.script()),
     Graph: (".txt", graph_text),
+    Joined: (".txt", lambda made: graph_text(made.graph)),
     Permuted: (".txt", listing),
     Placed: (".txt", placed_text),
     list: (".py", _kernels),
     Assembled: (".txt", _program),
+    MemoryPlan: (".txt", _places),
     tuple: (".s", lambda made: made[1]),
 }

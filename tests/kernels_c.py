@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 from process_folder import folder
 
-from sparsecc.build import build_library, header_of
+from sparsecc.build import build_library, header_of, plan_memory
+from sparsecc.build.library import sources_of
+from sparsecc.build.link import Sources
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
 from sparsecc.runtime import elf
@@ -186,6 +188,12 @@ def with_step(index: int, **changes: object) -> Program:
     return edited(steps=tuple(steps))
 
 
+def sources() -> Sources:
+    """All that the small network is linked from."""
+    program = tiny()
+    return sources_of(program, memory=plan_memory(program), kernels=kernels(), triple=TRIPLE, cpu_features=("sse2",))
+
+
 def link(
     program: Program,
     out: Path,
@@ -196,7 +204,10 @@ def link(
     static: bool = False,
 ) -> None:
     """Library of a program and the kernels, for any processor."""
-    build_library(program, kernels=kernels(triple), triple=triple, cpu_features=features, out=out, cc=cc, static=static)
+    build_library(
+        program, memory=plan_memory(program), kernels=kernels(triple), triple=triple, cpu_features=features, out=out,
+        cc=cc, static=static,
+    )  # fmt: skip
 
 
 def build(
@@ -205,7 +216,7 @@ def build(
     """Library and header of a program, in the test folder."""
     out = folder() / (file or f"{program.name}{'.a' if static else '.so'}")
     link(program, out, features=features, static=static)
-    (folder() / f"{program.name}.h").write_text(header_of(program, triple=TRIPLE))
+    (folder() / f"{program.name}.h").write_text(header_of(program, memory=plan_memory(program), triple=TRIPLE))
     return out
 
 

@@ -13,8 +13,9 @@ from torch import nn
 
 import sparsecc
 from sparsecc.advice.advise import break_even, network_us
+from sparsecc.advice.curves import Bounds, Point
 from sparsecc.advice.network import Network
-from sparsecc.advice.result import Advice, Bounds, Point
+from sparsecc.advice.result import Advice
 from sparsecc.advice.structures import structure_of
 from sparsecc.analyse.structure import find_structure
 from sparsecc.errors import UserError

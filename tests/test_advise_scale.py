@@ -11,8 +11,10 @@ from advise_case import TARGET
 from nets import impose_1xn
 from torch import nn
 
+import sparsecc
 from sparsecc import pipeline
 from sparsecc.analyse.structure import find_structure
+from sparsecc.errors import SparseccError, UserError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.importer import import_model
@@ -68,7 +70,7 @@ def test_the_choice_between_sparse_and_dense_is_corrected_by_records():
 
 def test_shipped_records_decide_with_the_cost_model(monkeypatch):
     """At 15 % a block of 4 gains by the cost model alone, but not where records say that such blocks are slower."""
-    monkeypatch.setattr(pipeline, "shipped_scale", lambda target: Scale(target.ghz, {0: 1.0, 4: 1.22}))
+    monkeypatch.setattr(pipeline, "shipped_scale", lambda target, *, cpu: Scale(target.ghz, {0: 1.0, 4: 1.22}))
     model = nn.Sequential(nn.Conv2d(256, 256, 3, padding=1))
     impose_1xn(model, 4, 0.15, include=["0"])
     imported = import_model(model.eval(), (torch.zeros(1, 256, 14, 14),))
@@ -77,6 +79,51 @@ def test_shipped_records_decide_with_the_cost_model(monkeypatch):
     )
     assert by_records.predicted == pytest.approx(by_model.predicted / 1.22)
     assert (by_model.decision, by_records.decision) == ("sparse", "dense")
+
+
+def test_records_of_another_processor_say_nothing_of_this_one():
+    """A named target has those of all; a processor has its own, and one that nobody has measured none."""
+    everybody, own = shipped_scale(TARGET), shipped_scale(TARGET, cpu="AuthenticAMD-25-1")
+    assert everybody.factors
+    assert own.factors
+    assert shipped_scale(TARGET, cpu="GenuineIntel-6-151") == Scale(TARGET.ghz)
+    assert shipped_scale(TARGET, cpu="") == Scale(TARGET.ghz)
+
+
+class AskedError(SparseccError):
+    """How the test below stops where records of a processor are asked for: errors of sparsecc pass all stages."""
+
+
+@pytest.mark.parametrize("target", ["native", TARGET.name])
+@pytest.mark.parametrize("function", ["compile", "inspect", "tune", "advise"])
+def test_all_ask_for_records_of_the_processor_that_they_compile_for(function, target, tmp_path, monkeypatch):
+    def asked(target, *, cpu):
+        raise AskedError(cpu)
+
+    monkeypatch.setattr(pipeline, "shipped_scale", asked)
+    monkeypatch.setattr("sparsecc.machine.cpu.processor", lambda: "GenuineIntel-6-151")
+    options = {"log": tmp_path / "log.jsonl"} if function == "tune" else {}
+    with pytest.raises(AskedError) as caught:
+        getattr(sparsecc, function)(
+            nn.Sequential(nn.Conv2d(4, 4, 1)).eval(), target, example_inputs=(torch.zeros(1, 4, 5, 5),), **options
+        )
+    assert caught.value.args == ("GenuineIntel-6-151" if target == "native" else None,)
+
+
+def test_inspect_decides_with_the_records_that_a_compilation_has(monkeypatch, tmp_path):
+    """With ``schedules=None`` the cost model is believed, there as here."""
+    monkeypatch.setattr(pipeline, "shipped_scale", lambda target, *, cpu: Scale(target.ghz, {0: 1.0, 4: 1.22}))
+    model = nn.Sequential(nn.Conv2d(64, 64, 3, padding=1))
+    impose_1xn(model, 4, 0.5, include=["0"])
+    given = {"example_inputs": (torch.zeros(1, 64, 14, 14),), "winograd": False}
+    plans = {
+        which: sparsecc.inspect(model.eval(), TARGET.name, schedules=which, **given) for which in (None, "shipped")
+    }
+    compiled = sparsecc.compile(model, TARGET.name, schedules=None, verify=False, **given).plan
+    assert str(plans[None]) == str(compiled)
+    assert plans["shipped"].layers[0].predicted == pytest.approx(plans[None].layers[0].predicted / 1.22)
+    with pytest.raises(UserError, match=r"records: can't read .*none\.jsonl"):
+        sparsecc.inspect(model, TARGET.name, schedules=tmp_path / "none.jsonl", **given)
 
 
 def test_shipped_records_agree_with_the_cost_model():

@@ -158,15 +158,15 @@ def _here(monkeypatch, tmp_path):
     for folder, constant in (("pins", "_PINS"), ("environments", "_MADE")):
         (tmp_path / folder).mkdir()
         monkeypatch.setattr(f"bench.rivals.environments.{constant}", tmp_path / folder)
-    monkeypatch.setattr(bench.rivals.setup, "_commands", commands)
+    monkeypatch.setattr(bench.rivals.setup, "setup_commands", commands)
 
 
 def test_set_up_installs_the_pins_only():
     environment = ENVIRONMENTS["mnn"]
-    _, install, attempt = bench.rivals.setup._commands(environment)
+    _, install, attempt = bench.rivals.setup.setup_commands(environment)
     assert install[-3:] == ["-r", str(environment.pins), "--no-deps"]
     assert attempt[-1] == "import MNN, _tools"
-    assert "--no-deps" not in bench.rivals.setup._commands(ENVIRONMENTS["litert"])[1]
+    assert "--no-deps" not in bench.rivals.setup.setup_commands(ENVIRONMENTS["litert"])[1]
 
 
 @pytest.mark.usefixtures("_here")

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sparsecc.build import ALIGNMENT, plan_arena
+from sparsecc.build import ALIGNMENT, plan_arena, plan_memory
 from sparsecc.build.memory import Life, check_plan, lifetimes, lower_bound
-from sparsecc.build.weights import plan_weights
+from sparsecc.build.memory_plan import check_memory
+from sparsecc.build.weights import WeightBlob, plan_weights
 from sparsecc.errors import InternalError
 from sparsecc.facts.program import Program, Ref, Step
 
@@ -77,10 +78,21 @@ def test_a_bad_plan_is_noticed() -> None:
 # --- weights -------------------------------------------------------------------------------------------------------
 
 
+def test_a_plan_of_another_program_is_our_bug() -> None:
+    program = buffers_program([(128, 0, 1), (64, 1, 2)])
+    memory = plan_memory(program)
+    check_memory(memory, program)
+    for other in (replace(program, buffers=(64,)), replace(program, weights=(np.ones(3),))):
+        with pytest.raises(InternalError, match="memory plan: found places of 2 buffers and 0 weights, expected"):
+            check_memory(memory, other)
+    with pytest.raises(InternalError, match="arena plan: buffer"):
+        check_memory(memory, replace(program, buffers=(128, 640)))
+
+
 def test_weights_are_aligned_and_stored_once() -> None:
     ones, bits = np.ones(5, "float32"), np.ones(5, "float32").view("int32")
     arrays = [np.arange(7, dtype="float32"), ones, np.arange(3, dtype="int64"), ones.copy(), bits, np.empty(0, "int8")]
-    blob = plan_weights(arrays)
+    blob = WeightBlob(plan_weights(arrays), arrays)
     assert all(offset % ALIGNMENT == 0 for offset in blob.offsets)
     assert blob.offsets[1] == blob.offsets[3] != blob.offsets[4]
     file = io.BytesIO()

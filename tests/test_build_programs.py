@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tuning_case import emulator, program
 
-from sparsecc.build import header_of
+from sparsecc.build import header_of, plan_memory
 
 ZIG = (sys.executable, "-m", "ziglang", "cc")
 
@@ -127,7 +127,7 @@ def test_arm_archives_run(triple: str, musl: str, cpu: str) -> None:
     features = ("neon", "vfp4") if "arm-" in musl else ("neon", "fp-armv8", "v8a")
     program = kernels_c.tiny()
     kernels_c.link(program, folder / "tiny.a", triple=triple, features=features, static=True)
-    (folder / "tiny.h").write_text(header_of(program, triple=triple))
+    (folder / "tiny.h").write_text(header_of(program, memory=plan_memory(program), triple=triple))
     (folder / "app.c").write_text(APP.replace("@", "tiny") + MAIN.format("tiny"))
     subprocess.run((*ZIG, "-target", musl, "-static", "-o", "app", "app.c", "tiny.a", "-lm"), cwd=folder, check=True)
     done = subprocess.run([emulator(cpu), "./app"], cwd=folder, capture_output=True, text=True, timeout=60)

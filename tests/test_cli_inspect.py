@@ -36,7 +36,7 @@ def test_inspect_library_as_json(made, capsys):
 
 
 def test_inspect_does_not_load_the_library(made, monkeypatch):
-    monkeypatch.setattr("sparsecc.runtime.image._dlopen", lambda *_: pytest.fail("loaded"))
+    monkeypatch.setattr("sparsecc.runtime.image.load_code", lambda *_: pytest.fail("loaded"))
     assert main(["inspect", str(made.library)]) == 0
 
 

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ import torch
 from tuning_case import SHAPE, emulator, example, program, tiny_net
 
 import sparsecc
+from sparsecc.build import ArenaPlan, memory_plan, plan_arena
 from sparsecc.cli import main
 from sparsecc.errors import LibraryError, OutputError, TargetError, UserError
+from sparsecc.facts.program import Program
 from sparsecc.runtime import read_description
 from sparsecc.target import TARGETS
 
@@ -232,6 +235,41 @@ def test_a_network_too_large_for_a_board():
     net = torch.nn.Sequential(torch.nn.Conv2d(64, 64, 1))
     with pytest.raises(UserError, match=r"target rpi-zero2: the network needs \d+ MB, expected at most 403 MB"):
         sparsecc.compile(net, "rpi-zero2", example_inputs=(torch.zeros(1, 64, 1024, 1200),))
+
+
+def repeated() -> torch.nn.Module:
+    """Sixteen layers with the weights of one: 64 KiB, and a MiB if they were counted one by one."""
+    return torch.nn.Sequential(*[torch.nn.Linear(128, 128)] * 16)
+
+
+def test_equal_weights_count_once():
+    """As the library stores them: a board with room for it gets the network."""
+    target = replace(TARGETS["rpi-zero2"], memory_bytes=256 << 10)
+    lib = sparsecc.compile(repeated(), target, example_inputs=(torch.zeros(1, 128),), verify=False)
+    assert 64 << 10 < lib.report.memory_bytes < 80 << 10
+    with pytest.raises(UserError, match=r"the network needs 0 MB"):
+        sparsecc.compile(
+            repeated(), replace(target, memory_bytes=64 << 10), example_inputs=(torch.zeros(1, 128),), verify=False
+        )
+
+
+def test_memory_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By a compilation; whoever writes files of it reads that plan."""
+    planned = []
+
+    def counting(program: Program) -> ArenaPlan:
+        planned.append(program.name)
+        return plan_arena(program)
+
+    monkeypatch.setattr(memory_plan, "plan_arena", counting)
+    lib = sparsecc.compile(tiny_net(), "x86-64-v3", example_inputs=example())
+    lib.save(tmp_path / "m.so")
+    lib.save(tmp_path / "m.a")
+    lib.save(tmp_path)
+    assert planned == ["model"]
+    told = read_description(tmp_path / "m.so")
+    assert lib.report.memory_bytes == told["arena_bytes"] + told["weight_bytes"]
+    assert f"{told['arena_bytes'] / (1 << 20):.1f} MiB" in (tmp_path / "README.md").read_text()
 
 
 def test_memory_is_reported():

@@ -15,7 +15,6 @@ from process_folder import folder
 from torch import nn
 
 import sparsecc
-from sparsecc.build.library import _sources
 from sparsecc.build.link import link_program
 from sparsecc.build.toolchain import CC_VARIABLE, find_compiler
 
@@ -44,7 +43,7 @@ CORES = len(os.sched_getaffinity(0))
 
 def driver(far_ns: int) -> Path:
     """The small network as a program, for which longer round trips than these leave the chip."""
-    sources, _ = _sources(kernels_c.tiny(), kernels=kernels_c.kernels(), triple=TRIPLE, cpu_features=("sse2",))
+    sources = kernels_c.sources()
     out = folder() / f"far{far_ns}"
     compiler = find_compiler(f"gcc -DSCC_FAR_NS={far_ns} -DSCC_PATIENCE_NS=20000000000", triple=TRIPLE, programs=True)
     link_program(replace(sources, main=COUNTER + sources.main + DRIVER), out, compiler=compiler)

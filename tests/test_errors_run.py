@@ -151,7 +151,9 @@ def test_strided_tensors_and_arrays_give_what_contiguous_ones_do(lib: sparsecc.C
     expected = lib(x.contiguous().clone())
     assert torch.equal(lib(x), expected)
     np.testing.assert_array_equal(lib(x.numpy()), expected.numpy())
-    assert [seconds >= 0 for _, seconds in lib.profile(x, runs=1)]
+    steps = lib.profile(x, runs=1)
+    assert [key for key, _ in steps] == [step["key"] for step in lib.report.steps]
+    assert all(seconds >= 0 for _, seconds in steps)
 
 
 def test_arrays_that_run_backwards(lib: sparsecc.Compiled) -> None:

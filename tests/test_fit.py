@@ -111,8 +111,8 @@ def pretended(monkeypatch):
             measured.cycles[i, config] = measured.samples[i].cycles(config, with_core(CORES["zen-5"]))
 
     monkeypatch.setattr(fitting, "LAYERS", LAYERS[:12])
-    monkeypatch.setattr(fitting._Measured, "_batch", add)
-    monkeypatch.setattr(fitting._Measured, "_run", lambda self, tried: {0: timing(10.0), 1: timing(8.0, 0.8)})
+    monkeypatch.setattr(fitting.Measured, "batch", add)
+    monkeypatch.setattr(fitting.Measured, "run", lambda self, tried: {0: timing(10.0), 1: timing(8.0, 0.8)})
     return batches
 
 
@@ -141,7 +141,7 @@ def test_too_little_time(pretended) -> None:
 
 @pytest.mark.parametrize("outcome", [Failure("crash", "x"), None])
 def test_kernels_that_do_not_run(outcome: Outcome | None, monkeypatch) -> None:
-    monkeypatch.setattr(fitting._Measured, "_run", lambda self, tried: {} if outcome is None else {0: outcome})
+    monkeypatch.setattr(fitting.Measured, "run", lambda self, tried: {} if outcome is None else {0: outcome})
     with pytest.raises(ToolchainError, match="kernels can't be timed here"):
         fit(V4, seconds=60)
 
@@ -160,7 +160,7 @@ def test_real_kernels_are_timed(monkeypatch) -> None:
     monkeypatch.undo()  # a linker with an empty cache of its own takes a minute
     monkeypatch.setattr(fitting, "LAYERS", LAYERS[:1])
     target, _ = resolve_here("native")
-    measured = fitting._Measured(target, deadline=1e12, cc=None)
+    measured = fitting.Measured(target, deadline=1e12, cc=None)
     sample = measured.samples[0]
     wanted = [(0, config) for config in sample.first(seed=0)[:3]]
     assert measured.add(wanted)

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer import import_model
-from sparsecc.importer.layers import _absorbed_padding
+from sparsecc.importer.layers import absorbed_padding
 from sparsecc.pipeline import extract
 
 Forward = Callable[..., Any]
@@ -119,7 +119,7 @@ def padded(*arguments: Any, operator: Any = torch.ops.aten.pad.default) -> fx.No
     ],
 )
 def test_zeros_around_an_image_become_padding(node: fx.Node, amounts: tuple[int, ...]) -> None:
-    assert _absorbed_padding(node) == (amounts, node.args[0])
+    assert absorbed_padding(node) == (amounts, node.args[0])
 
 
 @pytest.mark.parametrize(
@@ -136,4 +136,4 @@ def test_zeros_around_an_image_become_padding(node: fx.Node, amounts: tuple[int,
     ids=["reflected", "ones", "minus ones", "channels too", "cropped", "none", "no padding"],
 )
 def test_other_padding_stays_an_operator(node: fx.Node) -> None:
-    assert _absorbed_padding(node) == ((0, 0, 0, 0), node)
+    assert absorbed_padding(node) == ((0, 0, 0, 0), node)

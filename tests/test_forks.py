@@ -12,7 +12,6 @@ import pytest
 from kernels_c import TRIPLE, X, Y
 from process_folder import folder
 
-from sparsecc.build.library import _sources
 from sparsecc.build.link import link_program
 from sparsecc.build.toolchain import find_compiler
 
@@ -32,7 +31,7 @@ OLD_KERNEL = "-DSCC_WIPE_ON_FORK=9999"
 @functools.cache
 def driver(options: str = "", *, head: str = ONE_ID) -> Path:
     """The small network with a program that forks."""
-    sources, _ = _sources(kernels_c.tiny(), kernels=kernels_c.kernels(), triple=TRIPLE, cpu_features=("sse2",))
+    sources = kernels_c.sources()
     out = folder() / f"forks{options}"
     text = (Path(__file__).parent / "forks.c").read_text()
     compiler = find_compiler(f"gcc -Wextra -Werror {options}", triple=TRIPLE, programs=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ LAYERS: dict[str, set[str]] = {
     "untrusted": set(),
     "facts": {"errors", "values"},
     "analyse": {"errors", "facts", "text"},
-    "report": {"analyse", "text"},
+    "report": {"analyse", "facts", "text"},
     "runtime": {"errors", "untrusted", "values"},
     "target": {"errors", "untrusted"},
     "options": {"errors", "facts", "values"},
@@ -31,7 +32,7 @@ LAYERS: dict[str, set[str]] = {
     "_tvm": set(),
     "_passes": {"_tvm"},
     "_codegen": {"_passes", "_tvm"},
-    "kernels": {"_tvm", "facts"},
+    "kernels": {"_tvm", "errors", "facts", "untrusted"},
     "cost": {"analyse", "facts", "kernels", "target"},
     "lower": {"_codegen", "_tvm", "analyse", "cost", "errors", "facts", "kernels", "target"},
     "importer": {"_tvm", "errors", "facts", "kernels", "text", "untrusted"},
@@ -40,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "stages": {"errors"},
-    "watch": {"_tvm", "analyse", "dump", "errors", "facts", "importer", "rewrite", "stages"},
+    "watch": {"_tvm", "analyse", "build", "dump", "errors", "facts", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "facts", "report", "target"},
     "pipeline": {
         "_codegen", "analyse", "artefact", "build", "cost", "errors", "facts", "importer", "lower", "options",
@@ -70,7 +71,7 @@ LAYERS: dict[str, set[str]] = {
 }  # fmt: skip
 
 #: what a layer may import inside a function besides, so that it costs nothing until it is used
-LAZY: dict[str, set[str]] = {"restore": {"compiled"}, "runtime": {"report"}}
+LAZY: dict[str, set[str]] = {"runtime": {"report"}}
 
 #: imports that break the rules, each with its reason; one that is no longer needed must go
 EXCEPTIONS: dict[tuple[str, str], str] = {
@@ -181,6 +182,56 @@ def test_exceptions_are_still_needed():
 def test_every_part_of_the_package_is_in_the_table():
     parts = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in source_files()}
     assert parts - set(LAYERS) == set()
+
+
+def modules() -> dict[str, str]:
+    """Module -> its file in the package."""
+    files = [path.relative_to(PACKAGE).as_posix() for path in source_files()]
+    names = [f"{PACKAGE.name}/{file}".removesuffix(".py").removesuffix("/__init__") for file in files]
+    return {name.replace("/", "."): file for name, file in zip(names, files, strict=True)}
+
+
+def named_in(tree: ast.AST, known: Container[str]) -> Iterator[str]:
+    """Those of the known modules that a file imports, in functions too; those for type checkers only are left out.
+
+    What runs counts, whenever it does: an import in a function is how a circle is hidden, not how it is taken apart.
+    What only a type checker reads is no use of the other file.
+    """
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in known)
+        elif isinstance(node, ast.ImportFrom):
+            named = {f"{node.module}.{alias.name}" for alias in node.names}
+            yield from {name if name in known else node.module or "" for name in named}
+        elif not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield from named_in(node, known)
+
+
+def circles(imports: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
+    """A circle of imports, the first file again at its end; empty where there is none."""
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return [tuple(error.args[1])]
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    known = modules()
+    imports = {
+        name: {other for other in named_in(ast.parse((PACKAGE / file).read_text()), known) if other in known}
+        for name, file in known.items()
+    }
+    assert circles(imports) == []
+
+
+def test_a_circle_is_seen():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}})
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+    hidden = "def f():\n    from sparsecc.advice import table\nif TYPE_CHECKING:\n    import sparsecc.compiled"
+    assert list(named_in(ast.parse(hidden), modules())) == ["sparsecc.advice.table"]
+    whole = "from sparsecc.build import plan_memory, check\nimport sparsecc.text"
+    assert sorted(named_in(ast.parse(whole), modules())) == ["sparsecc.build", "sparsecc.build.check", "sparsecc.text"]
 
 
 def test_layers_only_use_those_above_them():

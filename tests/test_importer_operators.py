@@ -98,7 +98,6 @@ OTHER_SPELLINGS = {
     "concat.default", "constant_pad_nd.default", "contiguous.default", "div.Scalar", "dropout.default",
     "feature_dropout.default", "flatten.using_ints", "lift_fresh_copy.default", "mul.Scalar", "relu6.default",
     "reshape.default", "rsub.Tensor", "sub.Scalar", "true_divide.Tensor", "unflatten.int",
-    "upsample_bilinear2d.default", "upsample_nearest2d.default",
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from sparsecc.facts.layout import PlaneLayout, compact, padded
 from sparsecc.facts.placed import Placed, Repack
 from sparsecc.importer import import_model
 from sparsecc.kernels.window_place import fits
+from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, rewrite, run
 from sparsecc.records.lookup import distance
@@ -60,7 +61,7 @@ def overwritten(artefact: Artefact) -> list[str]:
 @pytest.mark.parametrize("target", [name for name in RUNNABLE if name in WIDEST])
 @pytest.mark.parametrize("size", [(3, 5), (7, 7), (8, 8), (9, 4), (14, 14), (20, 16), (24, 5), (17, 17)])
 def test_small_images_are_written_where_they_were_read(target, size):
-    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: False):
+    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: Joining(False)):
         artefact = agree(net(24), (2, 4, *size), target=target)
     # a tile needs a register for each row
     rows = resolve(target).registers - 12
@@ -173,7 +174,7 @@ class Flipped(nn.Module):
     ],
 )  # fmt: skip
 def test_what_is_needed_elsewhere_stays(model):
-    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: False):
+    with patch.object(pipeline, "as_chosen", lambda *_: lambda *_: Joining(False)):
         assert overwritten(agree(model, (1, 4, 7, 7))) == []
 
 
@@ -264,7 +265,7 @@ def test_a_search_times_the_kernel_that_is_compiled(target):
     resolved = resolve(target)
     imported = import_model(net(24).eval(), random_inputs((2, 4, 4, 7)))
     plan = analyse(imported, resolved, Options())
-    apart = arrange(extract(imported), plan, resolved, pays=lambda chain, layer: False)
+    apart = arrange(extract(imported), plan, resolved, decide=lambda chain, layer: Joining(False))
     [task] = [task for task in find_tasks(apart, resolved) if task.key.kind == "window"]
     assert task.node.in_place
     assert task.key.in_place

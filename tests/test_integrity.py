@@ -17,7 +17,7 @@ from kernels_c import X, Y
 from tuning_case import program
 
 from sparsecc.build.seal import seal
-from sparsecc.build.weights import plan_weights
+from sparsecc.build.weights import WeightBlob, plan_weights
 from sparsecc.cli import main
 from sparsecc.errors import InternalError, LibraryError
 from sparsecc.runtime import elf, load, read_description
@@ -192,11 +192,12 @@ def test_the_check_in_c(tmp_path: Path) -> None:
 def test_weights_are_digested_as_they_are_written(tmp_path: Path) -> None:
     choose = np.random.default_rng(0)
     sizes = (3, 4096, 0, 1, 1024, 5000, 77)
-    blob = plan_weights([choose.normal(size=size).astype(np.float32) for size in sizes])
+    weights = [choose.normal(size=size).astype(np.float32) for size in sizes]
+    blob = WeightBlob(plan_weights(weights), weights)
     with (tmp_path / "w").open("wb") as file:
         blob.write(file)
     assert blob.digest() == digest((tmp_path / "w").read_bytes())
-    assert plan_weights([]).digest() == digest(b"")
+    assert WeightBlob(plan_weights([]), []).digest() == digest(b"")
 
 
 def test_a_library_without_a_place_for_the_digest(tmp_path: Path) -> None:

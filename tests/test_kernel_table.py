@@ -97,11 +97,13 @@ def test_every_kernel_is_lowered_and_has_a_cost(made):
             place = (node, made.placed, made.module, plans, TARGET)
             predicted = cost(*place, lambda key, find: find())
             assert predicted.rest + predicted.convolution + predicted.windows > 0, node.key
-            lower(*place, lambda choice, name=node.operator.kernel: asked.setdefault(name, choice).default)
+            found = lower(*place).choice
+            if found is not None:
+                asked.setdefault(node.operator.kernel, found)
     assert set(asked) == {name for name, kernel in KERNELS.items() if kernel.knobs}
     for name, choice in asked.items():
         assert choice.key.kind in get_args(Kind)
-        assert choice.is_legal(by_cost_model(choice)), name
+        assert choice.verdict(by_cost_model(choice).config).is_legal, name
         assert from_json(to_json(choice.default)) == choice.default
     assert len({len(choice.numbers(choice.default)) for choice in asked.values()}) == 1
 
@@ -111,10 +113,10 @@ def test_configs_of_another_kernel_are_not_legal(made):
     choices: list[Any] = []
     for node in made.placed.nodes:
         if node.operator.kernel:
-            lower(node, made.placed, made.module, plans, TARGET, lambda c: choices.append(c) or c.default)
-    by_kind = {type(choice.default): choice for choice in choices}
+            choices.append(lower(node, made.placed, made.module, plans, TARGET).choice)
+    by_kind = {type(choice.default): choice for choice in choices if choice is not None}
     for kind, choice in by_kind.items():
-        assert not any(choice.is_legal(other.default) for type_, other in by_kind.items() if type_ is not kind)
+        assert not any(choice.verdict(other.default).is_legal for type_, other in by_kind.items() if type_ is not kind)
 
 
 @pytest.mark.parametrize("kind", activation.ACTIVATIONS)

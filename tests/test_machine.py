@@ -118,8 +118,8 @@ def test_figures_must_be_positive_numbers():
 
 
 def test_processor_of_other_systems_is_unknown(monkeypatch, tmp_path):
-    monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "none")
+    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "none")
     assert cpu.processor() is None
     (tmp_path / "arm").write_text("processor : 0\nBogoMIPS : 108.00\n")
-    monkeypatch.setattr(cpu, "_CPUINFO", tmp_path / "arm")
+    monkeypatch.setattr(cpu, "CPUINFO", tmp_path / "arm")
     assert cpu.processor() is None

@@ -110,7 +110,7 @@ def test_weights_stay_where_there_is_no_disk(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_weights_stay_where_the_disk_is_nearly_full(monkeypatch: pytest.MonkeyPatch) -> None:
     """Linking needs the room, and says what is wrong where there is none."""
-    monkeypatch.setattr(spill, "_FREE", 1 << 62)
+    monkeypatch.setattr(spill, "FREE", 1 << 62)
     monkeypatch.setattr(spill, "LEAST", 0)
     weights = (np.arange(7, dtype=np.float32),)
     assert spilled(weights)[0] is weights[0]
@@ -181,8 +181,8 @@ def test_large_layers_are_looked_at_in_parts(groups, per_group, ic, block_n, spa
 
     whole = found()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(on_disk, "_PIECE", piece)
-        patch.setattr(block_rows, "_AT_ONCE", piece)
+        patch.setattr(on_disk, "PIECE", piece)
+        patch.setattr(block_rows, "AT_ONCE", piece)
         parts = found()
     np.testing.assert_array_equal(whole[0], _least_are_zero(weight, impose, groups))
     for one, other in zip(whole[:4], parts[:4], strict=True):
@@ -209,13 +209,13 @@ def test_packed_weights_wait_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of every kind of kernel, and Winograd's before they are packed; results are right."""
     monkeypatch.setattr(spill, "LARGE", 1 << 12)
     moved: list[int] = []
-    written = spill._written
+    written = spill.written_to_disk
 
     def counted(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Any:
         moved.extend(array.nbytes for array in arrays)
         return written(arrays, nbytes=nbytes)
 
-    monkeypatch.setattr(spill, "_written", counted)
+    monkeypatch.setattr(spill, "written_to_disk", counted)
     torch.manual_seed(0)
     model = torch.nn.Sequential(
         torch.nn.Conv2d(16, 32, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(32, 32, 3, padding=1),

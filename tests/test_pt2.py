@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import logging
 import os
 import warnings
 import zipfile
@@ -211,6 +212,47 @@ def test_programs_with_wrong_members(name: str, change, message: str, tmp_path: 
         to_exported(write(tmp_path / "m.pt2", content), None)
 
 
+def newer(path: Path) -> Path:
+    content = members()
+    edit(content, MODEL, lambda data: data["schema_version"].update(major=98))
+    return write(path, content)
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
+def state_dict(path: Path) -> Path:
+    torch.save({"weight": torch.zeros(2)}, path)
+    return path
+
+
+def old_with_an_object(path: Path) -> Path:
+    pickled = io.BytesIO()
+    torch.save({"weight": Path("/")}, pickled)
+    return write(path, {**old_members(), "serialized_state_dict.pt": pickled.getvalue()}, root="")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (newer, r"can read \(SerializeError: Serialized schema version SchemaVersion\(major=98, .* does not match"),
+        (folder, "is a folder; expected a .pt2"),
+        (state_dict, r"found neither archive_format nor .* in it: a file of torch\.save or torch\.jit\.save"),
+        (old_with_an_object, r"serialized_state_dict\.pt holds other things .* is to run code \(.*PosixPath.*\)"),
+    ],
+)
+def test_why_a_file_can_not_be_read(make, reason: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """What PyTorch only logs is in the message, and nowhere else."""
+    handlers, propagates = logging.getLogger("torch.export").handlers, logging.getLogger("torch.export").propagate
+    with pytest.raises((ModelError, NotSupportedError), match=rf"m\.pt2: ?.*{reason}"):
+        to_exported(make(tmp_path / "m.pt2"), None)
+    assert capfd.readouterr().err == ""
+    assert logging.getLogger("torch.export").handlers is handlers
+    assert logging.getLogger("torch.export").propagate is propagates
+
+
 @pytest.mark.parametrize("member", [WEIGHTS, CONSTANTS, MODEL])
 @pytest.mark.parametrize("text", ["", "[" * 100_000, '{"a":NaN}', "9" * 401, "\x00", '{"config":{},"config":{}}'])
 def test_texts_that_are_no_data(member: str, text: str, tmp_path: Path) -> None:
@@ -232,7 +274,7 @@ def test_more_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ModelError, match=f"tensors of {needed} bytes, more than this machine has memory"):
         to_exported(path, None)
     monkeypatch.setattr(archive, "available_bytes", lambda: 1 << 40)
-    monkeypatch.setattr(archive, "_MOST_JSON", 100)
+    monkeypatch.setattr(archive, "MOST_JSON", 100)
     with pytest.raises(ModelError, match=rf"{MODEL} has \d+ bytes, expected at most 100"):
         to_exported(path, None)
 

@@ -15,16 +15,17 @@ from hypothesis import strategies as st
 from sparsecc.errors import OutputError, UserError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layer_key import LayerKey, bucket
+from sparsecc.facts.provenance import BY_MODEL, Provenance
 from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.lower import stored as configs
-from sparsecc.lower.choice import Choice
+from sparsecc.lower.choice import Choice, Chosen, Verdict
 from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.records.log import append, best_of, merged, read_log, to_line, write_lines
-from sparsecc.records.lookup import BY_MODEL, Records, distance, find_records, of_target, shipped
+from sparsecc.records.lookup import Records, distance, find_records, of_target, shipped
 from sparsecc.records.record import Record
 from sparsecc.target import resolve
 
@@ -50,6 +51,11 @@ def choice(key: LayerKey = KEY, *, predicted: dict[ConvConfig, float] | None = N
     """A layer whose legal configs are the keys of ``predicted``; the first is the cost model's."""
     known = predicted or {OTHER: 100.0, DIRECT: 110.0}
     return Choice(key, next(iter(known)), lambda: tuple(known), lambda config: known[config])  # type: ignore[index]
+
+
+def by_model(chosen: Chosen) -> bool:
+    """Whether nothing but the cost model chose its own config, OTHER."""
+    return (chosen.config, chosen.why) == (OTHER, BY_MODEL)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: configs.to_json(config)["kernel"])
@@ -176,30 +182,62 @@ def test_what_was_compared_with_another_config_is_another_story():
 
 def test_a_layer_uses_its_own_record():
     schedules = Records((RECORD,))
-    config, how = schedules.choose(choice(), threads=1)
-    assert config == DIRECT
-    assert how == "record: 90 us on AuthenticAMD-25-1, 2026-11-21"
+    chosen = schedules.choose(choice(), threads=1)
+    assert chosen.config == DIRECT
+    assert chosen.why == Provenance("record", "90 us on AuthenticAMD-25-1, 2026-11-21")
 
 
 def test_the_record_for_as_many_threads_comes_first():
     two = replace(RECORD, threads=2, config=OTHER)
     for threads, expected in ((1, DIRECT), (2, OTHER), (4, DIRECT)):
-        config, _ = Records((two, RECORD)).choose(choice(), threads=threads)
-        assert config == expected
+        assert Records((two, RECORD)).choose(choice(), threads=threads).config == expected
 
 
 def test_the_record_of_another_processor_must_be_plausible_on_this_one():
     """Figures of the machine tell how slow a config of a core of another kind would be here."""
     slow, fine = {OTHER: 100.0, DIRECT: 130.0}, {OTHER: 100.0, DIRECT: 120.0}
     elsewhere = Records((RECORD,), cpu="AuthenticAMD-26-2")
-    assert elsewhere.choose(choice(predicted=slow), threads=1) == (OTHER, BY_MODEL)
-    assert elsewhere.choose(choice(predicted=fine), threads=1)[0] == DIRECT
+    assert by_model(elsewhere.choose(choice(predicted=slow), threads=1))
+    assert elsewhere.choose(choice(predicted=fine), threads=1).config == DIRECT
     for cpu in (RECORD.cpu, None):  # its own, or a named target, where nothing is known of the core
-        assert Records((RECORD,), cpu=cpu).choose(choice(predicted=slow), threads=1)[0] == DIRECT
+        assert Records((RECORD,), cpu=cpu).choose(choice(predicted=slow), threads=1).config == DIRECT
 
 
 def test_a_config_that_is_not_legal_is_not_used():
-    assert Records((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1) == (OTHER, BY_MODEL)
+    assert by_model(Records((RECORD,)).choose(choice(predicted={OTHER: 1.0}), threads=1))
+
+
+def test_a_record_that_should_fit_and_does_not_is_told():
+    """A config that is odd is skipped with a word about it; one that is just not possible is skipped."""
+    odd = replace(choice(), check=lambda config: Verdict(False, "TVM 9 can't replay a schedule (it is odd)"))
+    chosen = Records((RECORD,)).choose(odd, threads=1)
+    assert (chosen.config, chosen.why.by) == (OTHER, "cost model")
+    (problem,) = chosen.why.problems
+    assert problem == f"the record of {KEY} is not used: TVM 9 can't replay a schedule (it is odd); search again"
+    impossible = replace(choice(), check=lambda config: Verdict(False))
+    assert by_model(Records((RECORD,)).choose(impossible, threads=1))
+    other = replace(choice(), check=lambda config: Verdict(config == DIRECT, "" if config == DIRECT else "odd"))
+    better = replace(RECORD, config=OTHER, threads=1)
+    chosen = Records((better, RECORD)).choose(other, threads=1)
+    assert (chosen.config, chosen.why.by, len(chosen.why.problems)) == (DIRECT, "record", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bias", False), ("bias+relu", False), ("bias+residual", True), ("bias+residual+clip(0, 6)", True),
+        ("bias+clip(0, 6)+residual", True), ("bias+relu, bias+residual", True), ("bias+clip(0, 6), bias", False),
+        ("0123456789abcdef", False), ("bias+residualish", False),
+    ],
+)  # fmt: skip
+def test_records_of_before_have_the_residual_in_a_text(text, expected):
+    data = {name: value for name, value in KEY.to_json().items() if name != "adds_residual"}
+    key = LayerKey.from_json({**data, "epilogue": text})
+    assert key.adds_residual is expected
+    assert LayerKey.from_json(key.to_json()) == key
+    near = replace(key, spec=replace(SPEC, oc=256))
+    assert distance(near, key) == 1.0
+    assert distance(replace(near, adds_residual=not expected), key) == math.inf
 
 
 def test_the_nearest_layer():
@@ -210,20 +248,20 @@ def test_the_nearest_layer():
     assert distance(nearer, KEY) == pytest.approx(math.log2(30 / 25))
     far, close = replace(RECORD, layer=near, config=OTHER, default=DIRECT), replace(RECORD, layer=nearer)
     predicted = {ConvConfig(16, DirectConfig(8, 1, 1, True, True)): 100.0, DIRECT: 110.0, OTHER: 100.0}
-    config, how = Records((far, close)).choose(choice(predicted=predicted), threads=1)
-    assert config == DIRECT
-    assert how.startswith("nearest record: conv 1x64x14x14 to 128x14x14")
+    chosen = Records((far, close)).choose(choice(predicted=predicted), threads=1)
+    assert (chosen.config, chosen.why.by) == (DIRECT, "nearest record")
+    assert chosen.why.source.startswith("conv 1x64x14x14 to 128x14x14")
     predicted[DIRECT] = 130.0  # the cost model thinks it is a bad idea here: the next one, then
-    assert Records((far, close)).choose(choice(predicted=predicted), threads=1)[0] == OTHER
+    assert Records((far, close)).choose(choice(predicted=predicted), threads=1).config == OTHER
 
 
 def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_model():
     nearer, farther = replace(KEY, density=30), replace(KEY, spec=replace(SPEC, oc=256))
     confirmed = replace(RECORD, layer=nearer, config=DIRECT, default=DIRECT)
-    assert Records((confirmed,)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert by_model(Records((confirmed,)).choose(choice(), threads=1))
     better = replace(RECORD, layer=farther)
-    assert Records((better,)).choose(choice(), threads=1)[0] == DIRECT
-    assert Records((better, confirmed)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert Records((better,)).choose(choice(), threads=1).config == DIRECT
+    assert by_model(Records((better, confirmed)).choose(choice(), threads=1))
 
 
 @pytest.mark.parametrize(
@@ -232,7 +270,7 @@ def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_mode
         replace(KEY, spec=replace(SPEC, ih=28, iw=28)),
         replace(KEY, block_n=8),
         replace(KEY, pitch=(15, 15)),
-        replace(KEY, epilogue="bias+residual+relu"),
+        replace(KEY, epilogue="bias+residual+relu", adds_residual=True),
         replace(KEY, pattern="dense", block_n=0, density=100),
         replace(KEY, spec=replace(SPEC, ic=512)),
         replace(KEY, kind="linear"),
@@ -240,7 +278,7 @@ def test_a_near_layer_whose_search_found_nothing_better_speaks_for_the_cost_mode
     ids=["image", "N", "pitch", "residual", "dense", "far", "kind"],
 )
 def test_other_layers_are_not_near(other):
-    assert Records((replace(RECORD, layer=other),)).choose(choice(), threads=1) == (OTHER, BY_MODEL)
+    assert by_model(Records((replace(RECORD, layer=other),)).choose(choice(), threads=1))
 
 
 @given(st.integers(1, 4000), st.integers(0, 4000))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -142,9 +143,11 @@ def test_outputs_must_not_share_memory(pair: Library) -> None:
 
 
 def test_profile(library: Library) -> None:
+    start = time.perf_counter()
     steps = library.profile(X, runs=3)
+    lasted = time.perf_counter() - start
     assert [key for key, _ in steps] == ["pad", "blur", "bias"]
-    assert all(0 <= seconds < 1 for _, seconds in steps)
+    assert all(0 <= seconds <= lasted for _, seconds in steps)
     with pytest.raises(UserError, match="runs=0"):
         library.profile(X, runs=0)
 
@@ -167,7 +170,7 @@ def test_out_is_never_read_only_memory(
 ) -> None:
     torch = pytest.importorskip("torch")
     if old_kernel:
-        monkeypatch.setattr(writable, "_POPULATE_WRITE", 12345)
+        monkeypatch.setattr(writable, "POPULATE_WRITE", 12345)
     page = mmap.PAGESIZE // 4
     for rights, start, fits in [
         ((False,), 0, False),
@@ -192,4 +195,4 @@ def test_out_is_never_read_only_memory(
 def test_writable_says_so_of_nothing_and_of_what_is_not_there() -> None:
     assert writable.is_writable(4096, 4096)
     assert not writable.is_writable(mmap.PAGESIZE, 2 * mmap.PAGESIZE)
-    assert not writable._in_table((1 << 63) - mmap.PAGESIZE, 1 << 63)
+    assert not writable.in_table((1 << 63) - mmap.PAGESIZE, 1 << 63)

@@ -36,7 +36,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("TMPDIR", str(folder))
     monkeypatch.setattr("tempfile.tempdir", None)
-    scratch._remove_old.cache_clear()
+    scratch.remove_old.cache_clear()
     return folder
 
 
@@ -84,14 +84,14 @@ def test_folders_of_other_users_stay(place: Path, monkeypatch: pytest.MonkeyPatc
         patch.setattr("sparsecc.runtime.scratch.os.geteuid", lambda: os.getuid() + 1)
         with scratch_folder():
             assert (place / OLD).exists()
-    scratch._remove_old.cache_clear()
+    scratch.remove_old.cache_clear()
     with scratch_folder():
         assert not (place / OLD).exists()
 
 
 def test_a_folder_that_is_taken_for_old_before_it_is_locked(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process may look between the making and the locking of a folder: then there is another one."""
-    real, made, other = scratch._hold, [], []
+    real, made, other = scratch.hold, [], []
 
     def disturbed(folder: Path) -> int | None:
         made.append(folder)
@@ -104,7 +104,7 @@ def test_a_folder_that_is_taken_for_old_before_it_is_locked(place: Path, monkeyp
             monkeypatch.undo()
         return real(folder)
 
-    monkeypatch.setattr("sparsecc.runtime.scratch._hold", disturbed)
+    monkeypatch.setattr("sparsecc.runtime.scratch.hold", disturbed)
     with scratch_folder() as folder:
         assert (len(made), folder) == (3, made[-1])
         assert folder.exists()

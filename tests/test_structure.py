@@ -1,12 +1,11 @@
 """find_structure: recovers how a weight was pruned, and never makes a wrong grouping of it."""
 
-import time
-
 import numpy as np
 import pytest
 from cases import CASES, build
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from work import lines_run
 
 from sparsecc.analyse.block_rows import overhead
 from sparsecc.analyse.structure import Structure, find_structure
@@ -263,7 +262,7 @@ def test_denormals_survive_flush_to_zero():
 
 
 def test_more_patterns_than_can_be_compared(monkeypatch):
-    monkeypatch.setattr("sparsecc.analyse.rearrange._MAX_PATTERNS", 8)
+    monkeypatch.setattr("sparsecc.analyse.rearrange.MAX_PATTERNS", 8)
     weight = pruned(64, 64, block_n=2, density=0.5, shuffle=True)
     weight *= np.random.default_rng(1).random(weight.shape) < 0.99
     check(weight, find_structure(weight))
@@ -291,8 +290,7 @@ def test_wrong_arguments():
 
 
 @pytest.mark.parametrize("block_n", [16, 1])
-def test_large_layer_is_analysed_fast(block_n):
+def test_large_layers_are_analysed_by_numpy(block_n):
+    """Python's work grows with the output channels, not with the weights: there are 512 times as many."""
     weight = pruned(2048, 512, block_n=block_n, density=0.25, shuffle=True)
-    start = time.perf_counter()
-    find_structure(weight)
-    assert time.perf_counter() - start < 2
+    assert lines_run(lambda: find_structure(weight)) < 16 * 2048

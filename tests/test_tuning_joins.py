@@ -13,6 +13,7 @@ from torch import nn
 from tuning_case import emulator, example, tiny_net
 
 import sparsecc
+from sparsecc.facts.provenance import BY_MODEL
 from sparsecc.importer import import_model
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import by_cost_model
@@ -40,7 +41,7 @@ def pairs(model: torch.nn.Module, shape: Sequence[int], target: str = TARGET) ->
     imported = import_model(model.eval(), (torch.zeros(*shape),))
     plan = analyse(imported, resolved, Options(min_speedup=1e-9, winograd=False))
     fused, plan = reorder(extract(imported), plan)
-    return find_joins(fused, plan, resolved, lambda key: by_cost_model)
+    return find_joins(fused, plan, resolved, by_cost_model)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,8 @@ def test_the_faster_way_is_searched_recorded_and_compiled(best, tmp_path):
     steps = {step["key"]: step for step in lib.report.steps}
     assert (steps["stem"]["kind"] == "chain") == best.joined
     assert ("depthwise" in steps) == (best == APART)
-    assert steps["stem"]["joined_by"].startswith("record: ")
+    assert steps["stem"]["joined_by"] == "record"
+    assert " us on " in steps["stem"]["joined_from"]
     assert {step["joined_by"] for key, step in steps.items() if key != "stem"} == {""}
     assert "joined with the next layer, or not, by records: 1 of 1 pairs" in str(lib.report)
     torch.testing.assert_close(lib(*example()), tiny_net()(*example()).detach(), rtol=1e-4, atol=1e-5)
@@ -163,12 +165,11 @@ def test_the_nearest_pair_decides(tmp_path):
         layer=other, target=TARGET, isa=(), threads=1, config=task.space[1], us=1.0, spread=0.0,
         default=task.choice.default, default_us=2.0, rounds=21, trial=1, cpu="x", date="2026-01-01", versions={},
     )  # fmt: skip
-    chosen, how = Records((record,)).choose(replace(task.choice, predict=lambda config: 1.0), threads=1)
-    assert chosen == task.space[1]
-    assert how.startswith("nearest record: ")
+    chosen = Records((record,)).choose(replace(task.choice, predict=lambda config: 1.0), threads=1)
+    assert (chosen.config, chosen.why.by) == (task.space[1], "nearest record")
     hopeless = replace(task.choice, predict=lambda config: 1.0 if config == task.choice.default else 2.0)
-    assert Records((record,)).choose(hopeless, threads=1) == (task.choice.default, "cost model")
+    assert Records((record,)).choose(hopeless, threads=1).why == BY_MODEL
     far = replace(record, layer=replace(other, density=task.key.density + 25))
-    assert Records((far,)).choose(task.choice, threads=1) == (task.choice.default, "cost model")
+    assert Records((far,)).choose(task.choice, threads=1).why == BY_MODEL
     append(tmp_path / "log.jsonl", [record])
     assert read_log(tmp_path / "log.jsonl").records == [record]

@@ -155,7 +155,7 @@ def fake_ssh(folder: Path, *, failures: int) -> tuple[str, Path]:
 
 
 def test_ssh_copies_the_program_and_removes_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("sparsecc.runtime.command._AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr("sparsecc.runtime.command.AGAIN_S", (0.0, 0.0))
     command, log = fake_ssh(tmp_path, failures=1)
     before = set(Path("/tmp").glob("sparsecc-measure-*"))
     found = measure(task_of("pointwise"), 3, command)
@@ -165,7 +165,7 @@ def test_ssh_copies_the_program_and_removes_it(tmp_path, monkeypatch):
 
 
 def test_a_connection_that_stays_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr("sparsecc.runtime.command._AGAIN_S", (0.0, 0.0))
+    monkeypatch.setattr("sparsecc.runtime.command.AGAIN_S", (0.0, 0.0))
     command, log = fake_ssh(tmp_path, failures=99)
     with pytest.raises(RunnerError, match=r"runner .*pi@raspberrypi: cat failed with code 255"):
         measure(task_of("pointwise"), 2, command)

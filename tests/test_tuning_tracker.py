@@ -50,15 +50,15 @@ def _wait_for_devices(port: int) -> None:
 @pytest.fixture
 def _together(monkeypatch):
     """Each device's first candidate waits for the other device's, however long that takes to be set up."""
-    barrier, seen, measure = threading.Barrier(len(DEVICES)), set(), runner._Device.measure
+    barrier, seen, measure = threading.Barrier(len(DEVICES)), set(), runner.Device.measure
 
     def measure_together(device, number, *, rounds):
-        if device._name not in seen:
-            seen.add(device._name)
+        if device.name not in seen:
+            seen.add(device.name)
             barrier.wait(PATIENCE_S)
         return measure(device, number, rounds=rounds)
 
-    monkeypatch.setattr(runner._Device, "measure", measure_together)
+    monkeypatch.setattr(runner.Device, "measure", measure_together)
 
 
 @pytest.mark.usefixtures("_together")
@@ -80,7 +80,7 @@ def test_tune_with_two_devices(address, tmp_path):
     assert [(pair.names, pair.failed) for pair in result.joins] == [(("stem",), 0)]
     assert {record.cpu for record in read_log(log).records} <= DEVICES
     lib = sparsecc.compile(tiny_net(), "x86-64-v3", example_inputs=example(), schedules=log)
-    assert any(step["chosen_by"].startswith("record") for step in lib.report.steps)
+    assert any(step["chosen_by"] == "record" for step in lib.report.steps)
 
 
 def test_a_wrong_candidate_on_a_device(address, monkeypatch):

@@ -102,6 +102,7 @@ STAGES = {
     "lower": "lower: step layer_0",
     "assemble": "assemble",
     "compile_object": "build",
+    "plan_memory": "memory",
 }
 
 

@@ -75,8 +75,8 @@ def test_a_pipe_in_the_place_of_a_file(tmp_path: Path, monkeypatch: pytest.Monke
     """Between the first look and opening it: nobody waits for a writer."""
     path = special("pipe", tmp_path)
     looks = iter([Path(__file__).stat()])
-    real = files._check_kind
-    monkeypatch.setattr(files, "_check_kind", lambda status: real(next(looks, status)))
+    real = files.check_kind
+    monkeypatch.setattr(files, "check_kind", lambda status: real(next(looks, status)))
     with pytest.raises(RefusedError, match="it is a pipe"):
         open_file(path, most_bytes=1000)
 

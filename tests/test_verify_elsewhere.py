@@ -85,7 +85,7 @@ class Rows(nn.Module):
 def test_a_wrong_rule_of_fusion_is_found(way, monkeypatch):
     x = random_inputs((1, 7, 1, 8))
     assert sparsecc.compile(Rows(), "rpi3", example_inputs=x).report.compared.startswith(way)
-    monkeypatch.setattr(fuse, "_channel_axis", lambda spec, shape: 1 if len(shape) == 4 else len(shape) - 1)
+    monkeypatch.setattr(fuse, "channel_axis", lambda spec, shape: 1 if len(shape) == 4 else len(shape) - 1)
     with pytest.raises(VerificationError, match="first layer that differs is linear"):
         sparsecc.compile(Rows(), "rpi3", example_inputs=x)
 
@@ -114,7 +114,7 @@ def test_native_needs_no_words():
 
 def not_built(monkeypatch) -> None:
     """The second way gives its reason."""
-    monkeypatch.setattr(elsewhere, "_check_rebuilt", lambda *artefact, why, **options: Verified(0.0, why))
+    monkeypatch.setattr(elsewhere, "check_rebuilt", lambda *artefact, why, **options: Verified(0.0, why))
 
 
 def test_networks_that_are_too_large_for_an_emulator(for_rpi4, monkeypatch):

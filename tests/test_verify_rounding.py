@@ -72,7 +72,7 @@ def test_errors_in_a_network_that_amplifies_rounding_are_found(position, amplify
 
 
 def test_errors_beyond_rounding_of_a_network_that_amplifies_it(amplifying, tmp_path, monkeypatch):
-    monkeypatch.setattr(compare, "_ROUNDING", 0)
+    monkeypatch.setattr(compare, "ROUNDING", 0)
     with pytest.raises(VerificationError, match=r"the network itself amplifies rounding errors .* or winograd=False"):
         checked(*amplifying, tmp_path)
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from torch import nn
 
 from sparsecc.importer import import_model
 from sparsecc.kernels.config import Config
+from sparsecc.lower.config import TraceConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
+from sparsecc.records.record import Record
 from sparsecc.target import resolve
 from sparsecc.tuning.tasks import KernelTask, find_tasks
 
@@ -88,9 +91,14 @@ def example() -> tuple[torch.Tensor]:
 @functools.cache
 def tasks(target: str = "x86-64-v3") -> tuple[KernelTask, ...]:
     """Its kernels with knobs."""
+    return tasks_of(tiny_net(), *example(), target)
+
+
+def tasks_of(net: nn.Module, x: torch.Tensor, target: str, *, winograd: bool = True) -> tuple[KernelTask, ...]:
+    """A network's kernels with knobs."""
     resolved = resolve(target)
-    imported = import_model(tiny_net(), example())
-    plan = analyse(imported, resolved, Options())
+    imported = import_model(net, (x,))
+    plan = analyse(imported, resolved, Options(winograd=winograd))
     return tuple(find_tasks(rewrite(imported, plan, resolved), resolved))
 
 
@@ -127,3 +135,15 @@ def program(name: str) -> str:
             pytest.fail(f"CI needs {name}")
         pytest.skip(f"needs {name}; .ci/run has the packages of all")
     return found
+
+
+def traced_record(net: nn.Module, x: torch.Tensor, change: Callable[[str], str]) -> Record:
+    """A record of a network's only operator, with the first schedule that MetaSchedule has for it, changed."""
+    (task,) = tasks_of(net, x, "x86-64-v3")
+    config = task.space[1]
+    assert isinstance(config, TraceConfig)
+    return Record(
+        layer=task.key, target=task.target.name, isa=(), threads=1, config=TraceConfig(change(config.trace)), us=1.0,
+        spread=0.0, default=task.choice.default, default_us=2.0, rounds=21, trial=1, cpu="x", date="2026-01-01",
+        versions={},
+    )  # fmt: skip

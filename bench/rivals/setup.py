@@ -18,7 +18,7 @@ def set_up(environment: Environment) -> str | None:
         print(f"{environment.name}: is there already", flush=True)
         return None
     print(f"{environment.name}: installing {', '.join(_main_packages(environment))}", flush=True)
-    for command in _commands(environment):
+    for command in setup_commands(environment):
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=_variables())
         if done.returncode:
             shutil.rmtree(environment.folder, ignore_errors=True)
@@ -28,7 +28,7 @@ def set_up(environment: Environment) -> str | None:
     return None
 
 
-def _commands(environment: Environment) -> list[list[str]]:
+def setup_commands(environment: Environment) -> list[list[str]]:
     """Make it, fill it, try it."""
     python, pins = str(environment.python), str(environment.pins)
     install = [python, "-m", "pip", "install", "--disable-pip-version-check", "--quiet", "-r", pins]

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
+from sparsecc.advice.curves import LayerAdvice, NetAdvice
 from sparsecc.advice.network import Network
-from sparsecc.advice.result import Advice, LayerAdvice, NetAdvice
+from sparsecc.advice.result import Advice
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.errors import UserError
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.machine.calibrate import clock_here
-from sparsecc.machine.cpu import processor
+from sparsecc.machine.cpu import processor, processor_of
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale, scale_of
@@ -90,7 +91,7 @@ def advise(
     tell("import")
     imported = import_model(model, example_inputs)
     tell("predict")
-    network = Network(imported, resolved, options)
+    network = Network(imported, resolved, options, cpu=processor_of(target))
     layers = tuple(
         LayerAdvice(
             name,

@@ -18,6 +18,7 @@ from sparsecc.facts.layer import ConvLayer, convolutions
 from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
+from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
 from sparsecc.target import Target
@@ -34,32 +35,39 @@ class Network:
         Name of a layer that can be pruned -> its calls, several for one that is used several times.
     """
 
-    def __init__(self, imported: Imported, target: Target, options: Options) -> None:
+    def __init__(self, imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> None:
         convs = tuple(convolutions(imported.layers.values()))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
-        self.planner = self.planner_of(convs, names, target, options)
+        self.planner = self.planner_of(convs, names, target, options, cpu=cpu)
         self._network = extract(imported)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
-    def planner_of(layers: Sequence[ConvLayer], prunable: Collection[str], target: Target, options: Options) -> Planner:
-        """Who decides for some layers."""
+    def planner_of(
+        layers: Sequence[ConvLayer],
+        prunable: Collection[str],
+        target: Target,
+        options: Options,
+        *,
+        cpu: str | None = None,
+    ) -> Planner:
+        """Who decides for some layers, on one processor where ``cpu`` names it."""
         return Planner(
             tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
-            winograd=options.winograd, scale=decision_scale(target, options),
+            winograd=options.winograd, scale=decision_scale(target, options, cpu=cpu),
         )  # fmt: skip
 
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
             plan, costs = self.planner.plan(impose), self.planner.costs
-            made = arrange(self._network, plan, costs.target, pays=self._pays, transform=_no_weights)
+            made = arrange(self._network, plan, costs.target, decide=self._decide, transform=_no_weights)
             self._steps[impose] = tuple(network_steps(made, {layer.key: layer for layer in plan.layers}, costs))
         return self._steps[impose]
 
-    def _pays(self, chain: Chain, plan: LayerPlan) -> bool:
-        return self.planner.costs.pays(chain.conv.layer.spec, plan.kept, chain.follower)
+    def _decide(self, chain: Chain, plan: LayerPlan) -> Joining:
+        return Joining(self.planner.costs.pays(chain.conv.layer.spec, plan.kept, chain.follower))
 
 
 def _no_weights(weight: NDArray[Any], m: int) -> NDArray[np.float32]:

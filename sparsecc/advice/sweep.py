@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sparsecc.advice.curves import Bounds, Curve, Point
 from sparsecc.advice.plans import Planner
-from sparsecc.advice.result import Bounds, Curve, Point
 from sparsecc.advice.structures import structure_of
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.facts.conv import ConvSpec

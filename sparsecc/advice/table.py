@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from typing import Protocol
 
-from sparsecc.advice.result import Advice, Bounds, Curve, LayerAdvice
+from sparsecc.advice.curves import Bounds, Curve, LayerAdvice, NetAdvice
 from sparsecc.text import printable
 
 _WIDTH = 120
@@ -13,21 +14,49 @@ _WIDTH = 120
 _SHOWN = 0.75
 
 
-def advice_table(advice: Advice) -> str:
+class Shown(Protocol):
+    """What an advice has to show."""
+
+    @property
+    def target(self) -> str:
+        """Name of the target."""
+
+    @property
+    def ghz(self) -> float:
+        """Clock."""
+
+    @property
+    def source(self) -> str:
+        """Where the clock and the cost model's figures are from."""
+
+    @property
+    def sparsities(self) -> tuple[float, ...]:
+        """Of all times."""
+
+    @property
+    def nets(self) -> tuple[NetAdvice, ...]:
+        """The network, for each N."""
+
+    @property
+    def layers(self) -> tuple[LayerAdvice, ...]:
+        """Its layers."""
+
+
+def advice_table(advice: Shown) -> str:
     """Write the network's times, a line for each layer, and what the numbers mean."""
     tables = [_grid(net_rows(advice))] + ([_grid(layer_rows(advice))] if advice.layers else [])
     legend = "\n".join(textwrap.wrap(legend_of(advice), _WIDTH))
     return "\n\n".join([*tables, *([legend] if advice.layers else []), closing(advice)])
 
 
-def net_rows(advice: Advice) -> list[tuple[str, ...]]:
+def net_rows(advice: Shown) -> list[tuple[str, ...]]:
     """Heads and rows: milliseconds of the network at every sparsity, and its break-even."""
     heads = ("net, ms", *(_percent(share) for share in advice.sparsities), "break-even")
     rows = [(f"1x{net.n}", *(f"{us / 1e3:.3g}" for us in net.us), _lower(net.break_even)) for net in advice.nets]
     return [heads, *rows]
 
 
-def layer_rows(advice: Advice) -> list[tuple[str, ...]]:
+def layer_rows(advice: Shown) -> list[tuple[str, ...]]:
     """Heads and rows: a layer's dense time, what bounds the sparse one; for every N a speed-up, and its bounds."""
     shown = _shown(advice)
     each = [(f"1x{net.n} {_percent(advice.sparsities[shown])}", "useful") for net in advice.nets]
@@ -35,7 +64,7 @@ def layer_rows(advice: Advice) -> list[tuple[str, ...]]:
     return [heads, *(_row(layer, shown) for layer in advice.layers)]
 
 
-def legend_of(advice: Advice) -> str:
+def legend_of(advice: Shown) -> str:
     """What the columns of the layers' table mean."""
     share = _percent(advice.sparsities[_shown(advice)])
     return (
@@ -47,7 +76,7 @@ def legend_of(advice: Advice) -> str:
     )
 
 
-def closing(advice: Advice) -> str:
+def closing(advice: Shown) -> str:
     """What the numbers are made from."""
     return f"predicted for {advice.target}, one core at {advice.ghz:g} GHz ({advice.source}); nothing was compiled"
 
@@ -68,7 +97,7 @@ def _useful(bounds: Bounds) -> str:
     return f"{100 * bounds.lower:.0f}-{100 * bounds.upper:.0f} %" if bounds.potential else "-"
 
 
-def _shown(advice: Advice) -> int:
+def _shown(advice: Shown) -> int:
     return min(range(len(advice.sparsities)), key=lambda i: abs(advice.sparsities[i] - _SHOWN))
 
 

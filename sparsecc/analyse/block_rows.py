@@ -27,7 +27,7 @@ ONE_TAP = 1.2
 #: costs closer than this are equal: then aligned rows win, then the larger N
 TIE = 1.01
 #: blocks that are looked at together: large layers have no room for the places of all
-_AT_ONCE = 1 << 20
+AT_ONCE = 1 << 20
 
 
 def overhead(block_n: int) -> float:
@@ -59,7 +59,7 @@ class BlockRows:
     def index(self) -> IndexFormat:
         """How the columns of kept blocks are stored."""
         rows, columns = self.kept.shape
-        at_once = max(1, _AT_ONCE // columns)
+        at_once = max(1, AT_ONCE // columns)
         widest = max(_widest_step(self.kept[start : start + at_once]) for start in range(0, rows, at_once))
         weights = self.block_n * self.taps
         return index_format(weights=weights, columns=columns * self.groups, groups=self.groups, widest_step=widest)

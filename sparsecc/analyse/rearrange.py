@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: more distinct patterns than this in a conv group are cut in sorted order: comparing all pairs would take too long
-_MAX_PATTERNS = 4096
+MAX_PATTERNS = 4096
 #: patterns are compared on at most this many input channels, evenly spread
 _MAX_COLUMNS = 1024
 
@@ -78,7 +78,7 @@ def rearranged_rows(classes: PatternClasses, *, block_n: int) -> NDArray[np.int6
 def _joined(classes: PatternClasses, *, left: NDArray[np.int64], block_n: int) -> NDArray[np.int64]:
     """Order in which to take the leftover channels; ``left`` counts them by class."""
     several = np.flatnonzero(left)
-    if several.size < 2 or classes.sizes.size > _MAX_PATTERNS:
+    if several.size < 2 or classes.sizes.size > MAX_PATTERNS:
         return np.arange(int(left.sum()))
     taken = _join(classes.overlap[np.ix_(several, several)], left=left[several], block_n=block_n)
     # _join names classes; their channels lie next to each other, class by class

@@ -12,10 +12,10 @@ from sparsecc.build.describe import describe
 from sparsecc.build.emit import main_source
 from sparsecc.build.header import header_text
 from sparsecc.build.link import Sources, link_program, link_shared, link_static
-from sparsecc.build.memory import plan_arena
+from sparsecc.build.memory_plan import MemoryPlan, check_memory
 from sparsecc.build.objects import isolate
 from sparsecc.build.toolchain import find_compiler
-from sparsecc.build.weights import plan_weights
+from sparsecc.build.weights import WeightBlob
 from sparsecc.facts.program import Program
 
 
@@ -32,6 +32,7 @@ class Built:
 def build_library(
     program: Program,
     *,
+    memory: MemoryPlan,
     kernels: bytes,
     triple: str,
     cpu_features: tuple[str, ...],
@@ -45,6 +46,8 @@ def build_library(
     ----------
     program : Program
         What to run.
+    memory : MemoryPlan
+        Of this program.
     kernels : bytes
         Object file with a function for every ``Step.symbol``. Symbols that don't begin with the program's name get it
         as a prefix.
@@ -70,9 +73,9 @@ def build_library(
     """
     out = Path(out)
     compiler = find_compiler(cc, triple=triple)
-    sources, arena_bytes = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    sources = sources_of(program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features)
     (link_static if static else link_shared)(sources, out, compiler=compiler)
-    return Built(out, out.stat().st_size, arena_bytes, sources.weights.nbytes)
+    return Built(out, out.stat().st_size, memory.arena.nbytes, memory.weights.nbytes)
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,7 @@ def build_measuring_program(
     program: Program,
     measured: Measured,
     *,
+    memory: MemoryPlan,
     kernels: bytes,
     triple: str,
     cpu_features: tuple[str, ...],
@@ -127,7 +131,7 @@ def build_measuring_program(
     Parameters and errors are those of :func:`build_library`; every candidate's last step writes the only output.
     """
     compiler = find_compiler(cc, triple=triple, programs=True)
-    sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    sources = sources_of(program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features)
     offsets, weights = sources.weights.offsets, program.weights
     rows, first = [], 0
     for candidate in measured.candidates:
@@ -152,6 +156,7 @@ def build_program(
     source: Literal["scc_bench.c", "scc_apply.c"],
     program: Program,
     *,
+    memory: MemoryPlan,
     kernels: bytes,
     triple: str,
     cpu_features: tuple[str, ...],
@@ -164,15 +169,17 @@ def build_program(
     times the network (``scc_bench.c``), or runs it on inputs from a file (``scc_apply.c``).
     """
     compiler = find_compiler(cc, triple=triple, programs=True)
-    sources, _ = _sources(program, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    sources = sources_of(program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features)
     link_program(replace(sources, main=f'{sources.main}\n#include "{source}"\n'), out, compiler=compiler)
 
 
-def _sources(program: Program, *, kernels: bytes, triple: str, cpu_features: tuple[str, ...]) -> tuple[Sources, int]:
-    """Everything to link, and the bytes of the arena."""
+def sources_of(
+    program: Program, *, memory: MemoryPlan, kernels: bytes, triple: str, cpu_features: tuple[str, ...]
+) -> Sources:
+    """Everything to link."""
     check_program(program)
-    arena = plan_arena(program)
-    weights = plan_weights(program.weights)
+    check_memory(memory, program)
+    arena, weights = memory.arena, WeightBlob(memory.weights, program.weights)
     description = describe(
         program,
         triple=triple,
@@ -180,27 +187,27 @@ def _sources(program: Program, *, kernels: bytes, triple: str, cpu_features: tup
         arena_bytes=arena.nbytes,
         weight_bytes=weights.nbytes,
     )
-    sources = Sources(
+    return Sources(
         name=program.name,
         main=main_source(program, arena=arena, weights=weights, description=description),
         header=header_text(program, description),
         weights=weights,
         kernels=isolate(kernels, prefix=program.name),
     )
-    return sources, arena.nbytes
 
 
-def header_of(program: Program, *, triple: str) -> str:
+def header_of(program: Program, *, memory: MemoryPlan, triple: str) -> str:
     """Text of the C header of a program's library, by custom ``<program.name>.h``.
 
     Parameters
     ----------
     program : Program
         As given to :func:`build_library`.
+    memory : MemoryPlan
+        As given to :func:`build_library`.
     triple : str
         As given to :func:`build_library`.
     """
     check_program(program)
-    arena = plan_arena(program)
-    facts = describe(program, triple=triple, cpu_features=(), arena_bytes=arena.nbytes, weight_bytes=0)
+    facts = describe(program, triple=triple, cpu_features=(), arena_bytes=memory.arena.nbytes, weight_bytes=0)
     return header_text(program, facts)

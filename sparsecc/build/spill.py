@@ -21,7 +21,7 @@ LEAST = 32 << 20
 #: bytes from which on an array is large: it goes to disk as soon as it is made
 LARGE = 4 << 20
 #: bytes that stay free on the disk: what linking needs goes before
-_FREE = 4 << 30
+FREE = 4 << 30
 
 
 def spilled(weights: Sequence[NDArray[Any]], *, least: int | None = None) -> tuple[NDArray[Any], ...]:
@@ -35,7 +35,7 @@ def spilled(weights: Sequence[NDArray[Any]], *, least: int | None = None) -> tup
     if not moved or nbytes < (LEAST if least is None else least):
         return tuple(weights)
     try:
-        written = _written([weights[i] for i in moved], nbytes=nbytes)
+        written = written_to_disk([weights[i] for i in moved], nbytes=nbytes)
     except OSError:
         return tuple(weights)
     found = list(weights)
@@ -61,10 +61,10 @@ def release() -> None:
         trim(0)
 
 
-def _written(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Iterator[NDArray[Any]]:
+def written_to_disk(arrays: Sequence[NDArray[Any]], *, nbytes: int) -> Iterator[NDArray[Any]]:
     """Arrays that are views of one file. Raises OSError where there is no room for it."""
     place = scratch_place()
-    if shutil.disk_usage(place).free < nbytes + _FREE:
+    if shutil.disk_usage(place).free < nbytes + FREE:
         raise OSError(f"no room in {place}")
     with tempfile.TemporaryFile(prefix="sparsecc-", dir=place) as file:
         places = []

@@ -50,12 +50,40 @@ class _Digested:
 
 
 @dataclass(frozen=True)
-class WeightBlob:
-    """Offset of every array in the blob, the arrays to write (offset, array) in order, and the size in bytes."""
+class WeightPlan:
+    """Where constant arrays lie; of equal ones the first is stored.
+
+    Attributes
+    ----------
+    offsets : tuple of int
+        Of every array in the section, in bytes.
+    stored : tuple of int
+        Which arrays to write, in order.
+    nbytes : int
+        Size of the section.
+    """
 
     offsets: tuple[int, ...]
-    pieces: tuple[tuple[int, NDArray[Any]], ...]
+    stored: tuple[int, ...]
     nbytes: int
+
+
+@dataclass(frozen=True)
+class WeightBlob:
+    """The section: a plan, and the arrays that it is of."""
+
+    plan: WeightPlan
+    arrays: Sequence[NDArray[Any]]
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Of every array, in bytes."""
+        return self.plan.offsets
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return self.plan.nbytes
 
     def digest(self) -> bytes:
         """Digest of the bytes that :meth:`write` writes."""
@@ -65,28 +93,28 @@ class WeightBlob:
 
     def write(self, file: BinaryIO) -> None:
         """Write the blob: arrays at their offsets, zeros between them."""
-        for offset, array in self.pieces:
-            file.write(bytes(offset - file.tell()))
-            for piece in pieces(array):
+        for index in self.plan.stored:
+            file.write(bytes(self.offsets[index] - file.tell()))
+            for piece in pieces(np.ascontiguousarray(self.arrays[index])):
                 file.write(piece)
         file.write(bytes(self.nbytes - file.tell()))
 
 
-def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightBlob:
+def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightPlan:
     """Lay the arrays out one after another, aligned; arrays of the same bytes and type are stored once."""
     offsets: list[int] = []
-    pieces: list[tuple[int, NDArray[Any]]] = []
+    stored: list[int] = []
     known: dict[tuple[str, int, bytes], int] = {}
     end = 0
-    for array in weights:
+    for index, array in enumerate(weights):
         array = np.ascontiguousarray(array)
         key = (array.dtype.str, array.nbytes, _hash(array))
         if key not in known:
             known[key] = end
-            pieces.append((end, array))
+            stored.append(index)
             end = align(end + array.nbytes)
         offsets.append(known[key])
-    return WeightBlob(tuple(offsets), tuple(pieces), end)
+    return WeightPlan(tuple(offsets), tuple(stored), end)
 
 
 def weights_assembly(symbol: str, *, file: str) -> str:

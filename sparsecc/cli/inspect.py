@@ -39,6 +39,7 @@ def configure(parser: ArgumentParser) -> None:
     arguments.add_target(parser, default=None)
     arguments.add_choices(parser)
     arguments.add_impose(parser)
+    arguments.add_schedules(parser)
     arguments.add_json(parser)
 
 
@@ -60,9 +61,10 @@ def _is_library(path: Path) -> bool:
 
 
 def _library(options: Namespace) -> int:
-    if options.target or options.keep_dense or options.impose:
+    if options.target or options.keep_dense or options.impose or options.schedules != "shipped":
         raise UserError(
-            f"{options.file}: --target, --keep-dense and --impose are for models; a library is compiled already"
+            f"{options.file}: --target, --keep-dense, --impose and --schedules are for models; a library is compiled "
+            "already"
         )
     description = read_description(options.file)
     if options.json:
@@ -85,6 +87,7 @@ def _model(options: Namespace) -> int:
             keep_dense=options.keep_dense,
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
+            schedules=arguments.schedules_of(options),
             impose=options.impose,
         )
     if options.json:

@@ -53,7 +53,7 @@ def print_plan(console: Console, plan: Plan) -> None:
 
 def chosen_by_text(report: Report) -> str:
     """By what the configs of kernels with knobs were chosen."""
-    by = Counter(step.get("chosen_by", "").partition(":")[0] for step in report.steps)
+    by = Counter(step.get("chosen_by", "") for step in report.steps)
     parts = [f"{by[how]} by {how}" for how in ("record", "nearest record", "cost model") if by[how]]
     return f"configs of kernels chosen: {', '.join(parts) or 'none'}"
 

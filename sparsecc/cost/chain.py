@@ -19,10 +19,9 @@ from sparsecc.cost.direct import (
 from sparsecc.cost.direct_space import best_config
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.shares import LEAST_FLOATS
 from sparsecc.target import Target
 
-#: planes of fewer floats are not halved: see :mod:`sparsecc.kernels.shares`
-_LEAST_HALVED = 512
 #: parts that an image may be cut into, and the share of the convolution's rows that may be computed twice for that
 _MOST_PARTS, _MOST_TWICE = 8, 0.04
 #: share of the second cache that what a part reads of the input may take
@@ -80,7 +79,7 @@ def plane_parts(window: ConvSpec, *, bands: int, floats: int, image_bytes: int, 
     parts = 1
     while 2 * parts <= _MOST_PARTS and bands % (2 * parts) == 0 and (2 * parts - 1) * twice <= _MOST_TWICE * window.ih:
         fits = image_bytes <= parts * _L2_SHARE * target.l2_bytes
-        if floats < _LEAST_HALVED or (parts > 1 and fits):
+        if floats < LEAST_FLOATS or (parts > 1 and fits):
             break
         parts *= 2
     return parts

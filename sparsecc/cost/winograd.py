@@ -33,7 +33,7 @@ from sparsecc.facts.winograd import POINTS, TAPS, Tiling, suits
 from sparsecc.target import Target
 
 #: predicted gain over the direct kernel below which the exact sums are worth more
-_LEAST_GAIN = 1.05
+LEAST_GAIN = 1.05
 #: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores;
 #: of a core that begins one load of a vector a cycle
 _ROW, _COLUMN, _OUTPUT = 2.0, 3.0, 3.0
@@ -58,7 +58,7 @@ def winograd_gain(spec: ConvSpec, structure: Structure | None, target: Target) -
     direct = layer_cycles(spec, structure, target)
     gains = {m: direct / winograd_cycles(Tiling(spec, m), structure, target) for m in POINTS}
     m = max(gains, key=gains.__getitem__)
-    return (m, gains[m]) if gains[m] >= _LEAST_GAIN else None
+    return (m, gains[m]) if gains[m] >= LEAST_GAIN else None
 
 
 def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:

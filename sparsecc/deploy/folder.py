@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sparsecc.artefact import Artefact
-from sparsecc.build import header_of, plan_arena
+from sparsecc.build import header_of
 from sparsecc.build.library import build_program
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
@@ -65,12 +65,13 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
     artefact.link(folder / f"{name}.a", cc=cc, static=True)
     build_program(
         "scc_bench.c",
-        program, kernels=artefact.kernels, triple=target.triple, cpu_features=target.cpu_features,
-        out=folder / f"{name}_bench", cc=cc,
+        program, memory=artefact.memory, kernels=artefact.kernels, triple=target.triple,
+        cpu_features=target.cpu_features, out=folder / f"{name}_bench", cc=cc,
     )  # fmt: skip
     values = _values(artefact)
     try:
-        (folder / f"{name}.h").write_text(header_of(program, triple=target.triple), encoding="utf-8")
+        header = header_of(program, memory=artefact.memory, triple=target.triple)
+        (folder / f"{name}.h").write_text(header, encoding="utf-8")
         for template, file in _TEXTS.items():
             text = (_FILES / template).read_text(encoding="utf-8")
             (folder / fill(file, values)).write_text(fill(text, values), encoding="utf-8")
@@ -99,8 +100,8 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
         "version": VERSION,
         "target": artefact.target.name,
         "triple": artefact.target.triple,
-        "arena": f"{plan_arena(program).nbytes / _MIB:.1f} MiB",
-        "weights": f"{sum(array.nbytes for array in program.weights) / _MIB:.1f} MiB",
+        "arena": f"{artefact.memory.arena.nbytes / _MIB:.1f} MiB",
+        "weights": f"{artefact.memory.weights.nbytes / _MIB:.1f} MiB",
         "interface": "\n".join(
             f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}"
             for kind, group in ports

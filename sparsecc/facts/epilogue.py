@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -35,6 +36,11 @@ class Epilogue:
     activation: Activation | None = None
     residual: Residual = "none"
 
+    @property
+    def adds_residual(self) -> bool:
+        """Whether there is a residual."""
+        return self.residual != "none"
+
     def __str__(self) -> str:
         parts = ["bias"]
         if self.residual == "before":
@@ -44,3 +50,8 @@ class Epilogue:
         if self.residual == "after":
             parts.append("residual")
         return "+".join(parts)
+
+
+def adds_residual(text: str) -> bool:
+    """Whether an epilogue as ``str`` makes it, or one of several with commas between, adds a residual."""
+    return "residual" in re.split(r"\+|, ", text)

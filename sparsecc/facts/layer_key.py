@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 from sparsecc.facts.conv import ConvSpec
+from sparsecc.facts.epilogue import adds_residual
 
 Kind = Literal["conv", "chain", "window", "linear", "generic", "join"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]
@@ -48,6 +49,8 @@ class LayerKey:
     in_place : bool
         True when a window's result takes the place of its input; of a pair, when it might if the two are not joined.
         Records from before there was this leave it out.
+    adds_residual : bool
+        Whether the epilogue adds another tensor; records from before there was this have it in the epilogue's text.
     """
 
     kind: Kind
@@ -62,6 +65,7 @@ class LayerKey:
     combine: str = ""
     by_tap: bool = False
     in_place: bool = False
+    adds_residual: bool = False
 
     def __str__(self) -> str:
         s = self.spec
@@ -100,6 +104,7 @@ class LayerKey:
             pitch=(int(first), int(second)), window=None if data["window"] is None else _spec(data["window"]),
             combine=str(data["combine"]), by_tap=bool(data.get("by_tap", False)),
             in_place=bool(data.get("in_place", False)),
+            adds_residual=bool(data.get("adds_residual", adds_residual(str(data["epilogue"])))),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 #: bytes that are read at once
-_PIECE = 4 << 20
+PIECE = 4 << 20
 #: what :func:`mapped` made, by address: views that PyTorch makes of an array do not say whose memory they have
 _mappings: dict[int, weakref.ref[mmap.mmap]] = {}
 
@@ -52,14 +52,14 @@ def forget(array: NDArray[Any]) -> None:
 def pieces(array: NDArray[Any]) -> Iterator[memoryview]:
     """The bytes of a C-contiguous array, some at a time; of one on disk, memory has no more than these."""
     view = array.reshape(-1).view(np.uint8).data
-    for start in range(0, len(view), _PIECE):
-        yield view[start : start + _PIECE]
+    for start in range(0, len(view), PIECE):
+        yield view[start : start + PIECE]
         forget(array)
 
 
 def in_parts(array: NDArray[Any], rows: int) -> Iterator[slice]:
     """Slices of ``rows`` that together read an array, each some of it; of one on disk, memory has no more than that."""
-    step = max(1, rows * _PIECE // max(1, array.nbytes))
+    step = max(1, rows * PIECE // max(1, array.nbytes))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
         forget(array)

@@ -27,8 +27,9 @@ from typing import Any, BinaryIO
 
 import torch
 
-from sparsecc.errors import ModelError, NotSupportedError
+from sparsecc.errors import ModelError, NotSupportedError, first_line
 from sparsecc.importer.archive_program import checked_program, checked_tensor
+from sparsecc.text import printable
 from sparsecc.untrusted import MalformedError, available_bytes, check_members, open_file, pairs, parse_json, shown
 from sparsecc.untrusted import text as member_text
 
@@ -48,7 +49,7 @@ _OLD_PICKLES = ("serialized_state_dict.pt", "serialized_constants.pt")
 _ENCRYPTED = 1
 _DAMAGED = (zipfile.BadZipFile, struct.error)
 #: of a program without its tensors
-_MOST_JSON = 1 << 28
+MOST_JSON = 1 << 28
 
 
 def safe_copy(path: Path) -> BinaryIO:
@@ -98,6 +99,11 @@ class _Members:
     def __contains__(self, name: str) -> bool:
         return name in self._infos
 
+    @property
+    def has_pickle(self) -> bool:
+        """Whether there is what other files of PyTorch begin with."""
+        return any(name.rpartition("/")[2] == "data.pkl" for name in self._infos)
+
     def size(self, name: str) -> int:
         """Bytes of a member."""
         return self._info(name).file_size
@@ -114,8 +120,8 @@ class _Members:
 
     def json(self, name: str) -> Any:
         """A member's data."""
-        if self.size(name) > _MOST_JSON:
-            raise MalformedError(f"{name} has {self.size(name)} bytes, expected at most {_MOST_JSON}")
+        if self.size(name) > MOST_JSON:
+            raise MalformedError(f"{name} has {self.size(name)} bytes, expected at most {MOST_JSON}")
         try:
             return parse_json(self.read(name))
         except MalformedError as error:
@@ -162,7 +168,8 @@ def _new(members: _Members, *, where: str) -> Iterator[tuple[str, bytes | None]]
 
 def _old(members: _Members, *, where: str) -> Iterator[tuple[str, bytes]]:
     if _OLD_PROGRAM not in members or "version" not in members:
-        raise MalformedError(f"found neither {_FORMAT} nor {_OLD_PROGRAM} in it")
+        hint = ": a file of torch.save or torch.jit.save" if members.has_pickle else ""
+        raise MalformedError(f"found neither {_FORMAT} nor {_OLD_PROGRAM} in it{hint}")
     yield "version", members.read("version")
     yield _OLD_PROGRAM, _text(checked_program(members.json(_OLD_PROGRAM), where=where))
     yield _OLD_SAMPLES, b""
@@ -200,9 +207,16 @@ def _plain_pickle(members: _Members, name: str, *, where: str) -> bytes:
         torch.load(io.BytesIO(data), weights_only=True)
     except Exception as error:
         raise NotSupportedError(
-            f"{where}: {name} holds other things than tensors, and to read them is to run code; export the model again"
+            f"{where}: {name} holds other things than tensors, and to read them is to run code ({_reason(error)}); "
+            "export the model again"
         ) from error
     return data
+
+
+def _reason(error: Exception) -> str:
+    """What PyTorch found in a pickle, among its advice to read it all the same."""
+    found = re.search(r"Unpickler error: (.+)", str(error))
+    return first_line(error) if found is None else printable(found[1])
 
 
 def _text(data: Any) -> bytes:

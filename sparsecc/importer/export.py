@@ -27,6 +27,9 @@ from sparsecc.importer.evaluation import check_evaluation_mode, in_evaluation_mo
 from sparsecc.importer.regions import without_regions
 from sparsecc.importer.safe_names import with_safe_names
 
+#: prints the traceback of an operator that refuses its operands
+_FAKE_TENSORS = "torch._subclasses.fake_tensor"
+
 Model: TypeAlias = torch.nn.Module | ExportedProgram | str | Path
 
 
@@ -115,7 +118,7 @@ def _export_module(model: torch.nn.Module, inputs: tuple[Any, ...] | None, notes
     if any(m.training for m in model.modules()):
         notes.append("the model was in training mode: a copy in evaluation mode was compiled")
     # PyTorch prints the traceback of an operator that refuses its operands before it raises the error
-    silent = _silent(logging.getLogger("torch._subclasses.fake_tensor"))
+    silent = _silent(logging.getLogger(_FAKE_TENSORS))
     with in_evaluation_mode(model) as evaluated, torch.no_grad(), silent, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -140,7 +143,8 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
 
 def _load(path: Path) -> ExportedProgram:
     if not path.exists() or path.is_dir():
-        raise ModelError(f"{path}: no such file; expected a .pt2 written by torch.export.save")
+        found = "is a folder" if path.is_dir() else "no such file"
+        raise ModelError(f"{path}: {found}; expected a .pt2 written by torch.export.save")
     copy = safe_copy(path)  # whatever the file is, what PyTorch reads runs no code
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,16 +157,45 @@ def _file_named(model: Model) -> Iterator[None]:
     if not isinstance(model, (str, Path)):
         yield
         return
+    reasons = _Reasons()
     try:
-        with _silent(logging.getLogger("torch.export")), _silent(logging.getLogger("torch._subclasses.fake_tensor")):
+        with reasons.kept_of(logging.getLogger("torch.export")), _silent(logging.getLogger(_FAKE_TENSORS)):
             yield
     except SparseccError:
         raise
     except Exception as error:
+        reason = reasons.first or first_line(error)
         raise ModelError(
-            f"{model}: not a .pt2 file that this PyTorch ({torch.__version__}) can read ({first_line(error)}); "
+            f"{model}: not a .pt2 file that this PyTorch ({torch.__version__}) can read ({reason}); "
             "write it with torch.export.save(torch.export.export(model, inputs), path)"
         ) from error
+
+
+class _Reasons(logging.Handler):
+    """Keeps the errors that PyTorch logs: of some the exception that follows says no more than that they were logged.
+
+    Attributes
+    ----------
+    first : str
+        The first one; empty where there is none.
+    """
+
+    first = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None and not self.first:
+            self.first = f"{type(error).__name__}: {first_line(error)}"
+
+    @contextmanager
+    def kept_of(self, logger: logging.Logger) -> Iterator[None]:
+        """Keep those of a logger, in the place of whoever would print them."""
+        before, logger.propagate = logger.propagate, False
+        handlers, logger.handlers = logger.handlers, [self]
+        try:
+            yield
+        finally:
+            logger.propagate, logger.handlers = before, handlers
 
 
 @contextmanager

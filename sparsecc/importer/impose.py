@@ -46,7 +46,7 @@ def prunable_layers(program: ExportedProgram) -> list[Prunable]:
     for place, node in enumerate(program.graph.nodes):
         name = operator_name(node)
         if name == "conv2d":
-            weight, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])[1::5]
+            _, weight, _bias, _stride, _padding, _dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
             convs.append((place, Prunable(module_path(node), weight, groups)))
         elif name == "convolution" and not node.args[6]:
             convs.append((place, Prunable(module_path(node), node.args[1], node.args[8])))

@@ -60,7 +60,7 @@ def _conv2d(
     ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: _Operands, window: _Window, groups: int
 ) -> Any:
     weight = ctx.array(operands.weight, "its weight")
-    extra, x = _absorbed_padding(operands.x)
+    extra, x = absorbed_padding(operands.x)
     data = ctx.value(x)
     n, ic, ih, iw = image_shape(node, data)
     kh, kw = weight.shape[2:]
@@ -215,7 +215,7 @@ def _padding(padding: Any, kernel: Any, dilation: Any) -> tuple[int, int, int, i
     return (ph, pw, ph, pw)
 
 
-def _absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
+def absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
     """Zeros that a ``pad`` before a convolution adds around the image; they become part of its padding."""
     if operator_name(x) not in ("pad", "constant_pad_nd"):
         return (0, 0, 0, 0), x

@@ -8,7 +8,7 @@ from typing import Any
 from torch import fx
 
 from sparsecc.facts.epilogue import Activation
-from sparsecc.importer import arithmetic, layers, linear, shapes
+from sparsecc.importer import arithmetic, layers, linear, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
@@ -117,10 +117,10 @@ SHAPES: dict[str, Translate] = {
     "pixel_shuffle.default": shapes.pixel_shuffle,
     "pad.default": shapes.pad,
     "constant_pad_nd.default": shapes.pad,
-    "upsample_nearest2d.vec": shapes.upsample_nearest,
-    "upsample_nearest2d.default": shapes.upsample_nearest,
-    "upsample_bilinear2d.vec": shapes.upsample_bilinear,
-    "upsample_bilinear2d.default": shapes.upsample_bilinear,
+    "upsample_nearest2d.vec": upsampling.upsample_nearest,
+    "upsample_nearest2d.default": upsampling.upsample_nearest,
+    "upsample_bilinear2d.vec": upsampling.upsample_bilinear,
+    "upsample_bilinear2d.default": upsampling.upsample_bilinear,
 }
 
 #: operators that are translated one by one

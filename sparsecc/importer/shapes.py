@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
@@ -174,64 +173,3 @@ def pad(ctx: Context, node: fx.Node) -> Any:
             data = ctx.emit(relax.op.strided_slice(data, [axis], [max(0, -before)], [shape[axis] + min(0, after)]))
     width = [max(0, amount) for pair in pairs for amount in pair]
     return ctx.emit(relax.op.nn.pad(data, width, "constant", float(value or 0))) if any(width) else data
-
-
-def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
-    """``upsample_nearest2d``: every output pixel copies the input pixel at or before its place."""
-    x = ctx.value(node.args[0])
-    n, c, h, w = image_shape(node, x)
-    oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
-    ys, xs = (
-        relax.const(np.minimum(np.floor(np.arange(o, dtype=np.float32) * np.float32(s)), i - 1).astype(np.int32))
-        for o, i, s in zip((oh, ow), (h, w), _scales(node, (h, w), (oh, ow)), strict=True)
-    )
-
-    def of(x: Any, ys: Any, xs: Any) -> Any:
-        return te.compute((n, c, oh, ow), lambda b, k, i, j: x(b, k, ys(i), xs(j)), name="nearest")
-
-    return ctx.compute(node, of, x, ys, xs)
-
-
-def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
-    """``upsample_bilinear2d`` with or without aligned corners."""
-    x = ctx.value(node.args[0])
-    n, c, h, w = image_shape(node, x)
-    oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
-    aligned = bool(arguments(node, 5, [None, None, False, None, None])[2])
-    scales = _scales(node, (h, w), (oh, ow))
-    tables = [
-        relax.const(table)
-        for i, o, s in ((h, oh, scales[0]), (w, ow, scales[1]))
-        for table in _bilinear_table(i, o, s, aligned=aligned)
-    ]
-
-    def of(x: Any, y0: Any, y1: Any, fy: Any, x0: Any, x1: Any, fx_: Any) -> Any:
-        def pixel(b: Any, k: Any, i: Any, j: Any) -> Any:
-            one = tirx.const(1.0, "float32")
-            top = x(b, k, y0(i), x0(j)) * (one - fx_(j)) + x(b, k, y0(i), x1(j)) * fx_(j)
-            low = x(b, k, y1(i), x0(j)) * (one - fx_(j)) + x(b, k, y1(i), x1(j)) * fx_(j)
-            return top * (one - fy(i)) + low * fy(i)
-
-        return te.compute((n, c, oh, ow), pixel, name="bilinear")
-
-    return ctx.compute(node, of, x, *tables)
-
-
-def _scales(node: fx.Node, size: tuple[int, int], out: tuple[int, int]) -> tuple[float, float]:
-    """Input pixels per output pixel: from the scale factors when the caller gave them, else from the sizes."""
-    given = next((a for a in (*node.args[2:], *node.kwargs.values()) if isinstance(a, (list, tuple))), None)
-    if given is not None and all(isinstance(f, float) for f in given):
-        return (1.0 / float(given[0]), 1.0 / float(given[-1]))
-    return (size[0] / out[0], size[1] / out[1])
-
-
-def _bilinear_table(size: int, out: int, scale: float, *, aligned: bool) -> tuple[Any, Any, Any]:
-    """For every output pixel the two input pixels it lies between, int32, and its distance from the first, float32."""
-    place: NDArray[np.float32] = np.arange(out, dtype=np.float32)
-    if aligned:
-        place = place * np.float32((size - 1) / (out - 1) if out > 1 else 0.0)
-    else:
-        place = np.maximum((place + np.float32(0.5)) * np.float32(scale) - np.float32(0.5), np.float32(0))
-    first = np.minimum(place.astype(np.int32), size - 1)
-    second = np.minimum(first + 1, size - 1).astype(np.int32)
-    return first.astype(np.int32), second, np.clip(place - first, 0, 1).astype(np.float32)

@@ -18,7 +18,7 @@ from sparsecc._tvm import tirx
 from sparsecc.kernels.tiles import Tiles
 
 #: planes of fewer floats are not halved; measured on a Zen 4: 28 x 28 pixels gain, 14 x 14 lose
-_LEAST_FLOATS = 512
+LEAST_FLOATS = 512
 #: how much more than half of a plane the larger half may be
 _TOLERANCE = 0.05
 #: shares of an image that serve two, three, four and six threads evenly
@@ -28,7 +28,7 @@ _SHARES = 12
 def middle(tiles: Tiles) -> int | None:
     """The tile at which the second half of a plane begins; None if halves would be too small or too unequal."""
     total = tiles.count * tiles.pixels + sum(run.count * run.lanes for run in tiles.rest)
-    if total < _LEAST_FLOATS:
+    if total < LEAST_FLOATS:
         return None
     best = min(range(1, tiles.total), key=lambda tile: abs(2 * tile * tiles.pixels - total), default=None)
     if best is None or abs(2 * best * tiles.pixels - total) > _TOLERANCE * total:
@@ -39,7 +39,7 @@ def middle(tiles: Tiles) -> int | None:
 def middle_band(bands: int, *, floats: int) -> int | None:
     """The band of rows at which the second half of a plane begins; None if halves would be too small or too unequal."""
     split = bands // 2
-    return split if floats >= _LEAST_FLOATS and bands - 2 * split <= _TOLERANCE * bands else None
+    return split if floats >= LEAST_FLOATS and bands - 2 * split <= _TOLERANCE * bands else None
 
 
 def row_shares(rows: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sparsecc._tvm import PrimFunc, Schedule
 from sparsecc.kernels.window import window
-from sparsecc.kernels.window_shape import WindowConfig, WindowShape
+from sparsecc.kernels.window_shape import WHOLE_TAPS, WindowConfig, WindowShape
 
 
 def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
@@ -45,10 +45,6 @@ def schedule_plane(schedule: Schedule, shape: WindowShape, config: WindowConfig)
     is_split = (shape.scratch.target if shape.scratch else shape.source).is_split
     a, b = schedule.get_loops(update)[-4:-2]
     schedule.unroll(b)
-    if shape.spec.taps <= _UNROLLED_TAPS or is_split:
+    if shape.spec.taps <= WHOLE_TAPS or is_split:
         schedule.unroll(a)
     schedule.decompose_reduction(update, a)
-
-
-#: beyond this many taps only those of one kernel row are unrolled: code size
-_UNROLLED_TAPS = 25

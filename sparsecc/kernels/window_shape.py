@@ -14,6 +14,8 @@ from sparsecc.kernels.window_combine import Combine
 
 #: windows of more taps are loops over runs of pixels: code size
 UNROLLED_TAPS = 49
+#: windows of more taps are unrolled a row of the kernel at a time: code size, too
+WHOLE_TAPS = 25
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from sparsecc.facts.layer_key import LayerKey
+from sparsecc.facts.provenance import BY_MODEL, BY_SEARCH, Provenance
 from sparsecc.kernels.config import Config
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a config can be used; ``problem`` says what is odd about one that can't, empty where it does not fit."""
+
+    is_legal: bool
+    problem: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +34,7 @@ class Choice:
     predict : callable
         Cycles that the cost model predicts for a config; None where there is no model.
     check : callable, optional
-        Says whether a config is legal, where that is known without the whole space.
+        Says whether a config can be used, where that is known without the whole space.
     numbers : callable, optional
         What a config is to the ranking model of a search; only what is searched for has it.
     """
@@ -34,23 +43,35 @@ class Choice:
     default: Config
     space: Callable[[], tuple[Config, ...]]
     predict: Callable[[Config], float | None]
-    check: Callable[[Config], bool] | None = None
+    check: Callable[[Config], Verdict] | None = None
     numbers: Callable[[Config], list[float]] | None = None
 
-    def is_legal(self, config: Config) -> bool:
+    def verdict(self, config: Config) -> Verdict:
         """Whether a record's config can be used."""
-        return config in self._legal if self.check is None else self.check(config)
+        return Verdict(config in self._legal) if self.check is None else self.check(config)
 
     @cached_property
     def _legal(self) -> frozenset[Config]:
         return frozenset(self.space())
 
 
-Choose = Callable[[Choice], Config]
-#: who chooses, by the key of the layer
-Chooser = Callable[[str], Choose]
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What was chosen, and by what."""
+
+    choice: Choice
+    config: Config
+    why: Provenance
 
 
-def by_cost_model(choice: Choice) -> Config:
+Choose = Callable[[Choice], Chosen]
+
+
+def by_cost_model(choice: Choice) -> Chosen:
     """Choose what the cost model does."""
-    return choice.default
+    return Chosen(choice, choice.default, BY_MODEL)
+
+
+def only(config: Config) -> Choose:
+    """Choose this one, whatever the choice: what a search wants to measure."""
+    return lambda choice: Chosen(choice, config, BY_SEARCH)

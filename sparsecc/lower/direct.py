@@ -86,7 +86,7 @@ class DirectOptions:
             kind=kind, spec=spec, block_n=0 if blocks is None else blocks.block_n, density=density, pattern=pattern,
             scattered=self.scattered, epilogue=str(self.operator.epilogue),
             pitch=(self.source.pitch, self.store.layout.pitch if pitch is None else pitch), window=window,
-            combine=combine, by_tap=self.by_tap,
+            combine=combine, by_tap=self.by_tap, adds_residual=self.operator.epilogue.adds_residual,
         )  # fmt: skip
 
     def default(self) -> ConvConfig:

@@ -18,7 +18,8 @@ from sparsecc.facts.graph import TirOp
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.kernels.generic.recipe import schedule_generic, with_layouts
-from sparsecc.kernels.generic.traces import apply_trace, sample_traces
+from sparsecc.kernels.generic.traces import MisfitError, UnknownTraceError, apply_trace, sample_traces
+from sparsecc.lower.choice import Verdict
 from sparsecc.lower.config import TraceConfig
 from sparsecc.lower.kernel import Array, Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered
@@ -72,12 +73,14 @@ def space(site: Site[TirOp], options: GenericOptions) -> Iterator[TraceConfig]:
     return (TraceConfig(trace) for trace in traces)
 
 
-def legal(site: Site[TirOp], options: GenericOptions, config: TraceConfig) -> bool:
+def legal(site: Site[TirOp], options: GenericOptions, config: TraceConfig) -> Verdict:
     """Whether a trace fits the function; others than those of the space may."""
     try:
-        return bool(_scheduled(options.function, config, site.target))
-    except ValueError:
-        return False
+        return Verdict(bool(_scheduled(options.function, config, site.target)))
+    except MisfitError:
+        return Verdict(False)
+    except UnknownTraceError as error:
+        return Verdict(False, str(error))
 
 
 def cycles(site: Site[TirOp], options: GenericOptions, config: TraceConfig) -> None:

@@ -11,13 +11,14 @@ from sparsecc.cost.chain import join_cycles
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey, bucket
 from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice, Chooser
+from sparsecc.lower.choice import Choice, Choose
 from sparsecc.lower.config import JoinConfig
+from sparsecc.lower.joining import Joining
 from sparsecc.lower.window import may_work_in_place
 from sparsecc.target import Target
 
 #: whether a convolution and the window kernel after it, with the convolution's plan, become one kernel
-Pays = Callable[[Chain, LayerPlan], bool]
+Decide = Callable[[Chain, LayerPlan], Joining]
 
 JOINED, _APART = JoinConfig(True), JoinConfig(False)
 
@@ -33,13 +34,14 @@ def join_choice(chain: Chain, plan: LayerPlan, target: Target) -> Choice:
     return Choice(_key(chain, plan.kept, target), default, lambda: (default, other), predict)
 
 
-def as_chosen(chooser: Chooser, target: Target) -> Pays:
-    """Decides for each pair as who chooses for its convolution does."""
+def as_chosen(choose: Choose, target: Target) -> Decide:
+    """Decides for each pair as who chooses configs does."""
 
-    def pays(chain: Chain, plan: LayerPlan) -> bool:
-        return chooser(plan.key)(join_choice(chain, plan, target)) == JOINED
+    def decide(chain: Chain, plan: LayerPlan) -> Joining:
+        chosen = choose(join_choice(chain, plan, target))
+        return Joining(chosen.config == JOINED, chosen.why)
 
-    return pays
+    return decide
 
 
 def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
 from sparsecc.facts.layer_key import LayerKey
+from sparsecc.lower.choice import Verdict
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
 from sparsecc.target import Target
@@ -80,7 +81,7 @@ class Knobs(Generic[Open, ConfigT]):
     cycles: Callable[[Site[Any], Open, ConfigT], float | None]
     stored: Mapping[str, Callable[[Mapping[str, Any]], ConfigT]]
     numbers: Callable[[ConfigT, LayerKey, Target], list[float]]
-    legal: Callable[[Site[Any], Open, ConfigT], bool] | None = None
+    legal: Callable[[Site[Any], Open, ConfigT], Verdict] | None = None
 
 
 @dataclass(frozen=True)

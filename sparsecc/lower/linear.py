@@ -75,6 +75,7 @@ def key(site: Site[FusedConv], options: LinearOptions) -> LayerKey:
         density=100 if shape.dense else bucket(shape.nnzb, shape.rows * shape.ic),
         pattern="dense" if shape.dense else "ragged" if shape.uniform is None else "uniform",
         scattered=shape.scattered, epilogue=str(shape.epilogue), pitch=(shape.ic, shape.oc),
+        adds_residual=shape.epilogue.adds_residual,
     )  # fmt: skip
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from sparsecc._tvm import PrimFunc
+from sparsecc.facts.provenance import Provenance
+from sparsecc.lower.choice import Choice
+from sparsecc.lower.joining import Joining
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +24,7 @@ class Lowered:
         The kernel's strategy: ``direct``, ``window``, ``chain``, ``linear``, ``mean``, ``repack`` or ``generic``.
     identity : hashable
         Equal for kernels with equal code.
-    build : PrimFunc
+    function : PrimFunc
         The scheduled kernel.
     arguments : tuple
         Tensor number or constant array, in the kernel's order; the output is last.
@@ -31,6 +34,10 @@ class Lowered:
         What the cost model predicts.
     joined : tuple of str
         Keys of layers that this call computes too.
+    why : Provenance or None
+        By what the config was chosen; None for a kernel without knobs.
+    choice : Choice or None
+        What there was to choose from; it holds the weights once more.
     """
 
     kind: str
@@ -40,3 +47,11 @@ class Lowered:
     config: Mapping[str, Any]
     cycles: float | None = None
     joined: tuple[str, ...] = ()
+    why: Provenance | None = None
+    choice: Choice | None = None
+
+
+def problems_of(kernels: Iterable[Lowered], joins: Mapping[str, Joining]) -> list[str]:
+    """Records that should have been used for kernels and joins and could not be, each once."""
+    reasons = [*(joining.why for joining in joins.values()), *(kernel.why for kernel in kernels)]
+    return list(dict.fromkeys(problem for why in reasons if why is not None for problem in why.problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sparsecc._tvm import IRModule
@@ -11,7 +12,7 @@ from sparsecc.facts.operator import Operator
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
 from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, reference, repack, window, winograd
-from sparsecc.lower.choice import Choice, Choose, by_cost_model
+from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
 from sparsecc.lower.kernel import Cost, Kernel, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
@@ -51,8 +52,10 @@ def lower(
     site: Site[Any] = Site(node, placed, module, plans, target)
     kernel = KERNELS[node.operator.kernel]
     opened = kernel.opened(site)
-    config = choose(_choice(kernel, site, opened)) if kernel.knobs else None
-    return kernel.lower(site, opened, config)
+    if kernel.knobs is None:
+        return kernel.lower(site, opened, None)
+    chosen = choose(_choice(kernel, site, opened))
+    return replace(kernel.lower(site, opened, chosen.config), why=chosen.why, choice=chosen.choice)
 
 
 def cost(
@@ -76,9 +79,9 @@ def _choice(kernel: Kernel[Any, Any], site: Site[Any], opened: Any) -> Choice:
     def space() -> tuple[Config, ...]:
         return tuple(dict.fromkeys((default, *knobs.space(site, opened))))
 
-    def legal(config: Config) -> bool:
+    def legal(config: Config) -> Verdict:
         assert knobs.legal is not None, "a kernel with a check of its own"
-        return type(config) is type(default) and knobs.legal(site, opened, config)
+        return knobs.legal(site, opened, config) if type(config) is type(default) else Verdict(False)
 
     return Choice(
         key, default, space, lambda config: knobs.cycles(site, opened, config), legal if knobs.legal else None,

@@ -51,7 +51,7 @@ def key(site: Site[Any], shape: WindowShape) -> LayerKey:
     return LayerKey(
         kind="window", spec=shape.spec, block_n=1, density=100, pattern="none", scattered=False,
         epilogue=str(shape.store.epilogue), pitch=(shape.source.pitch, shape.store.layout.pitch),
-        combine=shape.combine.name, in_place=shape.in_place,
+        combine=shape.combine.name, in_place=shape.in_place, adds_residual=shape.store.epilogue.adds_residual,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_CPUINFO = Path("/proc/cpuinfo")
+CPUINFO = Path("/proc/cpuinfo")
 _CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 _KIB = 1024
 
@@ -12,7 +12,7 @@ _KIB = 1024
 def processor() -> str | None:
     """Vendor, family and model, such as ``AuthenticAMD-25-17``; None where Linux does not tell."""
     try:
-        lines = _CPUINFO.read_text(errors="replace").splitlines()
+        lines = CPUINFO.read_text(errors="replace").splitlines()
     except OSError:
         return None
     found: dict[str, str] = {}
@@ -21,6 +21,14 @@ def processor() -> str | None:
         found.setdefault(name.strip(), value.strip())
     parts = [found.get(name, "") for name in ("vendor_id", "cpu family", "model")]
     return "-".join(parts) if all(parts) else None
+
+
+def processor_of(target: object) -> str | None:
+    """The processor that is compiled for, where that is this machine's: for ``"native"``. Else None.
+
+    Empty where Linux does not tell: that is no processor which anybody has records of.
+    """
+    return (processor() or "") if target == "native" else None
 
 
 def cache_bytes() -> dict[int, int]:

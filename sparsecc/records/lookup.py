@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparsecc.facts.layer_key import LayerKey
+from sparsecc.facts.provenance import BY_MODEL, Provenance
 from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice, Choose
+from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.records.log import Log, best_of, read_log
 from sparsecc.records.record import Record
 from sparsecc.target import Target
@@ -23,8 +24,6 @@ _JOINED_ALIKE = 5
 #: a config of a near layer, or of another processor, must be within this factor of the least time that the cost model
 #: predicts
 _PLAUSIBLE = 1.25
-
-BY_MODEL = "cost model"
 
 
 @dataclass(frozen=True)
@@ -48,31 +47,26 @@ class Records:
     problems: tuple[str, ...] = ()
     cpu: str | None = None
 
-    def chooser(self, how: dict[str, str], name: str, *, threads: int) -> Choose:
-        """A choice by record; ``how[name]`` receives what it was made by."""
-
-        def choose(choice: Choice) -> Config:
-            config, how[name] = self.choose(choice, threads=threads)
-            return config
-
-        return choose
-
-    def choose(self, choice: Choice, *, threads: int) -> tuple[Config, str]:
+    def choose(self, choice: Choice, *, threads: int) -> Chosen:
         """A config, and what it was chosen by."""
         exact = [r for r in self.best if r.layer == choice.key]
         near = [r for r in self.best if distance(r.layer, choice.key) <= _FARTHEST] if self.best else []
         if not (exact or near):
-            return choice.default, BY_MODEL
-        legal = functools.cache(choice.is_legal)
+            return by_cost_model(choice)
+        verdict, problems = functools.cache(choice.verdict), list[str]()
         for record in sorted(exact, key=lambda r: (r.threads != threads, r.threads)):
-            if legal(record.config) and (self.cpu in (None, record.cpu) or _is_plausible(record.config, choice)):
-                return record.config, f"record: {record.us:g} us on {record.cpu}, {record.date[:10]}"
+            found = verdict(record.config)
+            if found.problem:
+                problems.append(f"the record of {record.layer} is not used: {found.problem}; search again")
+            if found.is_legal and (self.cpu in (None, record.cpu) or _is_plausible(record.config, choice)):
+                source = f"{record.us:g} us on {record.cpu}, {record.date[:10]}"
+                return Chosen(choice, record.config, Provenance("record", source, tuple(problems)))
         for record in sorted(near, key=lambda r: (distance(r.layer, choice.key), r.threads != threads, r.threads)):
             if record.config == record.default:
                 break  # where the cost model was right about the nearest layer, it is believed about this one
-            if legal(record.config) and _is_plausible(record.config, choice):
-                return record.config, f"nearest record: {record.layer}"
-        return choice.default, BY_MODEL
+            if verdict(record.config).is_legal and _is_plausible(record.config, choice):
+                return Chosen(choice, record.config, Provenance("nearest record", str(record.layer), tuple(problems)))
+        return Chosen(choice, choice.default, replace(BY_MODEL, problems=tuple(problems)))
 
 
 def distance(record: LayerKey, layer: LayerKey) -> float:
@@ -102,7 +96,7 @@ def _shape(key: LayerKey) -> tuple[object, ...]:
     window = None if key.window is None else replace(key.window, ic=1, oc=1, groups=1)
     return (
         key.kind, replace(key.spec, ic=1, oc=1, groups=1), key.block_n, key.pitch, window,
-        key.combine, key.by_tap, key.in_place, "residual" in key.epilogue,
+        key.combine, key.by_tap, key.in_place, key.adds_residual,
     )  # fmt: skip
 
 

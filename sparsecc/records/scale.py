@@ -76,9 +76,12 @@ class Scale:
         return self.factors[min(sparse, key=lambda n: abs(n.bit_length() - block_n.bit_length()))]
 
 
-def shipped_scale(target: Target) -> Scale:
-    """The scale of the records that come with sparsecc for a target, of whichever processors, by its usual clock."""
-    records = shipped(target).best
+def shipped_scale(target: Target, *, cpu: str | None = None) -> Scale:
+    """The scale of the records that come with sparsecc for a target, by its usual clock.
+
+    Those of one processor, ``cpu``, where it is known what is compiled for; else of whichever there are.
+    """
+    records = [record for record in shipped(target).best if cpu in (None, record.cpu)]
     return _scale_of(records, target, Scale(target.ghz))
 
 
@@ -160,4 +163,4 @@ def _work(key: LayerKey, block_n: int) -> DirectWork:
     rows = spec.groups * -(-spec.oc_per_group // block_n)
     work = work_of(spec, rows=rows, block_n=block_n, nnzb=round(rows * spec.ic_per_group * key.density / 100))
     flat, plane = (spec.oh - 1) * read + spec.ow, (spec.oh + spec.kh - 1) * read
-    return replace(work, flat=flat, plane=plane, residual="residual" in key.epilogue, staged=read != written)
+    return replace(work, flat=flat, plane=plane, residual=key.adds_residual, staged=read != written)

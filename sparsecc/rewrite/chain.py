@@ -4,21 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 from sparsecc.facts.graph import Chain, FusedConv, Graph, Node
 from sparsecc.facts.operator import Window
+from sparsecc.lower.joining import Joining
 
 
-def join_chains(graph: Graph, pays: Callable[[str, Chain], bool]) -> Graph:
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """A graph with its chains, and for every pair the convolution's key and what was decided."""
+
+    graph: Graph
+    decided: Mapping[str, Joining]
+
+
+def join_chains(graph: Graph, decide: Callable[[str, Chain], Joining]) -> Joined:
     """Join pairs of nodes.
 
     Parameters
     ----------
     graph : Graph
-    pays : callable
-        Given the convolution's key and the chain, whether one kernel is faster than two.
+    decide : callable
+        Given the convolution's key and the chain, whether to join.
 
     Before::
 
@@ -32,15 +41,18 @@ def join_chains(graph: Graph, pays: Callable[[str, Chain], bool]) -> Graph:
     readers = Counter([*graph.outputs, *(tensor for node in graph.nodes for tensor in node.inputs)])
     writers = {node.output: node for node in graph.nodes}
     joined: dict[str, Node] = {}
-    gone: set[str] = set()
+    decided: dict[str, Joining] = {}
     for node in graph.nodes:
         producer = writers.get(node.inputs[0]) if node.inputs else None
         operator = _chain(producer, node) if producer is not None and readers[node.inputs[0]] == 1 else None
-        if producer is not None and operator is not None and pays(producer.key, operator):
-            gone.add(producer.key)
+        if producer is None or operator is None:
+            continue
+        decided[producer.key] = decide(producer.key, operator)
+        if decided[producer.key].joined:
             joined[node.key] = Node(producer.key, operator, producer.inputs, node.output)
+    gone = {key for key, joining in decided.items() if joining.joined}
     nodes = tuple(joined.get(node.key, node) for node in graph.nodes if node.key not in gone)
-    return replace(graph, nodes=nodes)
+    return Joined(replace(graph, nodes=nodes), decided)
 
 
 def chain_origins(origins: Mapping[str, str], joined: Graph) -> dict[str, str]:

@@ -129,7 +129,7 @@ def _channel_constant(value: Any, chain: _Chain) -> Any:
         return None
     array = value.value.numpy()
     shape = tuple(int(extent) for extent in chain.last.var.ty.shape)
-    axis, oc = _channel_axis(chain.layer.spec, shape), chain.layer.spec.oc
+    axis, oc = channel_axis(chain.layer.spec, shape), chain.layer.spec.oc
     if array.ndim > len(shape):
         return None
     extents = (1,) * (len(shape) - array.ndim) + array.shape
@@ -137,7 +137,7 @@ def _channel_constant(value: Any, chain: _Chain) -> Any:
     return np.broadcast_to(array.reshape(-1), (oc,)) if fits else None
 
 
-def _channel_axis(spec: ConvSpec, shape: tuple[int, ...]) -> int:
+def channel_axis(spec: ConvSpec, shape: tuple[int, ...]) -> int:
     """Axis of a layer's result that has its channels: a convolution's is its image, a linear layer's has any rank."""
     return 1 if shape == (spec.n, spec.oc, spec.oh, spec.ow) else len(shape) - 1
 

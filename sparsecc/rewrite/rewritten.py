@@ -10,6 +10,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.graph import Graph
 from sparsecc.facts.placed import Placed
+from sparsecc.lower.joining import Joining
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +49,8 @@ class Rewritten:
         With the rows of blocks as they are now.
     orders : mapping of str to ChannelOrder
         Key of a node -> order in which its result stores channels, where it is not the network's.
+    joins : mapping of str to Joining
+        Key of a convolution -> whether it is joined with the window kernel after it.
     """
 
     placed: Placed
@@ -55,3 +58,4 @@ class Rewritten:
     origins: Mapping[str, str]
     plan: Plan
     orders: Mapping[str, ChannelOrder]
+    joins: Mapping[str, Joining]

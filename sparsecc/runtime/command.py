@@ -21,7 +21,7 @@ from sparsecc.runtime.interrupts import uninterrupted
 #: seconds without a line after which a program hangs
 SILENCE_S = 60.0
 #: seconds to wait before a connection is tried again, each time
-_AGAIN_S = (1.0, 5.0)
+AGAIN_S = (1.0, 5.0)
 #: bytes of a program's errors that are shown
 _MOST_SAID = 2000
 #: exit code of ssh itself
@@ -110,7 +110,7 @@ class Command:
             raise RunnerError(f"runner: can't run {words[0]}: {error.strerror}; {advice}") from error
 
     def _ssh(self, script: str, data: bytes) -> None:
-        for wait_s in (*_AGAIN_S, None):
+        for wait_s in (*AGAIN_S, None):
             with tempfile.TemporaryFile() as said:
                 words = (*self._prefix, script)
                 code = subprocess.run(words, input=data, stdout=subprocess.DEVNULL, stderr=said).returncode

@@ -59,7 +59,7 @@ class Image:
             self.description = description_of(parsed, whole, name=str(path))
             check_machine(parsed, name=str(path))
             self.name = prefix_of(parsed, self.description, name=str(path))
-        self.functions = _dlopen(file, path)
+        self.functions = load_code(file, path)
         try:
             check_agreement(self.functions, self.description, name=str(path))
         except BaseException:
@@ -134,7 +134,8 @@ def _private_copy(path: Path) -> tuple[int, Digest]:
     return copy, whole
 
 
-def _dlopen(file: int, path: Path) -> ctypes.CDLL:
+def load_code(file: int, path: Path) -> ctypes.CDLL:
+    """The code of a library that was checked: from here on it may run."""
     try:
         return ctypes.CDLL(f"/proc/self/fd/{file}", mode=os.RTLD_NOW | os.RTLD_LOCAL)
     except OSError as first:

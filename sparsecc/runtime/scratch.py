@@ -39,7 +39,7 @@ def scratch_folder() -> Iterator[Path]:
     place = ""
     try:
         place = scratch_place()
-        _remove_old(place)
+        remove_old(place)
         with _held_folder(place) as folder:
             yield folder
     except OSError as error:
@@ -61,7 +61,7 @@ def _held_folder(place: str) -> Iterator[Path]:
         while descriptor is None:  # again if another process takes it for an old one before it is locked
             folder = Path(place, f"sparsecc-scratch-{secrets.token_hex(8)}")
             os.mkdir(folder, 0o700)
-            descriptor = _hold(folder)
+            descriptor = hold(folder)
         yield folder
     finally:
         try:
@@ -75,7 +75,7 @@ def _held_folder(place: str) -> Iterator[Path]:
                 os.close(descriptor)
 
 
-def _hold(folder: Path) -> int | None:
+def hold(folder: Path) -> int | None:
     """Lock a folder of ours and give its descriptor; None if it is being removed."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -92,7 +92,7 @@ def _hold(folder: Path) -> int | None:
 
 
 @functools.cache
-def _remove_old(place: str) -> None:
+def remove_old(place: str) -> None:
     """Remove this user's folders that nobody holds; once for each place. Never follows links."""
     with contextlib.suppress(OSError), os.scandir(place) as entries:
         for entry in [entry for entry in entries if _NAME.fullmatch(entry.name)]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 #: madvise: make pages ready for writing, content unchanged; an error if they may not be written (Linux 5.14)
-_POPULATE_WRITE = 23
+POPULATE_WRITE = 23
 
 
 def is_writable(start: int, end: int) -> bool:
@@ -24,10 +24,10 @@ def is_writable(start: int, end: int) -> bool:
     first = start - start % mmap.PAGESIZE
     while True:
         ctypes.set_errno(0)
-        if _madvise()(first, end - first, _POPULATE_WRITE) == 0:
+        if _madvise()(first, end - first, POPULATE_WRITE) == 0:
             return True
         if ctypes.get_errno() != errno.EINTR:
-            return _in_table(start, end)
+            return in_table(start, end)
 
 
 @functools.cache
@@ -37,7 +37,7 @@ def _madvise() -> Callable[..., Any]:
     return function
 
 
-def _in_table(start: int, end: int) -> bool:
+def in_table(start: int, end: int) -> bool:
     """The same from ``/proc/self/maps``: lines ``start-end rwxp ...`` in order of addresses."""
     with open("/proc/self/maps", "rb") as table:
         for line in table:

@@ -37,7 +37,7 @@ class Target:
     llvm : mapping
         What TVM's LLVM code generator is told.
     cpu_features : tuple of str
-        Checked when a library is opened; names as in Linux' /proc/cpuinfo.
+        Checked when a library is opened; LLVM's names.
     lanes : int
         float32 elements of a vector register.
     registers : int

@@ -11,6 +11,7 @@ import numpy as np
 
 from sparsecc._codegen import compile_object
 from sparsecc._tvm import PrimFunc
+from sparsecc.build import plan_memory
 from sparsecc.build.library import Measured, Timed, build_measuring_program
 from sparsecc.facts.program import Port, Program, Ref, Step
 from sparsecc.kernels.config import Config
@@ -50,8 +51,8 @@ def write_candidates(candidates: Sequence[Candidate], target: Target, out: Path,
         weights=tuple(made.weights), steps=tuple(made.steps), description={"target": target.name},
     )  # fmt: skip
     build_measuring_program(
-        program, Measured(tuple(timed), flush_bytes=target.l2_bytes), kernels=kernels, triple=target.triple,
-        cpu_features=target.cpu_features, out=out, cc=cc,
+        program, Measured(tuple(timed), flush_bytes=target.l2_bytes), memory=plan_memory(program), kernels=kernels,
+        triple=target.triple, cpu_features=target.cpu_features, out=out, cc=cc,
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def _layer(key: LayerKey) -> list[float]:
     numbers = (spec.ic, spec.oc, spec.oh * spec.ow, spec.ow, key.pitch[0])
     return [
         kinds.index(key.kind), *(math.log2(n) for n in numbers), spec.taps, spec.stride[0], math.log2(spec.groups),
-        key.block_n, key.density, key.pattern == "uniform", "residual" in key.epilogue, key.pitch[0] != key.pitch[1],
+        key.block_n, key.density, key.pattern == "uniform", key.adds_residual, key.pitch[0] != key.pitch[1],
     ]  # fmt: skip
 
 

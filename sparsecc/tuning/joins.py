@@ -12,9 +12,11 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.facts.provenance import BY_SEARCH
 from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice, Chooser
+from sparsecc.lower.choice import Choice, Choose
 from sparsecc.lower.join import JOINED, join_choice
+from sparsecc.lower.joining import Joining
 from sparsecc.lower.table import KERNELS, lower
 from sparsecc.pipeline import arrange
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
@@ -52,40 +54,37 @@ class JoinTask(Task):
     ----------
     joined, apart : Side
     plans : mapping of str to LayerPlan
-    chooser : callable
+    choose : callable
         Chooses the configs of its kernels.
     """
 
     joined: Side
     apart: Side
     plans: Mapping[str, LayerPlan]
-    chooser: Chooser
+    choose: Choose
 
     def candidate(self, config: Config) -> Candidate:
         """See :class:`~sparsecc.tuning.tasks.Task`."""
         side = self.joined if config == JOINED else self.apart
         steps = (
-            (node, lower(node, side.placed, side.module, self.plans, self.target, self.chooser(node.key)))
-            for node in side.nodes
+            (node, lower(node, side.placed, side.module, self.plans, self.target, self.choose)) for node in side.nodes
         )
         return Candidate(tuple(steps), side.placed, side.data)
 
 
-def find_joins(network: Extracted, plan: Plan, target: Target, chooser: Chooser) -> list[JoinTask]:
+def find_joins(network: Extracted, plan: Plan, target: Target, choose: Choose) -> list[JoinTask]:
     """Pairs of a network, in its order; equal ones are one task."""
     plans = {layer.key: layer for layer in plan.layers}
+    joined = arrange(network, plan, target, decide=lambda chain, layer: Joining(True, BY_SEARCH))
+    apart = arrange(network, plan, target, decide=lambda chain, layer: Joining(False, BY_SEARCH))
     pairs: dict[LayerKey, tuple[Choice, Chain, list[str]]] = {}
-
-    def note(chain: Chain, layer: LayerPlan) -> bool:
-        choice = join_choice(chain, layer, target)
-        pairs.setdefault(choice.key, (choice, chain, []))[2].append(layer.key)
-        return True
-
-    joined = arrange(network, plan, target, pays=note)
-    apart = arrange(network, plan, target, pays=lambda chain, layer: False)
+    for node in joined.placed.nodes:
+        if isinstance(node.operator, Chain):
+            choice = join_choice(node.operator, plans[node.key], target)
+            pairs.setdefault(choice.key, (choice, node.operator, []))[2].append(node.key)
     return [
         JoinTask(
-            choice, tuple(names), target, _side(joined, chain, names[0]), _side(apart, chain, names[0]), plans, chooser
+            choice, tuple(names), target, _side(joined, chain, names[0]), _side(apart, chain, names[0]), plans, choose
         )
         for choice, chain, names in pairs.values()
     ]

@@ -15,7 +15,7 @@ from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.packing import pack
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice
+from sparsecc.lower.choice import Choice, only
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.table import KERNELS, is_tunable, lower
 from sparsecc.rewrite.rewritten import Rewritten
@@ -119,7 +119,7 @@ class KernelTask(Task):
 
     def lower(self, config: Config) -> Lowered:
         """The kernel with a config, and its arguments."""
-        return lower(self.node, self.placed, self.module, self.plans, self.target, lambda choice: config)
+        return lower(self.node, self.placed, self.module, self.plans, self.target, only(config))
 
     def candidate(self, config: Config) -> Candidate:
         """See :class:`Task`."""
@@ -154,14 +154,8 @@ def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
     for node in made.placed.nodes:
         if not is_tunable(node.operator):
             continue
-        choices: list[Choice] = []
-
-        def spy(choice: Choice, seen: list[Choice] = choices) -> Config:
-            seen.append(choice)
-            return choice.default
-
-        lower(node, made.placed, made.module, plans, target, spy)
-        for choice in choices:
+        choice = lower(node, made.placed, made.module, plans, target).choice
+        if choice is not None:
             found.setdefault(choice.key, (choice, node, []))[2].append(node.key)
     return [
         KernelTask(choice, tuple(names), target, node, made.placed, made.module, plans)

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from typing import Any
 from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
 from sparsecc.lower import stored as configs
+from sparsecc.lower.choice import only
 from sparsecc.lower.join import as_chosen
+from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
@@ -157,16 +160,16 @@ def tune(
     resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
-    plan = analyse(imported, resolved, options)
+    plan = analyse(imported, resolved, options, cpu=processor_of(target))
     network, plan = reorder(extract(imported), plan)
     known = of_target(read_log(path), resolved)
-    pairs = find_joins(network, plan, resolved, lambda key: known.chooser({}, key, threads=threads))
+    pairs = find_joins(network, plan, resolved, partial(known.choose, threads=threads))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
     session = _Session(path, resolved, where, limits, threads, on_start, on_event)
     joins = session.search(pairs, RandomRanker(seed=seed))
     best = {state.task.key: state.best for state in joins}
-    pays = as_chosen(lambda _: lambda choice: best[choice.key], resolved)
-    kernels = find_tasks(arrange(network, plan, resolved, pays=pays), resolved)
+    decide = as_chosen(lambda choice: only(best[choice.key])(choice), resolved)
+    kernels = find_tasks(arrange(network, plan, resolved, decide=decide), resolved)
     tasks = [task for task in kernels if not (where.flat and task.key.kind == "generic")]
     if not tasks:
         raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")

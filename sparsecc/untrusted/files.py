@@ -40,14 +40,14 @@ def open_file(path: str | os.PathLike[str], *, most_bytes: int) -> BufferedReade
     """
     path = Path(path)
     try:
-        _check_kind(path.stat())  # to open a device can have an effect
+        check_kind(path.stat())  # to open a device can have an effect
         # what was an ordinary file may be a pipe by now: to open one must not wait for a writer
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except ValueError as error:  # a zero byte in the name
         raise RefusedError(errno.EINVAL, str(error)) from error
     try:
         status = os.fstat(descriptor)
-        _check_kind(status)
+        check_kind(status)
         if status.st_size > most_bytes:
             raise RefusedError(errno.EFBIG, f"{status.st_size / _MIB:.0f} MiB, more than {most_bytes / _MIB:.0f} MiB")
         return open(descriptor, "rb")
@@ -74,7 +74,8 @@ def available_bytes() -> int:
         return 1 << 62
 
 
-def _check_kind(status: os.stat_result) -> None:
+def check_kind(status: os.stat_result) -> None:
+    """Raise RefusedError unless it is an ordinary file."""
     for is_kind, name in _KINDS:
         if is_kind(status.st_mode):
             raise RefusedError(errno.EISDIR if name == "a folder" else errno.EINVAL, f"it is {name}, not a file")

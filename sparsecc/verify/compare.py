@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 #: results that are this many times as far from float64 as PyTorch's float32 are explained by rounding
-_ROUNDING = 2
+ROUNDING = 2
 #: and up to here the network makes large errors of small ones, whoever made those
 _AMPLIFIED = 8
 
@@ -26,7 +26,7 @@ class Distances:
     @property
     def is_rounding(self) -> bool:
         """Our result is about as good as PyTorch's."""
-        return self.ours <= _ROUNDING * self.own
+        return self.ours <= ROUNDING * self.own
 
     @property
     def is_amplified(self) -> bool:

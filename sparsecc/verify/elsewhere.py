@@ -52,7 +52,7 @@ def check_elsewhere(artefact: Artefact, imported: Imported, *, tolerance: float,
             why = str(error)
         except ToolchainError as error:
             why = f"no program for {emulator.name} could be linked ({str(error).splitlines()[0]})"
-    return _check_rebuilt(artefact, imported, tolerance=tolerance, why=why)
+    return check_rebuilt(artefact, imported, tolerance=tolerance, why=why)
 
 
 def _unfit(emulator: Emulator | None, artefact: Artefact) -> str:
@@ -66,7 +66,8 @@ def _unfit(emulator: Emulator | None, artefact: Artefact) -> str:
     return f"too large for {emulator.name}: {macs / 1e9:.1f}e9 multiply-adds" if macs > MOST_MACS else ""
 
 
-def _check_rebuilt(artefact: Artefact, imported: Imported, *, tolerance: float, why: str) -> Verified:
+def check_rebuilt(artefact: Artefact, imported: Imported, *, tolerance: float, why: str) -> Verified:
+    """Run the target's kernels as code of this machine; ``why`` tells why it is not the target's own code."""
     host = _host()
     if isinstance(host, str):
         return Verified(None, f"{why}; {host}")

@@ -94,8 +94,8 @@ def _build(artefact: Artefact, out: Path, *, cc: str | None) -> None:
     target = artefact.target
     build_program(
         "scc_apply.c",
-        artefact.program, kernels=artefact.kernels, triple=target.triple, cpu_features=target.cpu_features, out=out,
-        cc=cc,
+        artefact.program, memory=artefact.memory, kernels=artefact.kernels, triple=target.triple,
+        cpu_features=target.cpu_features, out=out, cc=cc,
     )  # fmt: skip
 
 

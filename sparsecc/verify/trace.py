@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from sparsecc.artefact import Artefact
+from sparsecc.build import plan_memory
 from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.program import Port, Program, Ref, Step
+from sparsecc.facts.program import Port, Ref, Step
 from sparsecc.importer import Imported
 from sparsecc.verify.compare import Array, Distances, distances, relative_error
 from sparsecc.verify.reference import exact_intermediates, intermediates, is_finite
@@ -55,7 +56,7 @@ def _compared(
 def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...], Array]]:
     """Every step whose result is still there at the end, keys of those that wrote there before, contiguous pixels."""
     program = artefact.program
-    results = run(replace(artefact, program=all_outputs(program)))
+    results = run(all_outputs(artefact))
     written = [step.args[step.writes[0]] for step in program.steps]
     for i, (step, layout) in enumerate(zip(program.steps, artefact.layouts, strict=False)):
         ref = written[i]
@@ -66,8 +67,9 @@ def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...
         yield step, before, _pixels(results[index], layout)
 
 
-def all_outputs(program: Program) -> Program:
-    """The program with every buffer turned into an output, so that none is overwritten."""
+def all_outputs(artefact: Artefact) -> Artefact:
+    """The network with every buffer turned into an output, so that none is overwritten."""
+    program = artefact.program
 
     def turn(ref: Ref) -> Ref:
         return Ref("output", len(program.outputs) + ref.index) if ref.place == "buffer" else ref
@@ -81,7 +83,8 @@ def all_outputs(program: Program) -> Program:
         for step in program.steps
     )
     ports = tuple(Port(f"buffer_{i}", (nbytes // 4,)) for i, nbytes in enumerate(program.buffers))
-    return replace(program, outputs=program.outputs + ports, structure=None, buffers=(), steps=steps)
+    made = replace(program, outputs=program.outputs + ports, structure=None, buffers=(), steps=steps)
+    return replace(artefact, program=made, memory=plan_memory(made))
 
 
 def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:

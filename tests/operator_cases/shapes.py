@@ -86,11 +86,25 @@ _UPSAMPLED: list[tuple[str, dict[str, Any]]] = [
     ("bilinear_aligned_size", {"size": (4, 25), "mode": "bilinear", "align_corners": True}),
     ("bilinear_aligned_to_one", {"size": (1, 5), "mode": "bilinear", "align_corners": True}),
     ("bilinear_recomputed", {"scale_factor": 1.7, "mode": "bilinear", "recompute_scale_factor": True}),
+    ("nearest_stays", {"scale_factor": 1.06}),
+    ("nearest_doubles", {"scale_factor": 2.04}),
+    ("nearest_almost_doubles", {"scale_factor": (1.97, 2.0)}),
+    ("bilinear_stays", {"scale_factor": 1.06, "mode": "bilinear"}),
+    ("bilinear_stays_aligned", {"scale_factor": (1.06, 1.7), "mode": "bilinear", "align_corners": True}),
+    ("bilinear_doubles", {"scale_factor": 2.04, "mode": "bilinear"}),
     ("area", {"size": (3, 11), "mode": "area"}),
 ]
+#: the other spelling of the same operators: two factors in the place of a list, or none
+_NEAREST, _BILINEAR = torch.ops.aten.upsample_nearest2d, torch.ops.aten.upsample_bilinear2d
 
 UPSAMPLING = [
     *(function(f"interpolate_{n}", lambda x, k=options: F.interpolate(x, **k), IMAGE) for n, options in _UPSAMPLED),
+    function("nearest_with_factors", lambda x: _NEAREST(x, (15, 18), 1.7, 2.3), IMAGE),
+    function("nearest_with_one_factor", lambda x: _NEAREST(x, (15, 17), None, 2.2), IMAGE),
+    function("nearest_without_factors", lambda x: _NEAREST(x, (15, 18)), IMAGE),
+    function("bilinear_with_factors", lambda x: _BILINEAR(x, (15, 18), False, 1.7, 2.3), IMAGE),
+    function("bilinear_with_a_keyword", lambda x: _BILINEAR(x, (15, 18), False, scales_w=2.3), IMAGE),
+    function("bilinear_aligned_with_factors", lambda x: _BILINEAR(x, (15, 18), True, 1.7, 2.3), IMAGE),
     function("interpolate_one_pixel", lambda x: F.interpolate(x, size=(4, 3), mode="bilinear"), (1, 6, 1, 1)),
     module("upsample_between_convs", lambda: _between(nn.Upsample(scale_factor=2)), IMAGE),
     module("upsample_bilinear_between_convs", lambda: _between(nn.UpsamplingBilinear2d(scale_factor=2)), IMAGE),

@@ -77,7 +77,7 @@ def fit(target: Target, *, seconds: float, cc: str | None = None, progress: Call
     """
     start = time.monotonic()
     blank = replace(target, core_model=_blank(target.core_model))
-    measured = _Measured(blank, deadline=start + seconds, cc=cc)
+    measured = Measured(blank, deadline=start + seconds, cc=cc)
     tell = progress or (lambda stage: None)
     tell("build and time kernels")
     prefetches = measured.prefetches()
@@ -102,7 +102,7 @@ def _blank(core: Core) -> Core:
 
 
 @dataclass(eq=False)
-class _Measured:
+class Measured:
     """Cycles of kernels, as far as the time goes."""
 
     target: Target
@@ -121,7 +121,7 @@ class _Measured:
         best = sample.promising(self.target)[0]
         assert best.direct is not None, "configs of the direct kernel"
         tried = [replace(best, kernel=replace(best.direct, prefetch=n)) for n in (0, PREFETCH_DISTANCE)]
-        found = self._run([sample.task.candidate(config) for config in tried])
+        found = self.run([sample.task.candidate(config) for config in tried])
         plain, ahead = found.get(0), found.get(1)
         if not (isinstance(plain, Timing) and isinstance(ahead, Timing)):
             raise ToolchainError(
@@ -137,18 +137,20 @@ class _Measured:
             count = min(_BATCH, int((self.deadline - time.monotonic()) / self._each_s))
             if count < 1:
                 break
-            self._batch(new[:count])
+            self.batch(new[:count])
             new = new[count:]
         return len(self.cycles) > before
 
-    def _batch(self, pairs: Sequence[tuple[int, ConvConfig]]) -> None:
+    def batch(self, pairs: Sequence[tuple[int, ConvConfig]]) -> None:
+        """Time configs, each of a layer by its number, in turns."""
         start = time.monotonic()
-        for number, outcome in self._run([self.samples[i].candidate(config) for i, config in pairs]).items():
+        for number, outcome in self.run([self.samples[i].candidate(config) for i, config in pairs]).items():
             if isinstance(outcome, Timing) and outcome.ghz:
                 self.cycles[pairs[number]] = outcome.us * outcome.ghz * 1e3
         self._each_s = (time.monotonic() - start) / len(pairs)
 
-    def _run(self, candidates: Sequence[Candidate]) -> dict[int, Outcome]:
+    def run(self, candidates: Sequence[Candidate]) -> dict[int, Outcome]:
+        """Build and time kernels; ToolchainError where the program can't be built or run."""
         try:
             with scratch_folder() as folder:
                 write_candidates(candidates, self.target, folder / "measure", cc=self.cc)

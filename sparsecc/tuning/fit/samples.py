@@ -19,8 +19,7 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice
+from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.conv import opened
 from sparsecc.lower.site import Site
@@ -129,9 +128,9 @@ def _sample(seed: int, ic: int, oc: int, kernel: int, size: int, n: int, kept: i
     options = opened(Site(node, placed, module, plans, target))
     choices: list[Choice] = []
 
-    def spy(choice: Choice) -> Config:
+    def spy(choice: Choice) -> Chosen:
         choices.append(choice)
-        return choice.default
+        return by_cost_model(choice)
 
     lower(node, placed, module, plans, target, spy)
     task = KernelTask(choices[0], ("layer",), target, node, placed, module, plans)

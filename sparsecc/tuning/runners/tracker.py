@@ -110,13 +110,13 @@ class TrackerRunner:
         """One device: takes candidates until there are none; a device that can't be set up takes none."""
         try:
             while not batch.waiting.empty():
-                device = _Device(self._connect(), f"{self._key} #{worker}", batch)
+                device = Device(self._connect(), f"{self._key} #{worker}", batch)
                 self._measure(batch, device)
             batch.done.put(None)
         except Exception as error:  # the thread's end must be known to whoever waits for it
             batch.done.put(error)
 
-    def _measure(self, batch: _Batch, device: _Device) -> None:
+    def _measure(self, batch: _Batch, device: Device) -> None:
         """Candidates one after another; a connection that is lost takes the one at hand with it."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -167,11 +167,11 @@ def _last_line(error: Exception) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[-1]
 
 
-class _Device:
+class Device:
     """A session with the candidates loaded and their arguments in its memory."""
 
     def __init__(self, session: Any, name: str, batch: _Batch) -> None:
-        self._name, self._candidates = name, batch.candidates
+        self.name, self._candidates = name, batch.candidates
         session.upload(str(batch.library), _LIBRARY)
         self._module, self._cpu = session.load_module(_LIBRARY), session.cpu(0)
         session.get_function("runtime.config_threadpool")(1, batch.threads)
@@ -189,7 +189,7 @@ class _Device:
             self._module[self._symbol(number, i)](*arguments)
         error = _error(output.numpy(), expected)
         timed = [Round(0.0, self._ns(0), self._ns(number)) for _ in range(rounds)]
-        return judge(timed, error=error, cpu=self._name)
+        return judge(timed, error=error, cpu=self.name)
 
     def _ns(self, number: int) -> float:
         """Nanoseconds of a candidate's kernels, each with its input in the cache."""

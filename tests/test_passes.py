@@ -1,0 +1,143 @@
+"""Passes over kernels, each before and after: what a broken one makes shows here, not as a wrong number later."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from outline import outline, text
+
+from sparsecc._passes import device_scope, exact_extremes, private_scratch, stack_accumulators
+from sparsecc._tvm import TOGETHER, IRModule, PrimFunc, T, tirx
+from sparsecc.kernels.function import floats, kernel
+
+Expr = Any
+ONE = tirx.FloatImm("float32", 1.0)
+
+
+def buffer(name: str, count: int) -> Any:
+    return tirx.decl_buffer((count,), "float32", name=name)
+
+
+def store(target: Any, value: Expr) -> Any:
+    """``target[0] = value``."""
+    return tirx.BufferStore(target, value, [0])
+
+
+def load(source: Any) -> Expr:
+    return tirx.BufferLoad(source, [0])
+
+
+def passed(one: Any, func: PrimFunc) -> PrimFunc:
+    """What a pass makes of a function."""
+    return one(IRModule({"main": func}))["main"]
+
+
+def scalars(*values: Any) -> PrimFunc:
+    """``y[v] = value(x[v], z[v])``, a statement for each value."""
+
+    def body(buffers: dict[str, Any]) -> None:
+        with T.serial(4) as v:
+            for value in values:
+                T.buffer_store(buffers["y"], value(buffers["x"][v], buffers["z"][v]), [v])
+
+    return kernel([(name, floats(4)) for name in "xzy"], body)
+
+
+def statements(func: PrimFunc) -> str:
+    """What a function's script has in its loop."""
+    lines = [line.strip() for line in func.script().splitlines()]
+    return "\n".join(line for line in lines if line.startswith("y[")) + "\n"
+
+
+def test_device_scope() -> None:
+    func = scalars(lambda x, z: x)
+    assert outline(func) == "for 4: y = x\n"
+    made = passed(device_scope, func)
+    assert outline(made) == "device_id: device_type: for 4: y = x\n"
+    assert 'T.attr("default", "device_id", 0)\n    T.attr("default", "device_type", 1)\n' in made.script()
+
+
+def test_stack_accumulators() -> None:
+    """4096 bytes stay on the stack; one float more is a plane."""
+    small, large, y = buffer("small", 1024), buffer("large", 1025), buffer("y", 4)
+    body = [tirx.AllocBuffer(small), tirx.AllocBuffer(large), store(small, ONE), store(large, ONE)]
+    func = PrimFunc([y], tirx.SeqStmt([*body, store(y, load(small) + load(large))]))
+    before = """
+        room for small
+        room for large
+        small = 1
+        large = 1
+        y = small, large
+        """
+    assert outline(func) == text(before)
+    assert outline(passed(stack_accumulators, func)) == text(before.replace("for small", "for small on the stack"))
+
+
+def test_private_scratch() -> None:
+    """What is allocated before a region that all threads walk moves into it; other statements stay."""
+    a, b, y = buffer("a", 4), buffer("b", 4), buffer("y", 4)
+    region = tirx.AttrStmt(
+        tirx.IntImm("int32", 0), TOGETHER, tirx.IntImm("int32", 0),
+        tirx.SeqStmt([store(a, ONE), store(b, load(a)), store(y, load(b))]),
+    )  # fmt: skip
+    func = PrimFunc([y], tirx.SeqStmt([store(y, ONE), tirx.AllocBuffer(a), tirx.AllocBuffer(b), region]))
+    assert outline(func) == text(
+        """
+        y = 1
+        room for a
+        room for b
+        pragma_parallel_launch_point:
+            a = 1
+            b = a
+            y = b
+        """
+    )
+    assert outline(passed(private_scratch, func)) == text(
+        """
+        y = 1
+        pragma_parallel_launch_point:
+            room for a
+            room for b
+            a = 1
+            b = a
+            y = b
+        """
+    )
+
+
+def test_scratch_without_a_region_stays() -> None:
+    a, y = buffer("a", 4), buffer("y", 4)
+    func = PrimFunc([y], tirx.SeqStmt([tirx.AllocBuffer(a), store(a, ONE), store(y, load(a))]))
+    assert outline(passed(private_scratch, func)) == outline(func)
+
+
+def test_exact_extremes() -> None:
+    """A bound that is a number takes one choice: the NaN is the other side. Of two tensors either may have it."""
+    zero = tirx.FloatImm("float32", 0.0)
+    func = scalars(lambda x, z: T.max(x, zero), lambda x, z: T.max(x, z), lambda x, z: T.min(x, z))
+    assert statements(func) == text(
+        """
+        y[v] = T.max(x[v], T.float32(0.0))
+        y[v] = T.max(x[v], z[v])
+        y[v] = T.min(x[v], z[v])
+        """
+    )
+    assert statements(passed(exact_extremes, func)) == text(
+        """
+        y[v] = T.Select(T.float32(0.0) > x[v], T.float32(0.0), x[v])
+        y[v] = T.Select(z[v] > x[v], z[v], T.Select(x[v] >= z[v], x[v], x[v] + z[v]))
+        y[v] = T.Select(z[v] < x[v], z[v], T.Select(x[v] <= z[v], x[v], x[v] + z[v]))
+        """
+    )
+
+
+def test_extremes_of_integers_stay() -> None:
+    """Addresses have no NaN."""
+
+    def body(buffers: dict[str, Any]) -> None:
+        with T.serial(4) as v:
+            T.buffer_store(buffers["y"], buffers["x"][T.max(v - 1, 0)], [v])
+
+    func = kernel([(name, floats(4)) for name in "xy"], body)
+    assert passed(exact_extremes, func).script() == func.script() != ""
+    assert "T.max(v - 1, 0)" in func.script()
