@@ -37,6 +37,10 @@ Convolutions and linear layers take the batch norm that follows them; all but tr
 add and activation. They run sparse where the cost model says that it pays; depthwise convolutions stay dense.
 """
 
+_IDIOMS = """\
+PyTorch writes some layers as several operators; they are recognised, and have one kernel:
+"""
+
 _ACTIVATIONS = """\
 ## Activations
 
@@ -79,6 +83,8 @@ def text() -> str:
         _HEAD,
         _LAYERS,
         _table({**_described(operators.FOLDING), **_described(operators.LAYERS), **norms}),
+        _IDIOMS,
+        "".join(f"* {_markdown(meaning)}\n" for meaning in _described(operators.IDIOMS).values()),
         _ACTIVATIONS,
         _names(operators.ACTIVATIONS),
         _OTHERS,

@@ -12,12 +12,12 @@ from sparsecc.errors import InternalError, first_line
 from sparsecc.facts.graph import Chain, FusedConv, Graph
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.importer import Imported
+from sparsecc.lower.lowered import Lowered
 from sparsecc.rewrite.assemble import Assembled
 from sparsecc.rewrite.chain import Joined
 from sparsecc.rewrite.check_graph import graph_problems, number_problems
 from sparsecc.rewrite.check_layouts import layout_problems
 from sparsecc.rewrite.fuse import Fused
-from sparsecc.rewrite.lowered import Lowered
 from sparsecc.rewrite.permute import Permuted
 
 Shapes = list[tuple[int, ...]]

@@ -22,26 +22,25 @@ from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.errors import unforeseen
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv, View
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layer import convolutions
 from sparsecc.facts.on_disk import forget
 from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
+from sparsecc.lower.choice import Choose, by_cost_model
+from sparsecc.lower.join import Decide, as_chosen
+from sparsecc.lower.lowered import Lowered, problems_of
+from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.records.lookup import Records
 from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.report import make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import chain_origins, join_chains
-from sparsecc.rewrite.choice import Choose, by_cost_model
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
 from sparsecc.rewrite.in_place import in_place
-from sparsecc.rewrite.join_choice import Decide, as_chosen
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lowered import Lowered, problems_of
 from sparsecc.rewrite.permute import permute
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
@@ -149,9 +148,7 @@ def arrange(
 def analyse(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Plan:
     """Find every layer's structure and decide between sparse and dense, on one processor where ``cpu`` names it."""
     layers = [
-        LayerInfo(layer.key, layer.name, layer.spec, layer.weight)
-        for layer in imported.layers.values()
-        if isinstance(layer, ConvLayer)
+        LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())
     ]
 
     scale = decision_scale(target, options, cpu=cpu)
@@ -185,9 +182,9 @@ def lower_all(made: Rewritten, target: Target, choose: Choose) -> list[tuple[Pla
     def lowered(node: PlacedNode) -> Lowered:
         with unforeseen(f"lower: step {node.key}"):
             kernel = lower(node, made.placed, made.module, plans, target, choose)
-        if isinstance(node.operator, FusedConv):
-            forget(node.operator.layer.weight)
+        for weight in node.operator.weights:
+            forget(weight)
         arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in kernel.arguments)
         return replace(kernel, arguments=arguments, choice=None)
 
-    return [(node, lowered(node)) for node in made.placed.nodes if not isinstance(node.operator, View)]
+    return [(node, lowered(node)) for node in made.placed.nodes if node.operator.kernel]

@@ -10,8 +10,8 @@ from helpers import RUNNABLE, Array, Shape
 
 from sparsecc._codegen import PIPELINE
 from sparsecc._tvm import IRModule, PrimFunc, relax, structural_walk, tirx, tvm
+from sparsecc.kernels.generic.recipe import schedule_generic
 from sparsecc.rewrite.legalize import legalize
-from sparsecc.schedule.generic import schedule_generic
 from sparsecc.target import TARGETS
 
 #: floats of a vector -> a target of this machine that runs code for it

@@ -32,13 +32,13 @@ from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
 from sparsecc.facts.program import Port
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.lower import direct as lower_conv
+from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import run
 from sparsecc.report import make_report
-from sparsecc.rewrite import lower_conv
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.layout import place
-from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.winograd import split_winograd
 from sparsecc.target import TARGETS, Target, resolve
 from sparsecc.verify.trace import all_outputs

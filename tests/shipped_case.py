@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 import nets
 import torch
+from sparsecc.rewrite.choice import Choice, Choose, Chosen
+from sparsecc.rewrite.lower import lower
 from torch import nn
 
 from sparsecc.facts.graph import View
@@ -14,8 +16,6 @@ from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.lookup import Records
-from sparsecc.rewrite.choice import Choice, Choose, Chosen
-from sparsecc.rewrite.lower import lower
 from sparsecc.target import Target
 
 #: networks that the shipped records were measured for, and patterns: N (0 for dense) and share of pruned blocks

@@ -22,10 +22,10 @@ from sparsecc.errors import UserError
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer import import_model
+from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.scale import Scale
-from sparsecc.rewrite.lower import lower
 
 
 @pytest.fixture(scope="module")

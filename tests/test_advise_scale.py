@@ -21,13 +21,13 @@ from sparsecc.importer import import_model
 from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.window_shape import WindowConfig
+from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.machine import calibrate
 from sparsecc.machine.measure import measure_clock
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse
 from sparsecc.records.record import Record
 from sparsecc.records.scale import Scale, scale_of, shipped_scale, slower_than_predicted
-from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import TARGETS, resolve
 
 

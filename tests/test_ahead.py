@@ -14,7 +14,7 @@ from bench.arm.mca import fmas, inner_loop, layer
 from sparsecc._codegen import compile_object
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.spaces.config import from_json, to_json
+from sparsecc.lower.stored import from_json, to_json
 from sparsecc.target import TARGETS
 
 DIRECT = [case for case in CASES if not case.spec.is_linear and not case.spec.is_depthwise]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sparsecc.facts.blocks import aligned_grouping, reordered, to_blocks
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.reference import sparse_conv2d
-from sparsecc.rewrite.balance import balanced_order, excess
+from sparsecc.lower.balance import balanced_order, excess
 
 row_counts = st.lists(st.integers(0, 500), min_size=1, max_size=70).map(lambda c: np.array(c, np.int32))
 

@@ -14,12 +14,12 @@ from torch import nn
 from sparsecc.analyse.structure import find_structure
 from sparsecc.cost.chain import join_cycles, plane_parts
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.rewrite import lower_chain
+from sparsecc.lower import chain as lower_chain
 from sparsecc.target import TARGETS
 
 
 def always(monkeypatch: pytest.MonkeyPatch, pays: bool) -> None:
-    monkeypatch.setattr("sparsecc.rewrite.join_choice.join_cycles", lambda *args: (0, 1) if pays else (1, 0))
+    monkeypatch.setattr("sparsecc.lower.join.join_cycles", lambda *args: (0, 1) if pays else (1, 0))
 
 
 @pytest.mark.parametrize(("index", "window"), enumerate(WINDOWS), ids=list(WINDOWS))

@@ -13,6 +13,7 @@ import torch
 from broken_case import CASES
 from helpers import random_inputs
 from small_nets import Residual
+from sparsecc.rewrite.choice import by_cost_model
 from test_in_place import net
 from torch import nn
 
@@ -28,7 +29,6 @@ from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, lower_all, reorder
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import Joining
-from sparsecc.rewrite.choice import by_cost_model
 from sparsecc.stages import Stages
 from sparsecc.target import resolve
 from sparsecc.watch import STAGES

@@ -22,10 +22,10 @@ from sparsecc.facts.layout import PlaneLayout, compact, padded
 from sparsecc.facts.placed import Placed, Repack
 from sparsecc.importer import import_model
 from sparsecc.kernels.window_place import fits
+from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, rewrite, run
 from sparsecc.records.lookup import distance
-from sparsecc.rewrite.chain import Joining
 from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.layout import place
 from sparsecc.target import Target, resolve

@@ -148,7 +148,7 @@ def test_inf_and_nan_stay_where_they_belong(name: str) -> None:
 def test_linear_sparse(lanes: int, reg_m: int, target: str) -> None:
     cases = [replace(case, spec=replace(case.spec, n=n), name=f"{case.name}_{n}") for case in LINEAR for n in (1, 3, 5)]
     config = lambda shape, target: LinearConfig(lanes, min(reg_m, shape.m))  # noqa: E731
-    patch = (("sparsecc.rewrite.lower_linear._config", config),)
+    patch = (("sparsecc.lower.linear._config", config),)
     jobs = [Job(layer_of(c), (build(c).x,), build(c).blocks.grouping, patches=patch) for c in cases]
     assert_equal(jobs, [build(c).y for c in cases], names=[c.name for c in cases], target=target)
 
@@ -182,7 +182,7 @@ def window_specs(*, oc: int = 1) -> dict[str, ConvSpec]:
 def test_depthwise(vectors: int, halo: tuple[int, int, int, int] | None, target: str) -> None:
     specs = {**window_specs(), **{f"{name}_twice": spec for name, spec in window_specs(oc=2).items()}}
     cases = [Case(name, spec, block_n=1, density=1.0) for name, spec in specs.items()] + DEPTHWISE
-    patch = (("sparsecc.rewrite.lower_window._VECTORS", vectors),)
+    patch = (("sparsecc.lower.window._MOST_VECTORS", vectors),)
     jobs = [Job(layer_of(c), (build(c).x,), None, halo=halo, patches=patch) for c in cases]
     expected = [padded(build(c).y, halo) for c in cases]
     assert_equal(jobs, expected, names=[c.name for c in cases], target=target)

@@ -14,9 +14,9 @@ from helpers import RUNNABLE, run_strictly
 from sparsecc.cost.channel_lanes import lane_config
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.direct_space import direct_space
+from sparsecc.lower import direct as lower_conv
 from sparsecc.options import Options
 from sparsecc.pipeline import run
-from sparsecc.rewrite import lower_conv
 from sparsecc.target import resolve
 
 BATCH = 11

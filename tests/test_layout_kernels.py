@@ -18,7 +18,7 @@ from sparsecc.cost.direct_space import direct_space
 from sparsecc.facts.epilogue import Activation, Epilogue
 from sparsecc.facts.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.rewrite import lower_conv
+from sparsecc.lower import direct as lower_conv
 from sparsecc.target import Target
 
 

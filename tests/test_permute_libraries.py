@@ -51,6 +51,19 @@ def test_rows_with_unequal_counts_are_balanced_by_their_order():
     assert not keys(model, x)[key]
 
 
+def test_a_result_that_depends_on_no_input_stays_as_it_is():
+    class Beside(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = build("depthwise")
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            return self.net(x), torch.ones(2, 3)
+
+    found = keys(Beside().eval(), random_inputs((1, 8, 6, 7))[0])
+    assert not any(found.values())
+
+
 def test_a_row_that_repeats_a_channel_is_looked_up_still():
     assert keys(build("short row"), random_inputs((1, 8, 6, 7))[0])["a"]
 

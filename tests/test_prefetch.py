@@ -10,7 +10,7 @@ from torch import nn, randn
 
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.rewrite import lower_conv
+from sparsecc.lower import direct as lower_conv
 from sparsecc.target import TARGETS
 
 TARGET = TARGETS["x86-64-v4"]
@@ -40,7 +40,7 @@ def test_code(kernel, ic, prefetches, tmp_path, monkeypatch):
 def test_results_are_the_same(target):
     """At the end of the weights, too, where there is nothing to ask for."""
     cases = [BY_NAME[name] for name in ("1x1", "dense_1x1", "n2", "rearranged_uniform", "oc_not_divisible", "3x3")]
-    patches = (("sparsecc.rewrite.lower_conv.prefetch_distance", lambda nbytes, target, taps: 512),)
+    patches = (("sparsecc.lower.direct.prefetch_distance", lambda nbytes, target, taps: 512),)
     jobs = []
     for case in cases:
         arrays = build(case)

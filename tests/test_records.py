@@ -21,12 +21,12 @@ from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
+from sparsecc.lower import stored as configs
+from sparsecc.lower.choice import Choice, Chosen, Verdict
+from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.records.log import append, best_of, merged, read_log, to_line, write_lines
 from sparsecc.records.lookup import Records, distance, find_records, of_target, shipped
 from sparsecc.records.record import Record
-from sparsecc.rewrite.choice import Choice, Chosen, Verdict
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import resolve
 
 SPEC = ConvSpec(n=1, ic=64, ih=14, iw=14, oc=128)

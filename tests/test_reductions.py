@@ -17,7 +17,7 @@ from operator_cases.case import Function
 from sparsecc._tvm import PrimFunc, relax, structural_map, te, tirx, topi
 from sparsecc.importer.context import Context
 from sparsecc.importer.operators import SHAPES
-from sparsecc.schedule.generic import schedule_generic
+from sparsecc.kernels.generic.recipe import schedule_generic
 from sparsecc.target import TARGETS
 
 R = relax.op

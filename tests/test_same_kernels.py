@@ -15,6 +15,7 @@ from operator_cases import TABLES
 from operator_cases.case import Together
 from random_nets import random_net
 from small_nets import SMALL, prunable
+from sparsecc.spaces.config import Config, JoinConfig
 from test_in_place import net as in_place_net
 from torch import nn
 from tuning_case import example, tiny_net
@@ -29,7 +30,6 @@ from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import load_records
 from sparsecc.rewrite.listing import placed_text
-from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import resolve
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.state import TaskState

@@ -18,13 +18,13 @@ from sparsecc.facts.layout import padded
 from sparsecc.kernels.chain import ChainConfig, chain
 from sparsecc.kernels.direct import direct
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.generic.extremes import exact_extremes
+from sparsecc.kernels.generic.recipe import schedule_generic, with_layouts
 from sparsecc.kernels.linear import LinearConfig, linear
 from sparsecc.kernels.staged import staged
 from sparsecc.kernels.window import window
 from sparsecc.kernels.window_shape import WindowConfig
-from sparsecc.schedule.extremes import exact_extremes
-from sparsecc.schedule.generic import schedule_generic, with_layouts
-from sparsecc.spaces.config import Config, ConvConfig, JoinedConfig
+from sparsecc.lower.config import Config, ConvConfig, JoinedConfig
 from sparsecc.tuning.tasks import KernelTask
 
 R = relax.op

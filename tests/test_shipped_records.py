@@ -8,8 +8,8 @@ import pytest
 from shipped_case import NETWORKS, PATTERNS, all_asked
 
 from sparsecc.facts.layer_key import LayerKey
+from sparsecc.lower.choice import Choice
 from sparsecc.records.lookup import shipped
-from sparsecc.rewrite.choice import Choice
 from sparsecc.target import resolve
 
 FILES = sorted(path.stem for path in (Path(__file__).parents[1] / "schedules").glob("*.jsonl"))

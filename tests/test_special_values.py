@@ -16,8 +16,8 @@ from torch import nn
 
 import sparsecc
 from sparsecc._tvm import relax
+from sparsecc.kernels.generic.traces import apply_trace, sample_traces
 from sparsecc.rewrite.winograd import input_key
-from sparsecc.schedule.traces import apply_trace, sample_traces
 from sparsecc.target import TARGETS
 from sparsecc.target.x86 import X86
 

@@ -15,13 +15,14 @@ from tuning_case import emulator, example, tiny_net
 import sparsecc
 from sparsecc.facts.provenance import BY_MODEL
 from sparsecc.importer import import_model
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import by_cost_model
+from sparsecc.lower.config import JoinConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import Records
 from sparsecc.records.record import Record
-from sparsecc.rewrite.choice import by_cost_model
-from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import resolve
 from sparsecc.tuning.joins import JoinTask, find_joins
 from sparsecc.tuning.runners.command import CommandRunner

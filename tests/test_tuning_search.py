@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 import pytest
 from tuning_case import task_of, tasks
 
-from sparsecc.spaces.config import Config, JoinedConfig
+from sparsecc.kernels.config import Config
+from sparsecc.lower.config import JoinedConfig
 from sparsecc.target import resolve
 from sparsecc.tuning.ranker import BoostedRanker, RandomRanker
 from sparsecc.tuning.search import BATCH, Event, Limits, Search

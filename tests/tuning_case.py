@@ -16,10 +16,11 @@ import torch
 from torch import nn
 
 from sparsecc.importer import import_model
+from sparsecc.kernels.config import Config
+from sparsecc.lower.config import TraceConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.record import Record
-from sparsecc.spaces.config import Config, TraceConfig
 from sparsecc.target import resolve
 from sparsecc.tuning.tasks import KernelTask, find_tasks
 

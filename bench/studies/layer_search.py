@@ -6,9 +6,10 @@ import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from sparsecc.kernels.config import Config
+from sparsecc.lower import stored as configs
+from sparsecc.lower.config import ConvConfig
 from sparsecc.runtime.command import Command
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import Config, ConvConfig
 from sparsecc.tuning.runners.protocol import Reader
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Outcome, Timing

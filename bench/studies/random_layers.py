@@ -23,9 +23,9 @@ from bench.results.stats import quantile
 from bench.showing.markdown import percent, table
 from bench.studies.drawn import Drawn, draw
 from bench.studies.layer_search import candidates, in_words, timed
+from sparsecc.kernels.config import Config
+from sparsecc.lower import stored as configs
 from sparsecc.machine.calibrate import resolve_here
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.candidates import write_program
 from sparsecc.tuning.tasks import Task

@@ -16,9 +16,9 @@ from bench.command import parser_of
 from bench.results.schema import Cell
 from bench.showing.markdown import percent, table
 from bench.studies.space import measure, tasks_of
+from sparsecc.kernels.config import Config
+from sparsecc.lower import stored as configs
 from sparsecc.machine.calibrate import resolve_here
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.ranker import BoostedRanker, RandomRanker, Ranker
 from sparsecc.tuning.tasks import Task

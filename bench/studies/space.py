@@ -20,8 +20,8 @@ from bench.results.schema import Cell
 from bench.showing.markdown import percent, table
 from bench.studies.kernels import kernels_of
 from bench.studies.layer_search import in_words
+from sparsecc.kernels.config import Config
 from sparsecc.machine.calibrate import resolve_here
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import KernelTask, Task

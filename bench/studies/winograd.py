@@ -25,11 +25,11 @@ from sparsecc._codegen import compile_object
 from sparsecc.build import build_library
 from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer import Imported, import_model
+from sparsecc.lower.choice import by_cost_model
 from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, lower_all, rewrite
 from sparsecc.rewrite.assemble import assemble
-from sparsecc.rewrite.choice import by_cost_model
 from sparsecc.runtime.library import Library
 from sparsecc.target import Target
 

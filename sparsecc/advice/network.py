@@ -15,15 +15,15 @@ from sparsecc.advice.steps import StepCost, network_steps
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layer import ConvLayer, convolutions
 from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
+from sparsecc.lower.join import as_chosen
+from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
 from sparsecc.records.lookup import Records
-from sparsecc.rewrite.chain import Joining
-from sparsecc.rewrite.join_choice import as_chosen
 from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import Target
 
@@ -45,7 +45,7 @@ class Network:
         self, imported: Imported, target: Target, options: Options, *, cpu: str | None = None,
         records: Records | None = None,
     ) -> None:  # fmt: skip
-        convs = tuple(layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
+        convs = tuple(convolutions(imported.layers.values()))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
         self.planner = self.planner_of(convs, names, target, options, cpu=cpu)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sparsecc.cost.direct import EXPOSED, DirectWork, memory_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
@@ -10,10 +12,10 @@ from sparsecc.target import Target
 
 #: narrower vectors are not worth it
 _LEAST_LANES = 8
-#: registers for weights and what the compiler needs
-_SPARE = 4
-#: fewer pixels in a tile than this do not hide the latency of multiply-adds
-_LEAST_PIXELS = 8
+#: registers for weights and what the compiler needs, and pixels of a tile that hide the latency of multiply-adds: the
+#: least of both in a legal config, and in one that is chosen without a search
+_LEGAL_SPARE, _LEGAL_PIXELS = 3, 6
+_SPARE, _LEAST_PIXELS = 4, 8
 #: cycles of a load unit to load a scalar, into all lanes or as an address
 _SCALAR = 0.5
 #: shuffles and stores that finish a vector of pixels in all channels of a block, per channel
@@ -36,6 +38,17 @@ def lane_config(spec: ConvSpec, *, block_n: int, target: Target) -> LaneConfig |
         cols = max(cols for cols in range(1, most + 1) if spec.ow % cols == 0)
         config = LaneConfig(target.lanes, rows=1, cols=cols)
     return config if config.pixels >= _LEAST_PIXELS else None
+
+
+def lane_space(spec: ConvSpec, target: Target) -> Iterator[LaneConfig]:
+    """Every legal tile: some pixels of a row, or whole rows."""
+    most = target.registers - _LEGAL_SPARE
+    for cols in range(1, min(spec.ow, most) + 1):
+        if spec.ow % cols:
+            continue
+        for rows in range(1, min(spec.oh, most // cols) + 1) if cols == spec.ow else (1,):
+            if rows * cols >= min(_LEGAL_PIXELS, spec.oh * spec.ow):
+                yield LaneConfig(target.lanes, rows, cols)
 
 
 def predict_lanes(spec: ConvSpec, work: DirectWork, config: LaneConfig, target: Target) -> float:

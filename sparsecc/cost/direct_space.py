@@ -1,4 +1,7 @@
-"""Configs of the direct kernel: all that are legal, and the one that the cost model thinks best."""
+"""Tiles of the direct kernel: all that may be good, and the one that the cost model thinks best.
+
+A search varies what is beside a tile, too: :mod:`sparsecc.lower.conv_space`.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def best_config(work: DirectWork, target: Target) -> DirectConfig:
 
 
 def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
-    """Every legal config: the accumulators fit the registers, a tile fits the plane."""
+    """Every tile whose accumulators fit the registers, and that fits the plane."""
     widths = {min(lanes, work.flat) for lanes in (target.lanes, target.lanes // 2, 4) if lanes >= 4}
     for lanes in sorted(widths, reverse=True):
         for reg_n in _register_rows(work, target):

@@ -86,3 +86,13 @@ class ConvSpec:
     def weight_shape(self) -> tuple[int, int, int, int]:
         """Shape of the dense weight: ``(oc, ic / groups, kh, kw)``."""
         return (self.oc, self.ic_per_group, self.kh, self.kw)
+
+    @property
+    def sums_all(self) -> bool:
+        """True when every output is a sum over all channels: they may come in any order."""
+        return self.groups == 1
+
+    @property
+    def keeps_channels(self) -> bool:
+        """True when there is one output channel for each input channel."""
+        return self.is_depthwise and self.oc == self.ic

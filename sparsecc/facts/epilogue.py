@@ -16,7 +16,7 @@ class Activation:
     Attributes
     ----------
     kind : str
-        A key of :data:`ACTIVATIONS`.
+        A row of the table in :mod:`sparsecc.kernels.activation`.
     params : tuple of float
         Its constants: ``clip`` has ``(low, high)``, ``leaky_relu`` its slope, ``elu`` alpha, scale and
         input scale, ``softplus`` beta and threshold.
@@ -55,21 +55,3 @@ class Epilogue:
 def adds_residual(text: str) -> bool:
     """Whether an epilogue as ``str`` makes it, or one of several with commas between, adds a residual."""
     return "residual" in re.split(r"\+|, ", text)
-
-
-#: kind of activation -> number of its constants
-ACTIVATIONS: dict[str, int] = {
-    "relu": 0,
-    "clip": 2,
-    "leaky_relu": 1,
-    "hardswish": 0,
-    "hardsigmoid": 0,
-    "sigmoid": 0,
-    "silu": 0,
-    "tanh": 0,
-    "gelu": 0,
-    "gelu_tanh": 0,
-    "mish": 0,
-    "elu": 3,
-    "softplus": 2,
-}

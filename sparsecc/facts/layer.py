@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.facts.conv import ConvSpec
-
-Combine = Literal["sum", "max"]
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.operator import Channels, Combine, Operator, Order
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +37,18 @@ class ConvLayer:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    def reordered(self, reads: Order, writes: Order) -> ConvLayer:
+        """Return the same with input and output channels in other orders."""
+        weight, bias = self.weight, self.bias
+        if writes is not None:
+            weight, bias = weight[writes], bias[writes]
+        if reads is not None and self.spec.sums_all:
+            weight = np.take(weight, reads, axis=1)
+        return replace(self, weight=weight, bias=bias)
+
 
 @dataclass(frozen=True)
-class PoolLayer:
+class PoolLayer(Operator):
     """Average or maximum pooling over windows.
 
     Attributes
@@ -59,9 +71,38 @@ class PoolLayer:
     counted: tuple[int, int, int, int] = (0, 0, 0, 0)
     divisor: int | None = None
 
+    kernel: ClassVar = "pool"
+    is_window: ClassVar = True
+    ends_chain: ClassVar = True
+    channels: ClassVar[Channels] = "keeps"
+    epilogue: ClassVar[Epilogue] = Epilogue()
+
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return f"{self.combine} {self.spec.kh}x{self.spec.kw}"
+
+    @property
+    def planes(self) -> ConvSpec:
+        """See :class:`Operator`."""
+        return self.spec
+
+    @property
+    def fill(self) -> float:
+        """Less than every pixel for a maximum."""
+        return -math.inf if self.combine == "max" else 0.0
+
+    @property
+    def images(self) -> tuple[int, int, int]:
+        """See :class:`Operator`."""
+        return self.spec.n, self.spec.ic, self.spec.oc
+
+    def constants(self, layout: PlaneLayout) -> dict[str, NDArray[np.float32]]:
+        """Factors of an average."""
+        return {"scale": _scale(self, layout)} if self.combine == "sum" else {}
+
 
 @dataclass(frozen=True)
-class MeanLayer:
+class MeanLayer(Operator):
     """Mean over all pixels of an image: global average pooling."""
 
     key: str
@@ -71,5 +112,38 @@ class MeanLayer:
     h: int
     w: int
 
+    kernel: ClassVar = "mean"
+    reads_rows: ClassVar = True
+    channels: ClassVar[Channels] = "keeps"
 
-Layer = ConvLayer | PoolLayer | MeanLayer
+    @property
+    def images(self) -> tuple[int, int, int]:
+        """See :class:`Operator`."""
+        return self.n, self.c, self.c
+
+
+#: what the importer makes: a convolution, which later stages fuse, or an operator as it is
+Layer = ConvLayer | Operator
+
+
+def convolutions(layers: Iterable[Layer]) -> Iterator[ConvLayer]:
+    """Those of a network's layers that have weights."""
+    return (layer for layer in layers if isinstance(layer, ConvLayer))
+
+
+def _scale(layer: PoolLayer, layout: PlaneLayout) -> NDArray[np.float32]:
+    """One over the number of averaged pixels, for every float of a plane: ``(h * pitch,)``."""
+    spec, (top, left, bottom, right) = layer.spec, layer.counted
+    rows = _counts(spec.oh, spec.kh, spec.stride[0], spec.padding[0], -top, spec.ih + bottom)
+    cols = _counts(spec.ow, spec.kw, spec.stride[1], spec.padding[1], -left, spec.iw + right)
+    counts = np.outer(rows, cols) if layer.divisor is None else np.full((spec.oh, spec.ow), layer.divisor)
+    scale = np.zeros((layout.h, layout.pitch), np.float32)
+    scale[:, : layout.w] = 1.0 / np.maximum(counts, 1)
+    return scale.reshape(-1)
+
+
+def _counts(out: int, kernel: int, stride: int, padding: int, low: int, high: int) -> NDArray[np.int64]:
+    """Pixels of each window that lie in ``low..high``."""
+    first = np.arange(out) * stride - padding
+    inside: NDArray[np.int64] = np.minimum(first + kernel, high) - np.maximum(first, low)
+    return inside

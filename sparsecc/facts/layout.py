@@ -169,6 +169,15 @@ def split_width(spec: ConvSpec) -> int:
     return spec.ow + (spec.dilation[1] * (spec.kw - 1)) // spec.stride[1]
 
 
+def scratch_width(spec: ConvSpec) -> int:
+    """Least pitch of a plane that a window kernel copies its input to.
+
+    Also the output's where pixels are computed in runs beyond a row.
+    """
+    _, left, _, right = spec.padding
+    return spec.iw + max(left, right) if spec.stride == (1, 1) else split_width(spec)
+
+
 def _up(floats: int) -> int:
     return -(-floats // LINE) * LINE
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sparsecc.facts.graph import Operator
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.facts.operator import Operator
 
 
 @dataclass(frozen=True)
-class Repack:
+class Repack(Operator):
     """A copy to another layout, with a halo of zeros.
 
     Attributes
@@ -19,6 +20,9 @@ class Repack:
     """
 
     rows: int
+
+    kernel: ClassVar = "repack"
+    is_copy: ClassVar = True
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class PlacedNode:
     """
 
     key: str
-    operator: Operator | Repack
+    operator: Operator
     inputs: tuple[int, ...]
     output: int
     packs: bool = False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.operator import Operator
 
 Float64 = NDArray[np.float64]
 
@@ -86,19 +88,35 @@ class Tiling:
 
 
 @dataclass(frozen=True)
-class WinogradInput:
+class WinogradInput(Operator):
     """Operator: an image ``(n, ic, ih, iw)`` to its transformed tiles ``(1, products * ic, 1, n * tiles)``."""
 
     tiling: Tiling
 
+    kernel: ClassVar = "winograd_in"
+    reads_rows: ClassVar = True
+    writes_rows: ClassVar = True
+
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return "winograd input"
+
 
 @dataclass(frozen=True)
-class WinogradOutput:
+class WinogradOutput(Operator):
     """Operator: transformed tiles ``(1, products * oc, 1, n * tiles)`` to the layer's result ``(n, oc, oh, ow)``."""
 
     tiling: Tiling
     layer: ConvLayer
     epilogue: Epilogue
+
+    kernel: ClassVar = "winograd_out"
+    reads_rows: ClassVar = True
+    writes_rows: ClassVar = True
+
+    def __str__(self) -> str:
+        """See :class:`Operator`."""
+        return f"winograd output, {self.epilogue}"
 
 
 def suits(spec: ConvSpec) -> bool:

@@ -22,6 +22,7 @@ from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.export import Model, run_decompositions, to_exported
+from sparsecc.importer.idioms import find_idioms
 from sparsecc.importer.impose import Keep, impose_on
 from sparsecc.importer.known_shapes import with_known_shapes
 from sparsecc.importer.names import layer_name, port_names
@@ -168,14 +169,20 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
 
 def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
     folded = foldable_norms(ctx, program, operators.FOLDING, _operator)
+    idioms = find_idioms(program, operators.IDIOMS, _operator)
+    inside = {node for idiom in idioms.values() for node in idiom.inside}
     relax_importer = ExportedProgramImporter()
     relax_importer.block_builder = ctx.builder
     relax_importer.env = ctx.values
     for node in program.graph.nodes:
-        if node.op == "call_function" and not ctx.is_constant(node):
+        if node.op == "call_function" and not ctx.is_constant(node) and node not in inside:
             with unforeseen(f"layer {layer_name(node)}: operator {node.target}"):
                 check_result(node, other_types=_other_types(node))
-                ctx.values[node] = _translate_node(ctx, node, folded, relax_importer)
+                ctx.values[node] = (
+                    idioms[node].translate(ctx)
+                    if node in idioms
+                    else _translate_node(ctx, node, folded, relax_importer)
+                )
     return _results(ctx, program, returned)
 
 

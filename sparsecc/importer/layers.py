@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from torch import fx
 from sparsecc._tvm import relax
 from sparsecc.errors import NotSupportedError
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
+from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
@@ -119,11 +119,20 @@ def _check_indices_unused(node: fx.Node, name: str) -> None:
 
 def avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``avg_pool2d(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)``."""
+    return average(ctx, node, ctx.value(node.args[0]), lambda layer: layer)
+
+
+def average(ctx: Context, node: fx.Node, data: Any, made_of: Callable[[PoolLayer], Layer]) -> Any:
+    """A layer that is made of an ``avg_pool2d`` of ``data`` with the arguments of ``node``."""
     defaults: list[Any] = [None, None, [], 0, False, True, None]
-    x, kernel, stride, padding, ceil_mode, include_pad, divisor = arguments(node, 7, defaults)
-    spec, (ph, pw) = _window(image_shape(node, ctx.value(x)), kernel, stride, padding, 1, ceil_mode)
+    _, kernel, stride, padding, ceil_mode, include_pad, divisor = arguments(node, 7, defaults)
+    spec, (ph, pw) = _window(image_shape(node, data), kernel, stride, padding, 1, ceil_mode)
     counted = (ph, pw, ph, pw) if include_pad else (0, 0, 0, 0)
-    return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "sum", counted, divisor), spec)
+
+    def make(key: str, name: str) -> Layer:
+        return made_of(PoolLayer(key, name, spec, "sum", counted, divisor))
+
+    return _pool(ctx, node, data, make, spec)
 
 
 def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from torch.export import ExportedProgram
 
-from sparsecc.facts.layer import ConvLayer, Layer
+from sparsecc.facts.layer import ConvLayer, Layer, convolutions
 from sparsecc.text import printable
 
 
@@ -15,10 +15,7 @@ def notes_on(program: ExportedProgram, layers: Iterable[Layer]) -> list[str]:
     """Inputs that the model writes to, and strange numbers where the analysis of weights does not look."""
     names = sorted(program.graph_signature.user_inputs_to_mutate.values())
     notes = [f"the model changes its input {name} in place: the compiled network leaves it as it is" for name in names]
-    for layer in layers:
-        if isinstance(layer, ConvLayer):
-            notes += _strange_numbers(layer)
-    return notes
+    return notes + [note for layer in convolutions(layers) for note in _strange_numbers(layer)]
 
 
 def _strange_numbers(layer: ConvLayer) -> list[str]:

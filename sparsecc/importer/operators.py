@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,43 +12,30 @@ from sparsecc.importer import arithmetic, layers, linear, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
+from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
+from sparsecc.importer.l2_pool import l2_pool
 from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
 from sparsecc.importer.scatter import SCATTER
+from sparsecc.kernels import activation
 
 Translate = Callable[[Context, fx.Node], Any]
 TranslateLayer = Callable[[Context, fx.Node, Any], Any]
 
 
-def _activation(kind: str, *defaults: float) -> Translate:
+def _activation(name: str) -> Translate:
+    kinds = {kind: function.forms[name] for kind, function in activation.ACTIVATIONS.items() if name in function.forms}
+    defaults = next(iter(kinds.values())).defaults
+
     def translate(ctx: Context, node: fx.Node) -> Any:
-        params = tuple(float(p) for p in arguments(node, 1 + len(defaults), [None, *defaults])[1:])
-        return ctx.activation(node, Activation(kind, params), ctx.value(node.args[0]))
+        values = arguments(node, 1 + len(defaults), [None, *defaults])[1:]
+        found = ((kind, form.constants(*values)) for kind, form in kinds.items())
+        kind, constants = next((kind, constants) for kind, constants in found if constants is not None)
+        return ctx.activation(node, Activation(kind, constants), ctx.value(node.args[0]))
 
     return translate
-
-
-def _clamp(ctx: Context, node: fx.Node) -> Any:
-    low, high = arguments(node, 3, [None, None, None])[1:]
-    params = (-math.inf if low is None else float(low), math.inf if high is None else float(high))
-    return ctx.activation(node, Activation("clip", params), ctx.value(node.args[0]))
-
-
-def _relu6(ctx: Context, node: fx.Node) -> Any:
-    return ctx.activation(node, Activation("clip", (0.0, 6.0)), ctx.value(node.args[0]))
-
-
-def _gelu(ctx: Context, node: fx.Node) -> Any:
-    approximate = node.kwargs.get("approximate", "none") if len(node.args) < 2 else node.args[1]
-    kind = "gelu" if approximate == "none" else "gelu_tanh"
-    return ctx.activation(node, Activation(kind), ctx.value(node.args[0]))
-
-
-def _celu(ctx: Context, node: fx.Node) -> Any:
-    alpha = float(arguments(node, 2, [None, 1.0])[1])
-    return ctx.activation(node, Activation("elu", (alpha, 1.0, 1.0 / alpha)), ctx.value(node.args[0]))
 
 
 #: layers with kernels of their own that may take a following batch norm
@@ -75,23 +61,11 @@ LAYERS: dict[str, TranslateLayer] = {
     "mean.dim": layers.mean,
 }
 
+#: last operator of layers that are several -> what recognises them
+IDIOMS: dict[str, Recognise] = {"pow.Tensor_Scalar": l2_pool}
+
 ACTIVATIONS: dict[str, Translate] = {
-    "relu.default": _activation("relu"),
-    "relu6.default": _relu6,
-    "hardtanh.default": _activation("clip", -1.0, 1.0),
-    "clamp.default": _clamp,
-    "clamp_min.default": _clamp,
-    "leaky_relu.default": _activation("leaky_relu", 0.01),
-    "hardswish.default": _activation("hardswish"),
-    "hardsigmoid.default": _activation("hardsigmoid"),
-    "sigmoid.default": _activation("sigmoid"),
-    "silu.default": _activation("silu"),
-    "tanh.default": _activation("tanh"),
-    "gelu.default": _gelu,
-    "mish.default": _activation("mish"),
-    "elu.default": _activation("elu", 1.0, 1.0, 1.0),
-    "celu.default": _celu,
-    "softplus.default": _activation("softplus", 1.0, 20.0),
+    name: _activation(name) for function in activation.ACTIVATIONS.values() for name in function.forms
 }
 
 ARITHMETIC: dict[str, Translate] = {

@@ -1,4 +1,6 @@
-"""Activations as TensorIR expressions made of vector arithmetic only: no calls into libm.
+"""The table of activations: as TensorIR expressions, by NumPy, and what PyTorch calls them.
+
+Expressions are made of vector arithmetic only, without calls into libm.
 
 NaN stays NaN and infinities give PyTorch's results: comparisons are written so that their false side is the argument.
 
@@ -9,8 +11,12 @@ of Abramowitz and Stegun); the largest error against float64 is 3e-7 of the resu
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from sparsecc._tvm import T, tirx
 from sparsecc.facts.epilogue import Activation
@@ -126,20 +132,109 @@ def _softplus(x: Expr, beta: float, threshold: float) -> Expr:
     return tirx.Select(scaled > f32(threshold), x, soft)
 
 
-_EXPRESSIONS: dict[str, Callable[..., Expr]] = {
-    "relu": lambda x: at_least(x, 0.0),
-    "clip": _clip,
-    "leaky_relu": lambda x, slope: tirx.Select(x > f32(0), x, x * f32(slope)),
-    "hardswish": lambda x: x * _hardsigmoid(x),
-    "hardsigmoid": _hardsigmoid,
-    "sigmoid": _sigmoid,
-    "silu": lambda x: x * _sigmoid(x),
-    "tanh": _tanh,
-    "gelu": lambda x: f32(0.5) * x * (f32(1) + _erf(x * f32(math.sqrt(0.5)))),
-    "gelu_tanh": _gelu_tanh,
-    "mish": _mish,
-    "elu": _elu,
-    "softplus": _softplus,
+@dataclass(frozen=True)
+class Form:
+    """An operator of PyTorch that computes an activation.
+
+    Attributes
+    ----------
+    defaults : tuple
+        Of its arguments after the tensor.
+    constants : callable
+        Those arguments as the activation's constants; None where they ask for another activation.
+    """
+
+    defaults: tuple[Any, ...] = ()
+    constants: Callable[..., tuple[float, ...] | None] = lambda *values: tuple(float(value) for value in values)
+
+
+@dataclass(frozen=True)
+class Function:
+    """All that there is to an activation.
+
+    Attributes
+    ----------
+    expression : callable
+        The TensorIR expression of a float32 expression and the constants.
+    reference : callable
+        The same by NumPy, of float64 arrays.
+    forms : mapping of str to Form
+        ATen operators that compute it.
+    """
+
+    expression: Callable[..., Expr]
+    reference: Callable[..., Any]
+    forms: Mapping[str, Form]
+
+
+def _bounds(low: Any, high: Any = None) -> tuple[float, float]:
+    return (-math.inf if low is None else float(low), math.inf if high is None else float(high))
+
+
+def _logistic(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _hard(x: Any) -> Any:
+    return np.clip(x + 3, 0, 6) / 6
+
+
+def _normal(x: Any) -> Any:
+    return (1 + np.vectorize(math.erf, otypes=[float])(x * math.sqrt(0.5))) / 2
+
+
+#: kind of activation -> what it is, here and in PyTorch
+ACTIVATIONS: dict[str, Function] = {
+    "relu": Function(lambda x: at_least(x, 0.0), lambda x: np.maximum(x, 0), {"relu.default": Form()}),
+    "clip": Function(
+        _clip,
+        np.clip,
+        {
+            "relu6.default": Form((), lambda: (0.0, 6.0)),
+            "hardtanh.default": Form((-1.0, 1.0)),
+            "clamp.default": Form((None, None), _bounds),
+            "clamp_min.default": Form((None,), _bounds),
+        },
+    ),
+    "leaky_relu": Function(
+        lambda x, slope: tirx.Select(x > f32(0), x, x * f32(slope)),
+        lambda x, slope: np.where(x > 0, x, x * slope),
+        {"leaky_relu.default": Form((0.01,))},
+    ),
+    "hardswish": Function(lambda x: x * _hardsigmoid(x), lambda x: x * _hard(x), {"hardswish.default": Form()}),
+    "hardsigmoid": Function(_hardsigmoid, _hard, {"hardsigmoid.default": Form()}),
+    "sigmoid": Function(_sigmoid, _logistic, {"sigmoid.default": Form()}),
+    "silu": Function(lambda x: x * _sigmoid(x), lambda x: x * _logistic(x), {"silu.default": Form()}),
+    "tanh": Function(_tanh, np.tanh, {"tanh.default": Form()}),
+    "gelu": Function(
+        lambda x: f32(0.5) * x * (f32(1) + _erf(x * f32(math.sqrt(0.5)))),
+        lambda x: x * _normal(x),
+        {"gelu.default": Form(("none",), lambda how: () if how == "none" else None)},
+    ),
+    "gelu_tanh": Function(
+        _gelu_tanh,
+        lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+        {"gelu.default": Form(("none",), lambda how: () if how == "tanh" else None)},
+    ),
+    "hardshrink": Function(
+        lambda x, bound: tirx.Select(tirx.abs(x) <= f32(bound), f32(0), x),
+        lambda x, bound: np.where(np.abs(x) <= bound, 0, x),
+        {"hardshrink.default": Form((0.5,))},
+    ),
+    "mish": Function(_mish, lambda x: x * np.tanh(np.logaddexp(0, x)), {"mish.default": Form()}),
+    "elu": Function(
+        _elu,
+        lambda x, alpha, scale, steep: scale * np.where(x > 0, x, alpha * np.expm1(steep * np.minimum(x, 0))),
+        {
+            "elu.default": Form((1.0, 1.0, 1.0)),
+            "celu.default": Form((1.0,), lambda alpha: (float(alpha), 1.0, 1.0 / float(alpha))),
+        },
+    ),
+    "softplus": Function(
+        _softplus,
+        lambda x, beta, threshold: np.where(x * beta > threshold, x, np.logaddexp(0, beta * x) / beta),
+        {"softplus.default": Form((1.0, 20.0))},
+    ),
 }
 
 
@@ -147,4 +242,13 @@ def apply(activation: Activation | None, x: Expr) -> Expr:
     """Expression of ``activation`` at float32 expression ``x``."""
     if activation is None:
         return x
-    return let(x, lambda v: _EXPRESSIONS[activation.kind](v, *activation.params))
+    return let(x, lambda v: ACTIVATIONS[activation.kind].expression(v, *activation.params))
+
+
+def reference(activation: Activation | None, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``activation`` of a float32 array by NumPy, rounded once."""
+    if activation is None:
+        return x
+    with np.errstate(all="ignore"):
+        made = ACTIVATIONS[activation.kind].reference(x.astype(np.float64), *activation.params)
+        return np.asarray(made, np.float32)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
+from sparsecc.kernels.config import Config
 from sparsecc.kernels.direct import channel_in
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_sum import prefetch
@@ -31,7 +32,7 @@ _REUSED = 9 / 8
 
 
 @dataclass(frozen=True)
-class LaneConfig:
+class LaneConfig(Config):
     """Knobs of the kernel.
 
     Attributes
@@ -48,6 +49,8 @@ class LaneConfig:
     rows: int
     cols: int
     prefetch: int = 0
+
+    name: ClassVar = "channel_lanes"
 
     @property
     def pixels(self) -> int:

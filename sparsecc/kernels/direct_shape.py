@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.indices import DTYPES, IndexFormat
 from sparsecc.facts.layout import PlaneLayout
+from sparsecc.kernels.config import Config
 from sparsecc.kernels.store import StoreShape
 
 
@@ -98,7 +100,7 @@ class DirectShape:
 
 
 @dataclass(frozen=True)
-class DirectConfig:
+class DirectConfig(Config):
     """Knobs of the direct kernel.
 
     Attributes
@@ -140,6 +142,8 @@ class DirectConfig:
     chunks: int = 1
     packed: bool = False
     ahead: bool = False
+
+    name: ClassVar = "direct"
 
     @property
     def tile(self) -> int:

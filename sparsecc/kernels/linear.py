@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.kernels import activation
+from sparsecc.kernels.config import Config
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.walk import row_range
@@ -47,7 +48,7 @@ class LinearShape:
 
 
 @dataclass(frozen=True)
-class LinearConfig:
+class LinearConfig(Config):
     """Knobs.
 
     Attributes
@@ -63,6 +64,8 @@ class LinearConfig:
     lanes: int
     reg_m: int
     chains: int = 1
+
+    name: ClassVar = "linear"
 
 
 def argument_names(shape: LinearShape) -> tuple[str, ...]:

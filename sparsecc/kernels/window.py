@@ -21,9 +21,9 @@ def argument_names(shape: WindowShape) -> tuple[str, ...]:
         name
         for name, present in (
             ("input", not shape.in_place),
-            ("data", shape.combine == "weighted"),
-            ("bias", shape.combine == "weighted"),
-            ("scale", shape.combine == "sum"),
+            ("data", "data" in shape.combine.parameters),
+            ("bias", "bias" in shape.combine.parameters),
+            ("scale", "scale" in shape.combine.parameters),
             ("mask", shape.store.masked),
             ("residual", shape.store.residual is not None),
             ("output", True),

@@ -7,7 +7,7 @@ from typing import Any
 from sparsecc._tvm import T
 from sparsecc.kernels.store import finish
 from sparsecc.kernels.taps import tap_offset
-from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape, combined, initial
+from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 
 def emit_flat_tiles(
@@ -27,12 +27,11 @@ def emit_flat_tiles(
             T.reads()
             T.writes(acc[vv, vl])
             with T.init():
-                T.buffer_store(acc, initial(shape, buffers, channel), [vv, vl])
+                T.buffer_store(acc, shape.combine.start(buffers, channel), [vv, vl])
             pixel = read.origin + start + tap_offset(spec, read.layout, va, vb) + vv * config.lanes + vl
             value = read.buffer[pixel]
-            if shape.combine == "weighted":
-                value = value * buffers["data"][channel * spec.taps + va * spec.kw + vb]
-            T.buffer_store(acc, combined(shape, acc[vv, vl], value), [vv, vl])
+            weight = channel * spec.taps + va * spec.kw + vb
+            T.buffer_store(acc, shape.combine.add(acc[vv, vl], value, buffers, weight), [vv, vl])
         with T.grid(config.vectors, config.lanes) as (v, lane), T.sblock("window_store"):
             vv, vl = T.axis.remap("SS", [v, lane])
             _store(shape, buffers, acc[vv, vl], image * store.channels + channel, start + vv * config.lanes + vl)
@@ -44,8 +43,7 @@ def _store(shape: WindowShape, buffers: dict[str, Any], value: Any, plane: Any, 
     residual = None
     if store.residual is not None:
         residual = buffers["residual"][plane * store.residual.channel + store.residual.lead + pixel]
-    if shape.combine == "sum":
-        value = value * buffers["scale"][pixel]
+    value = shape.combine.finish(value, buffers, pixel)
     T.reads()
     T.writes(output[where])
     mask = buffers["mask"][pixel] if store.masked else None

@@ -13,7 +13,7 @@ from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import fixed_tap_offset
 from sparsecc.kernels.tiles import Vectors, cut
-from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape, combined, initial
+from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
 
 
 @functools.cache
@@ -126,7 +126,7 @@ def accumulate(
     lanes: int,
 ) -> None:
     """Sum up one vector of pixels in each row: an input vector is loaded once, for all windows that it is part of."""
-    first = initial(shape, buffers, tile.channel)
+    first = shape.combine.start(buffers, tile.channel)
     for row in range(config.rows):
         with T.vectorized(0, lanes) as lane:
             T.buffer_store(acc, first, [row, lane])
@@ -135,9 +135,8 @@ def accumulate(
         for row, tap in uses:
             with T.vectorized(0, lanes) as lane:
                 value = read.buffer[start + offset + lane]
-                if shape.combine == "weighted":
-                    value = value * buffers["data"][tile.channel * shape.spec.taps + tap]
-                T.buffer_store(acc, combined(shape, acc[row, lane], value), [row, lane])
+                weight = tile.channel * shape.spec.taps + tap
+                T.buffer_store(acc, shape.combine.add(acc[row, lane], value, buffers, weight), [row, lane])
 
 
 @functools.cache
@@ -164,8 +163,7 @@ def _store_pixel(
 ) -> None:
     store = shape.store
     pixel = (tile.top + row) * store.layout.pitch + col
-    if shape.combine == "sum":
-        value = value * buffers["scale"][pixel]
+    value = shape.combine.finish(value, buffers, pixel)
     residual = None
     if store.residual is not None:
         residual = buffers["residual"][tile.place(store, store.residual, row, col)]

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar
 
-from sparsecc._tvm import tirx
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.layout import PlaneLayout
-from sparsecc.kernels.extremes import larger
+from sparsecc.kernels.config import Config
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
+from sparsecc.kernels.window_combine import Combine
 
-Combine = Literal["weighted", "sum", "max"]
-#: what a maximum starts from
-LOWEST = -math.inf
 #: windows of more taps are loops over runs of pixels: code size
 UNROLLED_TAPS = 49
 #: windows of more taps are unrolled a row of the kernel at a time: code size, too
@@ -34,8 +30,7 @@ class WindowShape:
         Of the input; its halo covers the padding, or it is the phase layout of ``spec``.
     store : StoreShape
         Where results go.
-    combine : str
-        ``weighted`` (depthwise convolution), ``sum`` (times a factor per pixel: average pooling) or ``max``.
+    combine : Combine
     scratch : RepackShape or None
         How every plane is copied into scratch memory before it is read; then ``source`` is any unsplit layout.
     in_place : bool
@@ -51,7 +46,7 @@ class WindowShape:
 
 
 @dataclass(frozen=True)
-class WindowConfig:
+class WindowConfig(Config):
     """Knobs of the window kernel.
 
     Attributes
@@ -67,6 +62,8 @@ class WindowConfig:
     vectors: int
     rows: int
 
+    name: ClassVar = "window"
+
     @property
     def tile(self) -> int:
         """Pixels of a row in a tile."""
@@ -80,17 +77,3 @@ class Plane:
     buffer: Any
     layout: PlaneLayout
     origin: Any
-
-
-def combined(shape: WindowShape, total: Any, value: Any) -> Any:
-    """An accumulator after one more value of the window."""
-    if shape.combine != "max":
-        return total + value
-    return larger(total, value)
-
-
-def initial(shape: WindowShape, buffers: dict[str, Any], channel: Any) -> Any:
-    """What an accumulator starts from."""
-    if shape.combine == "weighted":
-        return buffers["bias"][channel]
-    return tirx.const(LOWEST if shape.combine == "max" else 0.0, "float32")

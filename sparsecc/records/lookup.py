@@ -11,10 +11,10 @@ from pathlib import Path
 
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.provenance import BY_MODEL, Provenance
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.records.log import Log, best_of, read_log
 from sparsecc.records.record import Record
-from sparsecc.rewrite.choice import Choice, Chosen, by_cost_model
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 
 #: how far a layer's record may be from another's: the sum of log2 of the ratios of channels and of density

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsecc.facts.layer_key import LayerKey
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
+from sparsecc.lower import stored as configs
 from sparsecc.untrusted import shown
 
 #: of the file format: records of a higher one are left alone

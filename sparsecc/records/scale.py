@@ -16,24 +16,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import chain_cycles
-from sparsecc.cost.channel_lanes import predict_lanes
 from sparsecc.cost.decide import dense_block_sizes, work_of
-from sparsecc.cost.direct import DirectWork, predict
+from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.window import arithmetic_cycles
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.layout import PlaneLayout, dealt, padded
-from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.window_shape import Combine, WindowShape
+from sparsecc.kernels.window_combine import SUM
+from sparsecc.kernels.window_shape import WindowShape
+from sparsecc.lower.config import ConvConfig, JoinedConfig
+from sparsecc.lower.direct import predict_config
 from sparsecc.records.lookup import shipped
 from sparsecc.records.record import Record
-from sparsecc.spaces.config import ConvConfig, JoinedConfig
 from sparsecc.target import Target
 
 #: fewer records of one N than this say nothing
@@ -140,10 +140,7 @@ def _predicted(record: Record, target: Target) -> float | None:
     config, key = record.default, record.layer
     if not isinstance(config, ConvConfig) or (key.block_n == 0 and config.block_n not in dense_block_sizes(key.spec)):
         return None
-    work = _work(key, config.block_n)
-    if isinstance(config.kernel, LaneConfig):
-        return predict_lanes(key.spec, work, config.kernel, target)
-    return predict(work, config.kernel, target)
+    return predict_config(key.spec, _work(key, config.block_n), config, target)
 
 
 def _chain(record: Record, target: Target) -> Iterator[_Known]:
@@ -156,9 +153,8 @@ def _chain(record: Record, target: Target) -> Iterator[_Known]:
     results = PlaneLayout(h=window.oh, w=window.ow, pitch=key.pitch[1], plane=window.oh * key.pitch[1])
     store = StoreShape(1, window.oc, results, Epilogue())
     convolution = chain_cycles(work, config.chain.conv, results=4.0 * window.oc * store.flat, target=target)
-    windows = arithmetic_cycles(
-        WindowShape(window, planes, store, cast(Combine, key.combine)), config.chain.window, target
-    )
+    # how values are combined makes no difference to the cycles
+    windows = arithmetic_cycles(WindowShape(window, planes, store, SUM), config.chain.window, target)
     yield _Known(key.block_n, record.us * 1e3, convolution, windows)
 
 

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc
-from sparsecc.facts.graph import TirOp, View
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
 from sparsecc.kernels.copy import copy
-from sparsecc.rewrite.lowered import Lowered
+from sparsecc.lower.lowered import Lowered
 
 _FLOAT_BYTES = 4
 
@@ -115,7 +114,7 @@ class _Assembly:
 def gaps(node: PlacedNode, placed: Placed, ref: Ref) -> tuple[PadFill, ...]:
     """Zeros around the pixels of a node's result that its kernel does not write itself: that of a generic operator."""
     layout = placed.layouts[node.output]
-    if layout is None or not isinstance(node.operator, TirOp) or not any(layout.halo):
+    if layout is None or node.operator.clears_gaps or not any(layout.halo):
         return ()
     n, c = placed.shapes[node.output][:2]
     return (
@@ -130,7 +129,7 @@ def _views(placed: Placed) -> dict[int, int]:
     """Tensor -> the one whose floats it shares."""
     same: dict[int, int] = {}
     for node in placed.nodes:
-        if isinstance(node.operator, View) or node.in_place:
+        if not node.operator.kernel or node.in_place:
             source = node.inputs[0]
             same[node.output] = same.get(source, source)
     return same

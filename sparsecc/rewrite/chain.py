@@ -5,18 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 from sparsecc.facts.graph import Chain, FusedConv, Graph, Node
-from sparsecc.facts.layer import PoolLayer
-from sparsecc.facts.provenance import BY_MODEL, Provenance
-
-
-@dataclass(frozen=True)
-class Joining:
-    """Whether a convolution and the window kernel after it become one kernel, and by what that was chosen."""
-
-    joined: bool
-    why: Provenance = BY_MODEL
+from sparsecc.facts.operator import Window
+from sparsecc.lower.joining import Joining
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +57,13 @@ def join_chains(graph: Graph, decide: Callable[[str, Chain], Joining]) -> Joined
 
 def chain_origins(origins: Mapping[str, str], joined: Graph) -> dict[str, str]:
     """Key of a step -> node of the exported program: a chain's value is that of its window."""
-    chains = {node.key: node.operator.window_key for node in joined.nodes if isinstance(node.operator, Chain)}
+    chains = {node.key: window for node in joined.nodes for window in node.operator.joined}
     kept = {key: node for key, node in origins.items() if key not in chains}
     return kept | {key: origins[window] for key, window in chains.items() if window in origins}
 
 
 def _chain(producer: Node, node: Node) -> Chain | None:
     conv, window = producer.operator, node.operator
-    if not isinstance(conv, FusedConv) or not isinstance(window, (FusedConv, PoolLayer)):
+    if not isinstance(conv, FusedConv) or not conv.begins_chain or not window.ends_chain:
         return None
-    spec = conv.layer.spec
-    if spec.is_linear or spec.is_depthwise or conv.epilogue.residual != "none":
-        return None
-    if isinstance(window, FusedConv):
-        reads_planes = window.layer.spec.is_depthwise and window.layer.spec.oc == window.layer.spec.ic
-        if not reads_planes or window.epilogue.residual != "none":
-            return None
-    return Chain(conv, window, node.key)
+    return Chain(conv, cast(Window, window), node.key)

@@ -15,8 +15,8 @@ from sparsecc.analyse.reorder import is_aligned, kept_rows, numbers, renumbered
 from sparsecc.analyse.structure import Structure
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv, Graph
-from sparsecc.rewrite.balance import balanced_order
-from sparsecc.rewrite.channel_graph import Channels, reads_any_order
+from sparsecc.lower.balance import balanced_order
+from sparsecc.rewrite.channel_graph import Channels
 from sparsecc.rewrite.channels import Orders
 
 Order = NDArray[np.int64]
@@ -93,7 +93,7 @@ def _producers(graph: Graph, channels: Channels, plans: Mapping[str, LayerPlan])
         if not isinstance(node.operator, FusedConv) or plan is None or plan.kept is None or axis is None:
             continue
         layer, group = node.operator.layer, channels.classes.find(axis.parts[0].group)
-        if reads_any_order(layer.spec) and group not in fixed:
+        if layer.spec.sums_all and group not in fixed:
             found.setdefault(group, []).append(Producer(layer.spec, plan.kept, layer.weight))
     return found
 

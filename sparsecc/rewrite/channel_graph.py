@@ -6,9 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp, View
-from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.graph import Graph, Node, TirOp
 from sparsecc.rewrite.channel_blocks import Block
 from sparsecc.rewrite.channel_operator import OperatorChannels
 from sparsecc.rewrite.channels import Axis, Classes, Shape, axis_of, viewed
@@ -49,46 +47,27 @@ def find_channels(graph: Graph, blocks: Blocks) -> Channels:
     return found
 
 
-def reads_any_order(spec: ConvSpec) -> bool:
-    """True for a layer whose every output is a sum over all channels."""
-    return spec.groups == 1
-
-
-def keeps_places(spec: ConvSpec) -> bool:
-    """True for a layer with one output channel for each input channel."""
-    return spec.is_depthwise and spec.oc == spec.ic
-
-
 def _written(node: Node, graph: Graph, found: Channels, blocks: Blocks) -> Axis | None:
     """The axis of what a node writes."""
     operator, axes = node.operator, [found.axes[tensor] for tensor in node.inputs]
-    before, after = graph.shapes[node.inputs[0]], graph.shapes[node.output]
-    if isinstance(operator, FusedConv):
-        return _convolution(operator.layer.spec, axes, before, after, found.classes)
-    if isinstance(operator, PoolLayer):
-        return _image(axes[0], before, operator.spec.n, operator.spec.ic, found.classes)
-    if isinstance(operator, MeanLayer):
-        return _image(axes[0], before, operator.n, operator.c, found.classes)
-    if isinstance(operator, TirOp):
+    if isinstance(operator, TirOp):  # perhaps of constants alone
         return _operator(operator, axes, node, found, blocks)
-    axis = viewed(axes[0], before, after) if isinstance(operator, View) and axes[0] is not None else None
+    before, after = graph.shapes[node.inputs[0]], graph.shapes[node.output]
+    if operator.channels in ("sums", "keeps") and operator.images is not None:
+        return _planes(operator.channels, operator.images, axes, before, after, found.classes)
+    axis = viewed(axes[0], before, after) if operator.channels == "view" and axes[0] is not None else None
     if axis is None:
         found.classes.fix(*axes)
     return axis
 
 
-def _convolution(
-    spec: ConvSpec, axes: Sequence[Axis | None], before: Shape, after: Shape, classes: Classes
-) -> Axis | None:
-    source, *residuals = axes
-    source = _image(source, before, spec.n, spec.ic, classes)
-    if reads_any_order(spec):
-        axis = axis_of(after, outer=spec.n, size=spec.oc, part=classes.new(spec.oc))
-    elif keeps_places(spec):
-        axis = source
-    else:
-        classes.fix(source)
-        axis = None
+def _planes(
+    channels: str, images: tuple[int, int, int], axes: Sequence[Axis | None], before: Shape, after: Shape,
+    classes: Classes,
+) -> Axis | None:  # fmt: skip
+    (n, ic, oc), (source, *residuals) = images, axes
+    source = _image(source, before, n, ic, classes)
+    axis = axis_of(after, outer=n, size=oc, part=classes.new(oc)) if channels == "sums" else source
     for residual in residuals:
         classes.tie([axis, residual])
         if axis is not None and residual is not None and axis.axis != residual.axis:

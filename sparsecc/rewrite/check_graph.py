@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 from sparsecc._tvm import IRModule
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, TirOp, View
-from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.layer import MeanLayer
+from sparsecc.facts.operator import Operator
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 
@@ -82,15 +83,15 @@ def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> It
         yield f"found {_words(inputs)} to {_words([output])}, expected {_words(wanted[:-1])} to {_words(wanted[-1:])}"
 
 
-def _wanted(operator: object, output: Shape) -> list[Shape]:
+def _wanted(operator: Operator, output: Shape) -> list[Shape]:
     """Shapes that a layer reads, and last the one that it writes; a residual is as the output."""
     if isinstance(operator, FusedConv):
         source, result = _ends(operator.layer.spec)
         return [source, *[output] * (operator.epilogue.residual != "none"), result]
     if isinstance(operator, Chain):
-        return [_ends(operator.conv.layer.spec)[0], _ends(_spec(operator.window))[1]]
-    if isinstance(operator, PoolLayer):
-        return list(_ends(operator.spec))
+        return [_ends(operator.conv.layer.spec)[0], _ends(operator.follower)[1]]
+    if operator.is_window and operator.planes is not None:
+        return list(_ends(operator.planes))
     if isinstance(operator, MeanLayer):
         return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
     if isinstance(operator, WinogradInput):
@@ -108,7 +109,7 @@ def _weights(operator: object) -> Iterator[str]:
             found = _words([layer.weight.shape, layer.bias.shape])
             yield f"found weight and bias {found}, expected {_words([layer.spec.weight_shape, (layer.spec.oc,)])}"
     if isinstance(operator, Chain):
-        between = _ends(operator.conv.layer.spec)[1], _ends(_spec(operator.window))[0]
+        between = _ends(operator.conv.layer.spec)[1], _ends(operator.follower)[0]
         if between[0] != between[1]:
             yield f"found {_words(between[:1])} between both layers, expected {_words(between[1:])}"
 
@@ -134,10 +135,6 @@ def _fits(found: Shape, wanted: Shape) -> bool:
     """Images are what a layer says; other tensors, of linear layers and after a mean, hold as many numbers."""
     is_image = len(found) == 4 and wanted[2:] != (1, 1)
     return found == wanted if is_image else math.prod(found) == math.prod(wanted)
-
-
-def _spec(window: FusedConv | PoolLayer) -> ConvSpec:
-    return window.spec if isinstance(window, PoolLayer) else window.layer.spec
 
 
 def _ends(spec: ConvSpec) -> tuple[Shape, Shape]:

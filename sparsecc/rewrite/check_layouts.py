@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import Chain, FusedConv, View
 from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.layout import PlaneLayout, split_height, split_width
+from sparsecc.facts.layout import PlaneLayout, scratch_width, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
-from sparsecc.rewrite.layout import flat_spec, is_window, may_repitch, scratch_width, window_spec
+from sparsecc.rewrite.layout import may_repitch
 
 
 def layout_problems(placed: Placed) -> Iterator[str]:
@@ -53,8 +53,8 @@ def _layout(shape: tuple[int, ...], layout: PlaneLayout | None) -> Iterator[str]
 
 def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
     """What a node reads and writes lies as its kernel expects."""
-    spec, operator = flat_spec(node), node.operator
-    if node.packs and not (is_window(node) or isinstance(operator, Chain)):
+    spec, operator = node.operator.planes, node.operator
+    if node.packs and not (node.operator.is_window or isinstance(operator, Chain)):
         yield "copies planes into scratch memory, which only windows do"
     if spec is not None:
         yield from _flat(node, spec, placed)
@@ -115,7 +115,7 @@ def _pitches(
 
 def _room(node: PlacedNode, spec: ConvSpec) -> dict[str, int]:
     """Floats that rows need for what is neither read nor written: planes between both kernels, and packed ones."""
-    window = window_spec(node.operator) if isinstance(node.operator, Chain) else spec
+    window = node.operator.follower or spec
     if node.packs:
         return {"writes": scratch_width(window)} if window.taps > UNROLLED_TAPS else {}
     if not isinstance(node.operator, Chain):

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sparsecc._tvm import IRModule, relax, tvm
 from sparsecc.errors import InternalError
 from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node, Operator, TirOp, View
+from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp, View
 from sparsecc.facts.layer import ConvLayer, Layer
+from sparsecc.facts.operator import Operator
 from sparsecc.rewrite.fuse import is_operator, layer_key
 
 

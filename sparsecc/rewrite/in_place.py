@@ -17,13 +17,11 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.graph import FusedConv
 from sparsecc.facts.layout import PlaneLayout
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.window_place import fits
-from sparsecc.kernels.window_shape import UNROLLED_TAPS
-from sparsecc.rewrite.lower_window import most_rows, place_lanes
+from sparsecc.lower.window import may_work_in_place, place_lanes
 from sparsecc.target import Target
 
 
@@ -40,14 +38,6 @@ def in_place(placed: Placed, target: Target) -> Placed:
     return placed
 
 
-def may_work_in_place(spec: ConvSpec, target: Target) -> bool:
-    """Whether there is a kernel for a window in its input's place; who else reads that, and layouts, may forbid it."""
-    if not spec.is_depthwise or spec.stride != (1, 1) or spec.oc != spec.ic:
-        return False
-    is_one_tile = spec.taps <= UNROLLED_TAPS and spec.oh <= most_rows(spec, target)
-    return is_one_tile and place_lanes(spec, target) is not None
-
-
 def _layout(
     node: PlacedNode,
     placed: Placed,
@@ -57,12 +47,13 @@ def _layout(
 ) -> PlaneLayout | None:
     """Layout of the result in the planes of the input; None where it can't be there."""
     operator = node.operator
-    if not isinstance(operator, FusedConv) or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
+    spec = operator.planes if operator.fits_in_place else None
+    if spec is None or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
         return None
     tensor = node.inputs[0]
-    spec, maker = operator.layer.spec, makers.get(tensor)
     if not may_work_in_place(spec, target):
         return None
+    maker = makers.get(tensor)
     # a view's floats, and the caller's, may have other readers
     alone = readers[tensor] == 1 and tensor not in placed.outputs
     if not alone or maker is None or not isinstance(maker.operator, FusedConv):

@@ -17,11 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, Operator, TirOp
-from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, split, split_height, split_width
+from sparsecc.facts.graph import Graph, Node
+from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, scratch_width, split, split_height, split_width
 from sparsecc.facts.placed import Placed, PlacedNode, Repack
-from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 
@@ -29,8 +27,6 @@ Halo = tuple[int, int, int, int]
 #: wider images have gaps that matter less than a copy of the results
 _WIDEST_STAGED = 16
 _NO_HALO: Halo = (0, 0, 0, 0)
-#: operators that walk rows by themselves: their tensors have the layouts that other kernels want
-_ANY_LAYOUT = (TirOp, WinogradInput, WinogradOutput)
 
 
 def place(graph: Graph) -> Placed:
@@ -54,15 +50,6 @@ def place(graph: Graph) -> Placed:
     return plan.finish()
 
 
-def flat_spec(node: Node | PlacedNode) -> ConvSpec | None:
-    """Spec of a node that is computed by a flat kernel, else None; of a chain, the spec that reads its input."""
-    if isinstance(node.operator, Chain):
-        return node.operator.conv.layer.spec
-    if isinstance(node.operator, FusedConv) and not node.operator.layer.spec.is_linear:
-        return node.operator.layer.spec
-    return node.operator.spec if isinstance(node.operator, PoolLayer) else None
-
-
 @dataclass
 class _Plan:
     graph: Graph
@@ -78,21 +65,21 @@ class _Plan:
         self.shapes = list(self.graph.shapes)
         self.fixed = _contiguous(self.graph)
         for node in self.graph.nodes:
-            spec = flat_spec(node)
+            spec = node.operator.planes
             if spec is not None and self._reads_in_place(node, spec):
                 tensor = node.inputs[0]
                 self.halos[tensor] = _join(self.halos.get(tensor, _NO_HALO), spec.padding)
 
     def add(self, node: Node) -> None:
         """Append a node, with the copies before and after it."""
-        spec = flat_spec(node)
+        spec, window = node.operator.planes, node.operator.follower
         if spec is None:
             self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
             return
-        if isinstance(node.operator, Chain):
-            self._add_chain(node, node.operator, spec)
+        if window is not None:
+            self._add_chain(node, spec, window)
             return
-        packs = is_window(node) and not self._reads_in_place(node, spec)
+        packs = node.operator.is_window and not self._reads_in_place(node, spec)
         source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
         output = self._shadow(node.output) if node.output in self.fixed else node.output
@@ -104,9 +91,9 @@ class _Plan:
         self.nodes.append(PlacedNode(node.key, node.operator, (source, *residual), output, packs))
         self._unpack(node, output)
 
-    def _add_chain(self, node: Node, chain: Chain, spec: ConvSpec) -> None:
+    def _add_chain(self, node: Node, spec: ConvSpec, window: ConvSpec) -> None:
         """The planes between both kernels have the pitch of the input, which has room for their halo."""
-        source, window = self._source(node, spec), window_spec(chain)
+        source = self._source(node, spec)
         output = self._shadow(node.output) if node.output in self.fixed else node.output
         is_dealt = window.stride == (2, 2) and window.taps <= UNROLLED_TAPS
         packs = window.stride != (1, 1) and not is_dealt
@@ -117,7 +104,7 @@ class _Plan:
             self.rooms[source] = max(self.rooms.get(source, 0), window.iw + max(left, right))
         if window.stride == (1, 1) and window.taps > UNROLLED_TAPS:
             self.classes.union(source, output)
-        self.nodes.append(PlacedNode(node.key, chain, (source,), output, packs))
+        self.nodes.append(PlacedNode(node.key, node.operator, (source,), output, packs))
         self._unpack(node, output)
 
     def _unpack(self, node: Node, output: int) -> None:
@@ -143,7 +130,7 @@ class _Plan:
 
     def _reads_in_place(self, node: Node, spec: ConvSpec) -> bool:
         """True when the kernel can read its input as its producer writes it."""
-        fills = _is_max(node.operator) and spec.padding != _NO_HALO
+        fills = node.operator.fill != 0 and spec.padding != _NO_HALO
         needs_halo = spec.padding != _NO_HALO and node.inputs[0] in self.fixed
         return spec.stride == (1, 1) and not fills and not needs_halo
 
@@ -203,43 +190,23 @@ class _Plan:
         return padded(shape[2], shape[3], halo=halo, pitch=pitch)
 
 
-def is_window(node: Node | PlacedNode) -> bool:
-    """Whether a node maps a plane to a plane: depthwise convolutions and poolings."""
-    return isinstance(node.operator, PoolLayer) or (
-        isinstance(node.operator, FusedConv) and node.operator.layer.spec.is_depthwise
-    )
-
-
 def may_repitch(node: Node | PlacedNode, spec: ConvSpec) -> bool:
     """Whether the kernel may write rows with another pitch than it reads them."""
-    if is_window(node):
+    if node.operator.is_window:
         return spec.taps <= UNROLLED_TAPS
     return spec.ow <= _WIDEST_STAGED
-
-
-def _is_max(operator: Operator) -> bool:
-    return isinstance(operator, PoolLayer) and operator.combine == "max"
-
-
-def window_spec(chain: Chain) -> ConvSpec:
-    """Spec of the second kernel."""
-    return chain.window.spec if isinstance(chain.window, PoolLayer) else chain.window.layer.spec
-
-
-def scratch_width(spec: ConvSpec) -> int:
-    """Least pitch of the scratch plane; also the output's where pixels are computed in runs beyond a row."""
-    _, left, _, right = spec.padding
-    return spec.iw + max(left, right) if spec.stride == (1, 1) else split_width(spec)
 
 
 def _contiguous(graph: Graph) -> frozenset[int]:
     """Images that must be contiguous: the caller's, and what is read or written as a list of numbers."""
     fixed = {*graph.inputs, *graph.outputs}
     for node in graph.nodes:
-        if isinstance(node.operator, MeanLayer):
+        if node.operator.planes is not None:
+            continue
+        if not node.operator.reads_rows:
+            fixed.update(node.inputs)
+        if not node.operator.writes_rows:
             fixed.add(node.output)
-        elif flat_spec(node) is None and not isinstance(node.operator, _ANY_LAYOUT):
-            fixed.update((*node.inputs, node.output))
     return frozenset(fixed)
 
 
@@ -251,7 +218,7 @@ def _without_idle_copies(
     same: dict[int, int] = {}
     for original in nodes:
         node = replace(original, inputs=tuple(same.get(t, t) for t in original.inputs))
-        source = node.inputs[0] if isinstance(node.operator, Repack) else None
+        source = node.inputs[0] if node.operator.is_copy else None
         if source is None or layouts[source] != layouts[node.output]:
             kept.append(node)
         elif node.output in outputs:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from sparsecc.facts.graph import Chain, FusedConv, Graph, Operator, TirOp, View
-from sparsecc.facts.layer import MeanLayer, PoolLayer
+from sparsecc.facts.graph import Graph
 from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
-from sparsecc.facts.winograd import WinogradInput, WinogradOutput
+from sparsecc.facts.placed import Placed, PlacedNode
 
 
 def graph_text(graph: Graph) -> str:
@@ -20,7 +18,7 @@ def graph_text(graph: Graph) -> str:
     """
     lines = [f"t{t} {_shape(graph.shapes[t])} = input" for t in graph.inputs]
     lines += [
-        f"t{n.output} {_shape(graph.shapes[n.output])} = {kind(n.operator)}: {n.key}({_tensors(n.inputs)})"
+        f"t{n.output} {_shape(graph.shapes[n.output])} = {n.operator}: {n.key}({_tensors(n.inputs)})"
         for n in graph.nodes
     ]
     return "\n".join([*lines, *(f"output t{t}" for t in graph.outputs)]) + "\n"
@@ -42,23 +40,8 @@ def placed_line(node: PlacedNode, placed: Placed) -> str:
     """One node: tensors and shape, kind, key, and where its result lies."""
     how = ", planes are packed" * node.packs + f", in the place of t{node.inputs[0]}" * node.in_place
     result = f"t{node.output} {_shape(placed.shapes[node.output])}"
-    what = f"{kind(node.operator)}: {node.key}({_tensors(node.inputs)})"
+    what = f"{node.operator}: {node.key}({_tensors(node.inputs)})"
     return f"{result} = {what}{how}, {layout_text(placed.layouts[node.output])}"
-
-
-def kind(operator: Operator | Repack) -> str:
-    """What an operator does, in a few words."""
-    if isinstance(operator, FusedConv):
-        spec = operator.layer.spec
-        name = "linear" if spec.is_linear else "depthwise" if spec.is_depthwise else "conv"
-        return f"{name} {spec.kh}x{spec.kw}, {operator.epilogue}"
-    if isinstance(operator, Chain):
-        return f"{kind(operator.conv)}, then {kind(operator.window)} ({operator.window_key})"
-    if isinstance(operator, PoolLayer):
-        return f"{operator.combine} {operator.spec.kh}x{operator.spec.kw}"
-    if isinstance(operator, WinogradOutput):
-        return f"winograd output, {operator.epilogue}"
-    return _NAMES[type(operator)]
 
 
 def layout_text(layout: PlaneLayout | None) -> str:
@@ -71,11 +54,6 @@ def layout_text(layout: PlaneLayout | None) -> str:
     if layout.is_split:
         text += f", phases {' '.join(f'{row}{col}' for row, col in layout.phases)} of {layout.step[0]}x{layout.step[1]}"
     return text + f", dealt out to {layout.deal}" * (layout.deal > 1)
-
-
-_NAMES: dict[type, str] = {
-    MeanLayer: "mean", TirOp: "generic", View: "view", WinogradInput: "winograd input", Repack: "repack",
-}  # fmt: skip
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -5,22 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from numpy.typing import NDArray
-
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.reorder import reordered
 from sparsecc.facts.channel_order import ChannelOrder
-from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.graph import FusedConv, Graph, Node
+from sparsecc.facts.operator import Order
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_choice import choose_orders
-from sparsecc.rewrite.channel_graph import Channels, find_channels, reads_any_order
+from sparsecc.rewrite.channel_graph import Channels, find_channels
 from sparsecc.rewrite.channels import Orders
-
-_Order = NDArray[np.int64] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +75,8 @@ def permute(graph: Graph, plan: Plan, module: IRModule) -> Permuted:
 def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Permuted:
     """Reorder weights, biases and constants; ``orders`` has any order for any class that is not fixed."""
     nodes = tuple(_permuted(node, channels, orders) for node in graph.nodes)
-    layers = {node.key: node for node in nodes if isinstance(node.operator, FusedConv)}
-    plans = tuple(_planned(p, layers[p.key], channels, orders) if p.key in layers else p for p in plan.layers)
+    by_key = {node.key: node for node in nodes}
+    plans = tuple(_planned(p, by_key[p.key], channels, orders) if p.key in by_key else p for p in plan.layers)
     tensors: dict[int, ChannelOrder] = {}
     for tensor, axis in enumerate(channels.axes):
         order = channels.classes.order(axis, orders)
@@ -92,35 +87,15 @@ def reorder(graph: Graph, plan: Plan, channels: Channels, orders: Orders) -> Per
 
 def _permuted(node: Node, channels: Channels, orders: Orders) -> Node:
     """A node with its weights or constants in order."""
-    operator = node.operator
-    if isinstance(operator, FusedConv):
-        inputs, outputs = _orders(node, channels, orders)
-        if inputs is None and outputs is None:
-            return node
-        return replace(node, operator=replace(operator, layer=_layer(operator.layer, inputs, outputs)))
-    if isinstance(operator, TirOp):
-        constants = list(operator.constants)
-        for place, axis in channels.constants[node.output].items():
-            order, constant = channels.classes.order(axis, orders), constants[place]
-            if order is not None and constant is not None:
-                constants[place] = np.take(constant, order, axis=axis.axis)
-        return replace(node, operator=replace(operator, constants=tuple(constants)))
-    return node
+    axes = channels.constants.get(node.output, {})
+    constants = {place: (axis.axis, channels.classes.order(axis, orders)) for place, axis in axes.items()}
+    return replace(node, operator=node.operator.reordered(*_orders(node, channels, orders), constants))
 
 
-def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[_Order, _Order]:
-    """Orders of what a layer reads and writes."""
-    source, result = channels.axes[node.inputs[0]], channels.axes[node.output]
+def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[Order, Order]:
+    """Orders of what an operator reads, if it reads anything, and writes."""
+    source, result = channels.axes[node.inputs[0]] if node.inputs else None, channels.axes[node.output]
     return channels.classes.order(source, orders), channels.classes.order(result, orders)
-
-
-def _layer(layer: ConvLayer, inputs: _Order, outputs: _Order) -> ConvLayer:
-    weight, bias = layer.weight, layer.bias
-    if outputs is not None:
-        weight, bias = weight[outputs], bias[outputs]
-    if inputs is not None and reads_any_order(layer.spec):
-        weight = np.take(weight, inputs, axis=1)
-    return replace(layer, weight=weight, bias=bias)
 
 
 def _planned(plan: LayerPlan, node: Node, channels: Channels, orders: Orders) -> LayerPlan:

@@ -10,7 +10,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.facts.channel_order import ChannelOrder
 from sparsecc.facts.graph import Graph
 from sparsecc.facts.placed import Placed
-from sparsecc.rewrite.chain import Joining
+from sparsecc.lower.joining import Joining
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 from sparsecc.dump import Dump
-from sparsecc.spaces import config as configs
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
+from sparsecc.lower import stored as configs
 from sparsecc.text import file_stem, printable
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Failure

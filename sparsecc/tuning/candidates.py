@@ -14,8 +14,8 @@ from sparsecc._tvm import PrimFunc
 from sparsecc.build import plan_memory
 from sparsecc.build.library import Measured, Timed, build_measuring_program
 from sparsecc.facts.program import Port, Program, Ref, Step
+from sparsecc.kernels.config import Config
 from sparsecc.rewrite.assemble import gaps
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, Task
 

@@ -11,17 +11,16 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.facts.graph import Chain
 from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.provenance import BY_SEARCH
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice, Choose
+from sparsecc.lower.join import JOINED, join_choice
+from sparsecc.lower.joining import Joining
+from sparsecc.lower.table import KERNELS, lower
 from sparsecc.pipeline import arrange
-from sparsecc.rewrite.chain import Joining
-from sparsecc.rewrite.choice import Choice, Choose
-from sparsecc.rewrite.join_choice import join_choice
-from sparsecc.rewrite.lower import lower
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
-from sparsecc.spaces.config import Config, JoinConfig
 from sparsecc.target import Target
-from sparsecc.tuning.expected import result
 from sparsecc.tuning.tasks import Candidate, Data, Task, data_of
 
 
@@ -41,7 +40,10 @@ class Side:
     def data(self) -> Data:
         """Random input of the convolution, and the window kernel's result for it."""
         first, last = self.nodes[0], self.nodes[-1]
-        return data_of(self.placed, first.inputs, last.output, lambda inputs: result(self.chain, inputs))
+        row = KERNELS[self.chain.kernel]
+        return data_of(
+            self.placed, first.inputs, last.output, lambda inputs: row.reference(self.chain, self.module, inputs)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +65,7 @@ class JoinTask(Task):
 
     def candidate(self, config: Config) -> Candidate:
         """See :class:`~sparsecc.tuning.tasks.Task`."""
-        assert isinstance(config, JoinConfig), "a pair is joined or not"
-        side = self.joined if config.joined else self.apart
+        side = self.joined if config == JOINED else self.apart
         steps = (
             (node, lower(node, side.placed, side.module, self.plans, self.target, self.choose)) for node in side.nodes
         )
@@ -93,8 +94,8 @@ def _side(made: Rewritten, chain: Chain, key: str) -> Side:
     """Where a pair's kernels are in a network; ``key`` is the convolution's."""
     nodes = made.placed.nodes
     first = next(i for i, node in enumerate(nodes) if node.key == key)
-    if isinstance(nodes[first].operator, Chain):
+    if nodes[first].operator.joined:
         return Side(made.placed, made.module, (nodes[first],), chain)
     last = next(i for i, node in enumerate(nodes) if node.key == chain.window_key)
-    copies = [n for n in nodes[first:last] if isinstance(n.operator, Repack) and n.output == nodes[last].inputs[0]]
+    copies = [n for n in nodes[first:last] if n.operator.is_copy and n.output == nodes[last].inputs[0]]
     return Side(made.placed, made.module, (nodes[first], *copies, nodes[last]), chain)

@@ -11,8 +11,8 @@ import numpy as np
 import xgboost
 from numpy.typing import NDArray
 
-from sparsecc.rewrite.choice import Choice
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice
 from sparsecc.target import Target
 from sparsecc.tuning.features import features
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
 from sparsecc.tuning.ranker import Ranker
 from sparsecc.tuning.runners import Runner
 from sparsecc.tuning.state import TaskState

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sparsecc.kernels.config import Config
 from sparsecc.records.log import fastest
-from sparsecc.spaces.config import Config
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Failure, Timing
 

@@ -9,24 +9,19 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc._codegen import evaluate
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.facts.graph import Chain, FusedConv, TirOp
-from sparsecc.facts.layer import PoolLayer
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.facts.packing import pack
 from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.rewrite.choice import Choice, only
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lowered import Lowered
+from sparsecc.kernels.config import Config
+from sparsecc.lower.choice import Choice, only
+from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.table import KERNELS, is_tunable, lower
 from sparsecc.rewrite.rewritten import Rewritten
-from sparsecc.spaces.config import Config
 from sparsecc.target import Target
-from sparsecc.tuning.expected import result
 
 Array = NDArray[np.float32]
-_TUNABLE = (FusedConv, PoolLayer, Chain, TirOp)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +132,7 @@ class KernelTask(Task):
 
     def _result(self, inputs: Sequence[Array]) -> Array:
         operator = self.node.operator
-        if not isinstance(operator, TirOp):
-            return result(operator, inputs)
-        tensors, output = iter(inputs), np.zeros(self.placed.shapes[self.node.output], np.float32)
-        given = [next(tensors) if constant is None else constant for constant in operator.constants]
-        evaluate(self.module[operator.function], [*given, output])
-        return output
+        return KERNELS[operator.kernel].reference(operator, self.module, inputs)
 
 
 def data_of(placed: Placed, tensors: Sequence[int], output: int, compute: Callable[[Sequence[Array]], Array]) -> Data:
@@ -162,7 +152,7 @@ def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
     plans = {layer.key: layer for layer in made.plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
-        if not isinstance(node.operator, _TUNABLE):
+        if not is_tunable(node.operator):
             continue
         choice = lower(node, made.placed, made.module, plans, target).choice
         if choice is not None:

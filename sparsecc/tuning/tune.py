@@ -14,15 +14,15 @@ from typing import Any
 
 from sparsecc.errors import InternalError, UserError
 from sparsecc.importer import import_model
+from sparsecc.lower import stored as configs
+from sparsecc.lower.choice import only
+from sparsecc.lower.join import as_chosen
 from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import of_target
 from sparsecc.records.record import Record
-from sparsecc.rewrite.choice import only
-from sparsecc.rewrite.join_choice import as_chosen
-from sparsecc.spaces import config as configs
 from sparsecc.target import Target
 from sparsecc.tuning.bugs import write_bug
 from sparsecc.tuning.fit.here import resolve_fitted

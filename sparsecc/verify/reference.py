@@ -13,7 +13,7 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.facts.layer import convolutions
 from sparsecc.facts.on_disk import forget, in_parts
 from sparsecc.importer import Imported
 
@@ -54,7 +54,7 @@ def exact_intermediates(imported: Imported) -> Mapping[str, Array]:
 
 def is_finite(imported: Imported) -> bool:
     """No layer has weights or biases that are NaN or infinite."""
-    layers = (layer for layer in imported.layers.values() if isinstance(layer, ConvLayer))
+    layers = convolutions(imported.layers.values())
     # some channels at a time: large layers have no room for a truth value for each of their weights
     return all(
         all(np.isfinite(layer.weight[part]).all() for part in in_parts(layer.weight, len(layer.weight)))

@@ -23,6 +23,8 @@ ACTIVATIONS = [
     module("gelu", nn.GELU, IMAGE),
     module("gelu_tanh", lambda: nn.GELU("tanh"), IMAGE),
     module("mish", nn.Mish, IMAGE),
+    module("hardshrink", nn.Hardshrink, IMAGE),
+    module("hardshrink_after_conv", lambda: nn.Sequential(nn.Conv2d(6, 4, 1), nn.Hardshrink(0.1)), IMAGE),
     module("elu", lambda: nn.ELU(0.7), IMAGE),
     module("selu", nn.SELU, IMAGE),
     module("celu", lambda: nn.CELU(0.5), IMAGE),

@@ -12,9 +12,9 @@ from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.prefetch import PREFETCH_DISTANCE
 from sparsecc.errors import RunnerError, ToolchainError
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.lower.config import ConvConfig
 from sparsecc.machine.constants import Constants
 from sparsecc.runtime.scratch import scratch_folder
-from sparsecc.spaces.config import ConvConfig
 from sparsecc.target import Core, Target
 from sparsecc.tuning.candidates import write_candidates
 from sparsecc.tuning.fit.samples import LAYERS, PREFETCHED, Sample, samples
@@ -119,8 +119,8 @@ class Measured:
         """Whether blocks of several taps gain from asking for weights ahead."""
         sample = next(samples([PREFETCHED], self.target))
         best = sample.promising(self.target)[0]
-        assert isinstance(best.kernel, DirectConfig)
-        tried = [replace(best, kernel=replace(best.kernel, prefetch=n)) for n in (0, PREFETCH_DISTANCE)]
+        assert best.direct is not None, "configs of the direct kernel"
+        tried = [replace(best, kernel=replace(best.direct, prefetch=n)) for n in (0, PREFETCH_DISTANCE)]
         found = self.run([sample.task.candidate(config) for config in tried])
         plain, ahead = found.get(0), found.get(1)
         if not (isinstance(plain, Timing) and isinstance(ahead, Timing)):
@@ -172,8 +172,8 @@ class Measured:
         return solve(Timings(terms_of(kernels, self.target), np.array([self.cycles[pair] for pair in pairs]), layers))
 
     def _kernel(self, layer: int, config: ConvConfig) -> tuple[DirectWork, DirectConfig]:
-        assert isinstance(config.kernel, DirectConfig)
-        return self.samples[layer].works[config.block_n], config.kernel
+        assert config.direct is not None, "configs of the direct kernel"
+        return self.samples[layer].works[config.block_n], config.direct
 
 
 def _in_turns(pairs: Sequence[tuple[int, ConvConfig]]) -> list[tuple[int, ConvConfig]]:

@@ -19,12 +19,12 @@ from sparsecc.facts.conv import ConvSpec
 from sparsecc.facts.epilogue import Epilogue
 from sparsecc.facts.graph import FusedConv, Graph, Node
 from sparsecc.facts.layer import ConvLayer
-from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.rewrite.choice import Choice, Chosen, by_cost_model
+from sparsecc.lower.choice import Choice, Chosen, by_cost_model
+from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.conv import opened
+from sparsecc.lower.site import Site
+from sparsecc.lower.table import lower
 from sparsecc.rewrite.layout import place
-from sparsecc.rewrite.lower import lower
-from sparsecc.rewrite.lower_conv import direct_options, image, store_shape
-from sparsecc.spaces.config import ConvConfig
 from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, KernelTask
 
@@ -72,16 +72,17 @@ class Sample:
 
     def candidate(self, config: ConvConfig) -> Candidate:
         """What a config makes of it; large weights are asked for ahead, as they would be."""
-        assert isinstance(config.kernel, DirectConfig)
+        direct = config.direct
+        assert direct is not None, "configs of the direct kernel"
         work, target = self.works[config.block_n], self.task.target
         nbytes = 4 * work.nnzb * work.block_n * work.taps
-        distance = config.kernel.prefetch or prefetch_distance(nbytes, target, taps=work.taps)
-        return self.task.candidate(replace(config, kernel=replace(config.kernel, prefetch=distance)))
+        distance = direct.prefetch or prefetch_distance(nbytes, target, taps=work.taps)
+        return self.task.candidate(replace(config, kernel=replace(direct, prefetch=distance)))
 
     def cycles(self, config: ConvConfig, target: Target) -> float:
         """What the cost model predicts for a target that differs in its core's constants."""
-        assert isinstance(config.kernel, DirectConfig)
-        return predict(self.works[config.block_n], config.kernel, target)
+        assert config.direct is not None, "configs of the direct kernel"
+        return predict(self.works[config.block_n], config.direct, target)
 
     def first(self, *, seed: int) -> list[ConvConfig]:
         """Configs to begin with."""
@@ -100,8 +101,8 @@ class Sample:
 
     def _kind(self, config: ConvConfig) -> tuple[bool, bool, bool, bool]:
         """Order of the loops, copied pixels, runs of channels, many registers: constants differ most between these."""
-        kernel = config.kernel
-        assert isinstance(kernel, DirectConfig)
+        kernel = config.direct
+        assert kernel is not None, "configs of the direct kernel"
         crowded = kernel.reg_n * kernel.vectors > CROWDED * self.task.target.registers
         return kernel.rows_outer, kernel.packed, kernel.chunks > 1, crowded
 
@@ -123,19 +124,16 @@ def _sample(seed: int, ic: int, oc: int, kernel: int, size: int, n: int, kept: i
     plan = LayerPlan("layer", "layer", "conv", spec, structure, "dense" if n == 1 else "sparse", "for its time")
     placed = place(_graph(layer))
     node = next(node for node in placed.nodes if node.key == "layer")
-    operator = node.operator
-    assert isinstance(operator, FusedConv)
-    store = store_shape(node, placed, operator.epilogue)
-    options = direct_options(operator, plan, store, image(placed, node.inputs[0]), target)
+    plans, module = {"layer": plan}, IRModule({})
+    options = opened(Site(node, placed, module, plans, target))
     choices: list[Choice] = []
 
     def spy(choice: Choice) -> Chosen:
         choices.append(choice)
         return by_cost_model(choice)
 
-    plans = {"layer": plan}
-    lower(node, placed, IRModule({}), plans, target, spy)
-    task = KernelTask(choices[0], ("layer",), target, node, placed, IRModule({}), plans)
+    lower(node, placed, module, plans, target, spy)
+    task = KernelTask(choices[0], ("layer",), target, node, placed, module, plans)
     return Sample(task, dict(options.works))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
-from sparsecc.spaces.config import Config
+from sparsecc.kernels.config import Config
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Outcome
 

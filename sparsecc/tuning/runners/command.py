@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from sparsecc.errors import RunnerError
+from sparsecc.kernels.config import Config
 from sparsecc.runtime.command import SILENCE_S, Command
 from sparsecc.runtime.scratch import scratch_folder
-from sparsecc.spaces.config import Config
 from sparsecc.tuning.candidates import write_program
 from sparsecc.tuning.runners.protocol import GarbageError, Reader, lost
 from sparsecc.tuning.tasks import Task

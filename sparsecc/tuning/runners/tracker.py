@@ -18,8 +18,8 @@ from sparsecc._codegen import export_kernels
 from sparsecc._tvm import rpc, tvm
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import RunnerError, UserError
+from sparsecc.kernels.config import Config
 from sparsecc.runtime.scratch import scratch_folder
-from sparsecc.spaces.config import Config
 from sparsecc.tuning.tasks import Candidate, Task
 from sparsecc.tuning.timing import Failure, Outcome, Round, judge
 

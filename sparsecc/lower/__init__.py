@@ -1,0 +1,1 @@
+"""Placed nodes become kernels: for every kernel what is legal, what it costs, and how it is made."""

@@ -1,0 +1,57 @@
+"""A convolution's shape and constants, in the order that a config asks for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.facts.blocks import dense_blocks
+from sparsecc.facts.indices import without_steps
+from sparsecc.kernels.direct import tiles_of
+from sparsecc.kernels.direct_shape import DirectShape
+from sparsecc.kernels.gather import floats_of
+from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.direct import DirectOptions
+from sparsecc.lower.pack import in_chunks, pack_data, pack_places
+
+
+@dataclass(frozen=True, eq=False)
+class Packed:
+    """A convolution's shape, and its constants in the order that a config asks for."""
+
+    shape: DirectShape
+    constants: dict[str, NDArray[Any]]
+
+
+def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
+    """Pack the weights for a config."""
+    spec, layer, source = options.spec, options.operator.layer, options.source
+    dense = options.blocks is None
+    blocks = options.blocks
+    if blocks is None:
+        blocks = dense_blocks(layer.weight, groups=spec.groups, block_n=config.block_n)
+    kernel = config.direct
+    packed, chunks = kernel is not None and kernel.packed, 1 if kernel is None else kernel.chunks
+    rows, index = in_chunks(blocks, chunks, relative=packed), options.index
+    if index == "step" and kernel is not None and kernel.ahead:
+        index = without_steps(columns=blocks.ic)
+    scattered = not (blocks.is_aligned and blocks.rows * blocks.block_n == spec.oc)
+    shape = DirectShape(
+        spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
+        uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
+        index=index, chunks=chunks,
+    )  # fmt: skip
+    if kernel is not None and packed:
+        shape = replace(shape, gathered=floats_of(tiles_of(shape, kernel)))
+    together = blocks.block_n if kernel is None else kernel.reg_n
+    constants: dict[str, NDArray[Any]] = {
+        "data": pack_data(rows, reg_n=together),
+        **pack_places(rows, spec, source, index, gathered=shape.gathered, name=layer.name),
+        "indptr": rows.indptr,
+        "bias": layer.bias[blocks.oc_perm],
+        "channels": blocks.oc_perm.astype(np.int32),
+    }
+    return Packed(shape, constants)

@@ -1,0 +1,27 @@
+"""Copies to another layout."""
+
+from __future__ import annotations
+
+from sparsecc.cost.stream import repack_cycles
+from sparsecc.facts.placed import Repack
+from sparsecc.kernels.repack import RepackShape, repack
+from sparsecc.lower.kernel import Cost, Once
+from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.site import Site
+
+
+def opened(site: Site[Repack]) -> RepackShape:
+    """The kernel's shape."""
+    n, c = site.placed.shapes[site.node.output][:2]
+    return RepackShape(n * c, site.source, site.result, site.operator.rows, lanes=site.target.lanes)
+
+
+def lower(site: Site[Repack], shape: RepackShape, config: None) -> Lowered:
+    """Make the kernel."""
+    node = site.node
+    return Lowered("repack", ("repack", shape), repack(shape), (node.inputs[0], node.output), {})
+
+
+def cost(site: Site[Repack], once: Once) -> Cost:
+    """Cycles of the kernel."""
+    return Cost("repack", rest=repack_cycles(opened(site), site.target))
