@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from sparsecc.facts.graph import Chain, FusedConv, View
 from sparsecc.importer import import_model
+from sparsecc.lower.joining import Joining
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.chain import join_chains
 
@@ -73,8 +74,8 @@ CASES = {
 def test_pairs_that_join(name: str) -> None:
     case = CASES[name]
     graph = extract(import_model(Net(case.forward).eval(), random_inputs(case.shape))).graph
-    assert shown(join_chains(graph, lambda key, chain: True)) == case.after
-    assert ">" not in shown(join_chains(graph, lambda key, chain: False))
+    assert shown(join_chains(graph, lambda key, chain: Joining(True)).graph) == case.after
+    assert ">" not in shown(join_chains(graph, lambda key, chain: Joining(False)).graph)
 
 
 def shown(graph: Any) -> str:
