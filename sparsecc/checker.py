@@ -9,7 +9,8 @@ from sparsecc._tvm import IRModule, relax
 from sparsecc.analyse.plan import Plan
 from sparsecc.build.check import check_program
 from sparsecc.errors import InternalError, first_line
-from sparsecc.facts.graph import Chain, FusedConv, Graph
+from sparsecc.facts.graph import Graph
+from sparsecc.facts.operator import Operator
 from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.importer import Imported
 from sparsecc.lower.lowered import Lowered
@@ -101,9 +102,9 @@ class Checker:
         return set() if self._plan is None else {layer.key for layer in self._plan.layers}
 
 
-def _is_planned(operator: object) -> bool:
+def _is_planned(operator: Operator) -> bool:
     """Whether a plan says how its weights are packed."""
-    return isinstance(operator, Chain) or (isinstance(operator, FusedConv) and not operator.layer.spec.is_depthwise)
+    return operator.kernel in ("conv", "linear", "chain")
 
 
 def _relax(module: IRModule) -> Iterator[str]:

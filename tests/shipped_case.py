@@ -6,13 +6,13 @@ from collections.abc import Iterable
 
 import nets
 import torch
-from sparsecc.rewrite.choice import Choice, Choose, Chosen
-from sparsecc.rewrite.lower import lower
 from torch import nn
 
 from sparsecc.facts.graph import View
 from sparsecc.facts.layer_key import LayerKey
 from sparsecc.importer import import_model
+from sparsecc.lower.choice import Choice, Choose, Chosen
+from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.lookup import Records

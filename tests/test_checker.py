@@ -13,7 +13,6 @@ import torch
 from broken_case import CASES
 from helpers import random_inputs
 from small_nets import Residual
-from sparsecc.rewrite.choice import by_cost_model
 from test_in_place import net
 from torch import nn
 
@@ -25,6 +24,7 @@ from sparsecc.facts.graph import Graph
 from sparsecc.facts.layout import padded
 from sparsecc.facts.placed import Placed
 from sparsecc.importer import import_model
+from sparsecc.lower.choice import by_cost_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, lower_all, reorder
 from sparsecc.rewrite.assemble import assemble

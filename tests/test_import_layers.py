@@ -41,7 +41,7 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "facts", "runtime", "text", "version"},
     "machine": {"build", "errors", "runtime", "target", "untrusted"},
     "stages": {"errors"},
-    "checker": {"_tvm", "analyse", "build", "errors", "facts", "importer", "rewrite"},
+    "checker": {"_tvm", "analyse", "build", "errors", "facts", "importer", "lower", "rewrite"},
     "watch": {"_tvm", "analyse", "build", "checker", "dump", "facts", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "facts", "report", "target"},
     "pipeline": {

@@ -15,7 +15,6 @@ from operator_cases import TABLES
 from operator_cases.case import Together
 from random_nets import random_net
 from small_nets import SMALL, prunable
-from sparsecc.spaces.config import Config, JoinConfig
 from test_in_place import net as in_place_net
 from torch import nn
 from tuning_case import example, tiny_net
@@ -27,6 +26,7 @@ from sparsecc.errors import UserError
 from sparsecc.facts.graph import View
 from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
+from sparsecc.lower.config import Config, JoinConfig
 from sparsecc.options import Options
 from sparsecc.records.lookup import load_records
 from sparsecc.rewrite.listing import placed_text

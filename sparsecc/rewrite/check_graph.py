@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from sparsecc._tvm import IRModule
+from sparsecc.errors import InternalError
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Chain, FusedConv, Graph, Node, TirOp, View
-from sparsecc.facts.layer import MeanLayer
+from sparsecc.facts.epilogue import Epilogue
+from sparsecc.facts.graph import FusedConv, Graph, Node
+from sparsecc.facts.layer import ConvLayer, MeanLayer
 from sparsecc.facts.operator import Operator
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.facts.winograd import WinogradInput, WinogradOutput
 
 Shape = tuple[int, ...]
 AnyNode = Node | PlacedNode
-#: operators whose keys need not differ: nothing is looked up by them but a function's name
-_SHARED_KEYS = (View, TirOp)
+#: kernels of operators whose keys need not differ: of views, and where only a function is looked up, by its name
+_SHARED_KEYS = ("", "generic")
 
 
 def graph_problems(graph: Graph | Placed, module: IRModule | None) -> Iterator[str]:
@@ -59,7 +62,7 @@ def _order(graph: Graph | Placed) -> Iterator[str]:
 
 
 def _keys(graph: Graph | Placed) -> Iterator[str]:
-    keys = Counter(node.key for node in graph.nodes if not isinstance(node.operator, _SHARED_KEYS))
+    keys = Counter(node.key for node in graph.nodes if node.operator.kernel not in _SHARED_KEYS)
     for key, count in keys.items():
         if count > 1:
             yield f"{key}: is the key of {count} nodes"
@@ -69,11 +72,11 @@ def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> It
     """Tensors and constants of a node, held against what its operator wants."""
     inputs, output = [graph.shapes[t] for t in node.inputs], graph.shapes[node.output]
     operator = node.operator
-    if isinstance(operator, TirOp):
+    if operator.kernel == "generic":
         yield from _generic(operator, inputs, output, module)
         return
-    if isinstance(operator, View | Repack):
-        alike = math.prod if isinstance(operator, View) else tuple
+    if operator.is_copy or not operator.kernel:
+        alike = tuple if operator.is_copy else math.prod
         if [alike(shape) for shape in inputs] != [alike(output)]:
             yield f"found {_words(inputs)} to {_words([output])}, expected as many numbers, and one tensor"
         return
@@ -84,37 +87,67 @@ def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> It
 
 
 def _wanted(operator: Operator, output: Shape) -> list[Shape]:
-    """Shapes that a layer reads, and last the one that it writes; a residual is as the output."""
-    if isinstance(operator, FusedConv):
-        source, result = _ends(operator.layer.spec)
-        return [source, *[output] * (operator.epilogue.residual != "none"), result]
-    if isinstance(operator, Chain):
-        return [_ends(operator.conv.layer.spec)[0], _ends(operator.follower)[1]]
-    if operator.is_window and operator.planes is not None:
-        return list(_ends(operator.planes))
-    if isinstance(operator, MeanLayer):
-        return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
-    if isinstance(operator, WinogradInput):
-        return [_ends(operator.tiling.spec)[0], _ends(operator.tiling.product_spec)[0]]
-    assert isinstance(operator, WinogradOutput), "all operators are listed"
-    residual = [output] * (operator.epilogue.residual != "none")
-    return [_ends(operator.tiling.product_spec)[1], *residual, _ends(operator.tiling.spec)[1]]
+    """Shapes that a layer reads, and last the one that it writes."""
+    if operator.kernel in _WANTED:
+        return _WANTED[operator.kernel](operator, output)
+    if operator.planes is None:
+        raise InternalError(f"checker: no shapes for {operator.kernel}, expected them in {__name__}")
+    return [_ends(operator.planes)[0], _ends(operator.follower or operator.planes)[1]]
 
 
-def _weights(operator: object) -> Iterator[str]:
+def _conv(operator: FusedConv, output: Shape) -> list[Shape]:
+    source, result = _ends(operator.layer.spec)
+    return [source, *_residual(operator.epilogue, output), result]
+
+
+def _mean(operator: MeanLayer, _output: Shape) -> list[Shape]:
+    return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
+
+
+def _winograd_in(operator: WinogradInput, _output: Shape) -> list[Shape]:
+    return [_ends(operator.tiling.spec)[0], _ends(operator.tiling.product_spec)[0]]
+
+
+def _winograd_out(operator: WinogradOutput, output: Shape) -> list[Shape]:
+    source, result = _ends(operator.tiling.product_spec)[1], _ends(operator.tiling.spec)[1]
+    return [source, *_residual(operator.epilogue, output), result]
+
+
+def _residual(epilogue: Epilogue, output: Shape) -> list[Shape]:
+    """It is as the output."""
+    return [output] * (epilogue.residual != "none")
+
+
+#: kernel -> shapes that its operator reads and, last, writes; those of windows and chains are their planes
+_WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
+    "conv": _conv,
+    "depthwise": _conv,
+    "linear": _conv,
+    "mean": _mean,
+    "winograd_in": _winograd_in,
+    "winograd_out": _winograd_out,
+}
+
+
+def _convolutions(operator: Any) -> list[ConvLayer]:
+    """Layers with weights that an operator computes."""
+    parts = (operator.conv, operator.window) if operator.kernel == "chain" else (operator,)
+    return [part.layer for part in parts if part.kernel in ("conv", "depthwise", "linear")]
+
+
+def _weights(operator: Operator) -> Iterator[str]:
     """Weights as the specs say; and of a chain, that the second layer reads what the first one writes."""
-    layers = [operator.conv, operator.window] if isinstance(operator, Chain) else [operator]
-    for layer in (o.layer for o in layers if isinstance(o, FusedConv)):
+    for layer in _convolutions(operator):
         if layer.weight.shape != layer.spec.weight_shape or layer.bias.shape != (layer.spec.oc,):
             found = _words([layer.weight.shape, layer.bias.shape])
             yield f"found weight and bias {found}, expected {_words([layer.spec.weight_shape, (layer.spec.oc,)])}"
-    if isinstance(operator, Chain):
-        between = _ends(operator.conv.layer.spec)[1], _ends(operator.follower)[0]
+    if operator.planes is not None and operator.follower is not None:
+        between = _ends(operator.planes)[1], _ends(operator.follower)[0]
         if between[0] != between[1]:
             yield f"found {_words(between[:1])} between both layers, expected {_words(between[1:])}"
 
 
-def _generic(operator: TirOp, inputs: Sequence[Shape], output: Shape, module: IRModule | None) -> Iterator[str]:
+def _generic(operator: Any, inputs: Sequence[Shape], output: Shape, module: IRModule | None) -> Iterator[str]:
     given = iter(inputs)
     shapes = [next(given, None) if constant is None else constant.shape for constant in operator.constants]
     if None in shapes or next(given, None) is not None:

@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Chain, FusedConv, View
-from sparsecc.facts.layer import MeanLayer, PoolLayer
 from sparsecc.facts.layout import PlaneLayout, scratch_width, split_height, split_width
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.layout import may_repitch
 
@@ -54,7 +52,7 @@ def _layout(shape: tuple[int, ...], layout: PlaneLayout | None) -> Iterator[str]
 def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
     """What a node reads and writes lies as its kernel expects."""
     spec, operator = node.operator.planes, node.operator
-    if node.packs and not (node.operator.is_window or isinstance(operator, Chain)):
+    if node.packs and not (operator.is_window or operator.follower):
         yield "copies planes into scratch memory, which only windows do"
     if spec is not None:
         yield from _flat(node, spec, placed)
@@ -62,13 +60,17 @@ def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
     for tensor in node.inputs:
         if _in_phases(placed.layouts[tensor]):
             yield f"reads t{tensor}, which lies in phases, as only strided kernels do"
-    if not isinstance(operator, Repack) and _in_phases(placed.layouts[node.output]):
+    if not operator.is_copy and _in_phases(placed.layouts[node.output]):
         yield f"writes t{node.output} in phases, which only copies do"
-    lists = (*node.inputs, node.output) if isinstance(operator, View | FusedConv) else ()
-    lists = (node.output,) if isinstance(operator, MeanLayer) else lists
-    for tensor in lists:
+    for tensor in _lists(node):
         if not _is_plain(placed.layouts[tensor]):
             yield f"t{tensor} is a list of numbers to it, and not contiguous"
+
+
+def _lists(node: PlacedNode) -> tuple[int, ...]:
+    """Tensors that are lists of numbers to a node: a view's and a linear layer's, and a mean's result."""
+    kernel = node.operator.kernel
+    return (*node.inputs, node.output) if kernel in ("", "linear") else (node.output,) if kernel == "mean" else ()
 
 
 def _flat(node: PlacedNode, spec: ConvSpec, placed: Placed) -> Iterator[str]:
@@ -79,7 +81,7 @@ def _flat(node: PlacedNode, spec: ConvSpec, placed: Placed) -> Iterator[str]:
         return
     if _in_phases(output):
         yield f"writes t{node.output} in phases, which only copies do"
-    if node.packs and not isinstance(node.operator, Chain):
+    if node.packs and not node.operator.follower:
         if _in_phases(source):
             yield f"packs t{node.inputs[0]}, which lies in phases already"
     elif spec.stride == (1, 1):
@@ -95,7 +97,7 @@ def _rows(node: PlacedNode, spec: ConvSpec, source: PlaneLayout) -> Iterator[str
         yield f"reads t{tensor} in rows, and it lies in phases"
     if any(has < needs for has, needs in zip(source.halo, spec.padding, strict=True)):
         yield f"reads t{tensor} with padding {spec.padding}, found a halo of {source.halo}"
-    if isinstance(node.operator, PoolLayer) and node.operator.combine == "max" and any(spec.padding):
+    if node.operator.fill != 0 and any(spec.padding):
         yield f"takes the maximum of t{tensor} and zeros of its halo"
 
 
@@ -103,7 +105,7 @@ def _pitches(
     node: PlacedNode, spec: ConvSpec, placed: Placed, source: PlaneLayout, output: PlaneLayout
 ) -> Iterator[str]:
     linked = [placed.layouts[tensor] for tensor in node.inputs[1:]]
-    if not (node.packs or isinstance(node.operator, Chain) or may_repitch(node, spec)):
+    if not (node.packs or node.operator.follower or may_repitch(node, spec)):
         linked.append(source)
     room = _room(node, spec)
     if source.pitch < room.get("reads", 0) or output.pitch < room.get("writes", 0):
@@ -118,7 +120,7 @@ def _room(node: PlacedNode, spec: ConvSpec) -> dict[str, int]:
     window = node.operator.follower or spec
     if node.packs:
         return {"writes": scratch_width(window)} if window.taps > UNROLLED_TAPS else {}
-    if not isinstance(node.operator, Chain):
+    if not node.operator.follower:
         return {}
     return {"reads": window.iw + max(window.padding[1], window.padding[3])}
 
@@ -127,7 +129,7 @@ def _in_place(placed: Placed) -> Iterator[str]:
     """Nobody needs what a kernel writes over any more, and both tensors' planes are in the same places."""
     floats = {tensor: tensor for tensor in range(len(placed.shapes))}
     for node in placed.nodes:
-        if isinstance(node.operator, View):
+        if not node.operator.kernel:  # a view
             floats[node.output] = floats[node.inputs[0]]
     for i, node in enumerate(placed.nodes):
         if node.in_place:
@@ -146,7 +148,7 @@ def _writes_over(same: set[int], later: Sequence[PlacedNode], node: PlacedNode, 
 
 def _same_planes(node: PlacedNode, placed: Placed) -> Iterator[str]:
     source, output = placed.layouts[node.inputs[0]], placed.layouts[node.output]
-    if not isinstance(node.operator, FusedConv) or not node.operator.layer.spec.is_depthwise or len(node.inputs) > 1:
+    if not node.operator.fits_in_place or len(node.inputs) > 1:
         yield "works in place, which only depthwise convolutions do"
     elif source is None or output is None or _places(source) != _places(output) or any(output.halo):
         yield "works in place, and its result's planes are not where its input's are"
