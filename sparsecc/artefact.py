@@ -9,9 +9,9 @@ from pathlib import Path
 from sparsecc._tvm import PrimFunc
 from sparsecc.build import MemoryPlan, build_library
 from sparsecc.errors import unforeseen
-from sparsecc.facts.channel_order import ChannelOrder
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.program import Program
+from sparsecc.ir.channel_order import ChannelOrder
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.program import Program
 from sparsecc.report import Report
 from sparsecc.target import Target
 

@@ -9,10 +9,10 @@ from sparsecc._tvm import IRModule, relax
 from sparsecc.analyse.plan import Plan
 from sparsecc.build.check import check_program
 from sparsecc.errors import InternalError, first_line
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.operator import Operator
-from sparsecc.facts.placed import Placed, PlacedNode
 from sparsecc.importer import Imported
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.operator import Operator
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.lower.lowered import Lowered
 from sparsecc.rewrite.assemble import Assembled
 from sparsecc.rewrite.chain import Joined

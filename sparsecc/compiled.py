@@ -10,15 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
 from sparsecc.build.spill import release, spilled, spilled_if_large
-from sparsecc.deploy.folder import write_folder
+from sparsecc.deploy import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
-from sparsecc.facts.impose import Impose
-from sparsecc.facts.program import Port
-from sparsecc.machine.cpu import processor_of
+from sparsecc.ir.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
 from sparsecc.records.lookup import find_records
@@ -29,6 +28,7 @@ from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
+from sparsecc.target.native.cpu import processor_of
 from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION

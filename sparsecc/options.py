@@ -9,9 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
-from sparsecc.facts.impose import Impose
-from sparsecc.values import as_float, as_int
+from sparsecc.untrusted.numbers import as_float, as_int
 
 
 @dataclass(frozen=True)

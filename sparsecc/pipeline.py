@@ -21,11 +21,11 @@ from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.cost.decide import predicted_speedup
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.errors import unforeseen
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer import convolutions
-from sparsecc.facts.on_disk import forget
-from sparsecc.facts.placed import PlacedNode
 from sparsecc.importer import Imported, import_model
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import convolutions
+from sparsecc.ir.on_disk import forget
+from sparsecc.ir.placed import PlacedNode
 from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.lower.join import Decide, as_chosen
 from sparsecc.lower.lowered import Lowered, problems_of

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.provenance import RECORDS, Provenance
+from sparsecc.ir.provenance import RECORDS, Provenance
 from sparsecc.text import printable
 
 JSON = dict[str, Any]

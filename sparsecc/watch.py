@@ -11,9 +11,9 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.build import MemoryPlan
 from sparsecc.checker import Checker
 from sparsecc.dump import Dump
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.placed import Placed
 from sparsecc.importer import Imported
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.placed import Placed
 from sparsecc.rewrite.assemble import Assembled
 from sparsecc.rewrite.chain import Joined
 from sparsecc.rewrite.fuse import Fused

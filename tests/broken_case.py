@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from sparsecc._tvm import IRModule, relax
-from sparsecc.facts.channel_order import ChannelOrder
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.placed import Placed
+from sparsecc.ir.channel_order import ChannelOrder
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.placed import Placed
 
 Break = Callable[[Any], Any]
 

@@ -13,9 +13,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.blocks import BlockSparse, aligned_grouping, to_blocks
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.reference import conv2d
+from sparsecc.ir.blocks import BlockSparse, aligned_grouping, to_blocks
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.lower.conv_reference import conv2d
 
 
 @dataclass(frozen=True)

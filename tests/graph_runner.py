@@ -9,8 +9,8 @@ import torch
 from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
-from sparsecc.facts.graph import Graph
 from sparsecc.importer import Imported, import_model
+from sparsecc.ir.graph import Graph
 from sparsecc.lower.table import KERNELS
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.rewritten import Extracted

@@ -26,11 +26,11 @@ from sparsecc.analyse.structure import find_structure
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_memory
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node
-from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer
-from sparsecc.facts.program import Port
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer
+from sparsecc.ir.program import Port
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower import direct as lower_conv
 from sparsecc.lower.table import lower

@@ -13,7 +13,7 @@ from sparsecc.build import build_library, header_of, plan_memory
 from sparsecc.build.library import sources_of
 from sparsecc.build.link import Sources
 from sparsecc.build.toolchain import find_compiler
-from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
+from sparsecc.ir.program import PadFill, Port, Program, Ref, Step
 from sparsecc.runtime import elf
 from sparsecc.runtime.seal import find_seal, sealed
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from sparsecc.analyse.plan import LayerInfo, Plan, make_plan
-from sparsecc.facts.layer import ConvLayer
 from sparsecc.importer import Imported
+from sparsecc.ir.layer import ConvLayer
 
 
 class Net(nn.Module):

@@ -8,9 +8,9 @@ import nets
 import torch
 from torch import nn
 
-from sparsecc.facts.graph import View
-from sparsecc.facts.layer_key import LayerKey
 from sparsecc.importer import import_model
+from sparsecc.ir.graph import View
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.lower.choice import Choice, Choose, Chosen
 from sparsecc.lower.table import lower
 from sparsecc.options import Options

@@ -17,11 +17,11 @@ from sparsecc.advice.curves import Bounds, Point
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice
 from sparsecc.advice.structures import structure_of
+from sparsecc.analyse.impose import Impose, imposed
 from sparsecc.analyse.structure import find_structure
 from sparsecc.errors import UserError
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer import import_model
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite

@@ -11,8 +11,8 @@ from advise_case import PRUNABLE, TARGET
 from sparsecc.advice.advise import SPARSITIES
 from sparsecc.advice.network import Network
 from sparsecc.advice.sweep import layer_curve
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.options import Options
 from sparsecc.records.scale import Scale
 

@@ -15,20 +15,20 @@ import sparsecc
 from sparsecc import pipeline
 from sparsecc.analyse.structure import find_structure
 from sparsecc.errors import SparseccError, UserError
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer_key import LayerKey
 from sparsecc.importer import import_model
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.lower.config import ConvConfig, JoinedConfig
-from sparsecc.machine import calibrate
-from sparsecc.machine.measure import measure_clock
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse
 from sparsecc.records.record import Record
 from sparsecc.records.scale import Scale, scale_of, shipped_scale, slower_than_predicted
 from sparsecc.target import TARGETS, resolve
+from sparsecc.target.native import calibrate
+from sparsecc.target.native.measure import measure_clock
 
 
 def record(n: int, us: float, *, cpu: str = "here") -> Record:
@@ -101,7 +101,7 @@ def test_all_ask_for_records_of_the_processor_that_they_compile_for(function, ta
         raise AskedError(cpu)
 
     monkeypatch.setattr(pipeline, "shipped_scale", asked)
-    monkeypatch.setattr("sparsecc.machine.cpu.processor", lambda: "GenuineIntel-6-151")
+    monkeypatch.setattr("sparsecc.target.native.cpu.processor", lambda: "GenuineIntel-6-151")
     options = {"log": tmp_path / "log.jsonl"} if function == "tune" else {}
     with pytest.raises(AskedError) as caught:
         getattr(sparsecc, function)(

@@ -12,7 +12,7 @@ from helpers import RUNNABLE, Job, run_jobs
 from bench.arm.in_order import cycles, read
 from bench.arm.mca import fmas, inner_loop, layer
 from sparsecc._codegen import compile_object
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.stored import from_json, to_json
 from sparsecc.target import TARGETS

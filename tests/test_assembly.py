@@ -12,8 +12,8 @@ from case_modules import SideBySide, inputs_of
 from cases import Case
 
 from sparsecc._codegen import compile_object
-from sparsecc.facts.conv import ConvSpec
 from sparsecc.importer import import_model
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite, run

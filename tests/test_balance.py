@@ -6,10 +6,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparsecc.facts.blocks import aligned_grouping, reordered, to_blocks
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.reference import sparse_conv2d
+from sparsecc.ir.blocks import aligned_grouping, reordered, to_blocks
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.lower.balance import balanced_order, excess
+from sparsecc.lower.conv_reference import sparse_conv2d
 
 row_counts = st.lists(st.integers(0, 500), min_size=1, max_size=70).map(lambda c: np.array(c, np.int32))
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from work import lines_run
 
 from sparsecc.errors import InternalError
-from sparsecc.facts.blocks import BlockSparse, aligned_grouping, dense_blocks, kept_kernels, to_blocks
-from sparsecc.facts.indices import BYTES, DTYPES, index_format, steps_of
+from sparsecc.ir.blocks import BlockSparse, aligned_grouping, dense_blocks, kept_kernels, to_blocks
+from sparsecc.ir.indices import BYTES, DTYPES, index_format, steps_of
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -10,7 +10,7 @@ import pytest
 from sparsecc.build.check import check_program
 from sparsecc.build.emit import c_comment, c_string
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.program import Port, Program, Ref
+from sparsecc.ir.program import Port, Program, Ref
 
 # --- checks of the program -----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from sparsecc.build.memory import Life, check_plan, lifetimes, lower_bound
 from sparsecc.build.memory_plan import check_memory
 from sparsecc.build.weights import WeightBlob, plan_weights
 from sparsecc.errors import InternalError
-from sparsecc.facts.program import Program, Ref, Step
+from sparsecc.ir.program import Program, Ref, Step
 
 # --- memory plan ---------------------------------------------------------------------------------------------------
 

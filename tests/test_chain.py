@@ -13,7 +13,7 @@ from torch import nn
 
 from sparsecc.analyse.structure import find_structure
 from sparsecc.cost.chain import join_cycles, plane_parts
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.lower import chain as lower_chain
 from sparsecc.target import TARGETS
 

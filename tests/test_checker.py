@@ -20,10 +20,10 @@ import sparsecc
 from sparsecc import pipeline
 from sparsecc.checker import Checker
 from sparsecc.errors import InternalError
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.layout import padded
-from sparsecc.facts.placed import Placed
 from sparsecc.importer import import_model
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.layout import padded
+from sparsecc.ir.placed import Placed
 from sparsecc.lower.choice import by_cost_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, lower_all, reorder

@@ -11,9 +11,9 @@ from sparsecc.cost.decide import work_of
 from sparsecc.cost.direct import DirectWork, predict
 from sparsecc.cost.direct_space import best_config, direct_space
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.machine.known import KNOWN
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.target import CORES, TARGETS, Core, Target
+from sparsecc.target.native.known import KNOWN
 
 _WORDS = ("name", "source")
 #: channels out, in, kernel, pixels, N, kept blocks of a thousand -> configs on a Zen 3, 4 and 5, as before cores were

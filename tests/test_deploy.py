@@ -21,7 +21,7 @@ import sparsecc
 from sparsecc.build import ArenaPlan, memory_plan, plan_arena
 from sparsecc.cli import main
 from sparsecc.errors import LibraryError, OutputError, TargetError, UserError
-from sparsecc.facts.program import Program
+from sparsecc.ir.program import Program
 from sparsecc.runtime import read_description
 from sparsecc.target import TARGETS
 

@@ -14,11 +14,11 @@ from test_machine import SOME
 
 from sparsecc.cli import main
 from sparsecc.errors import RunnerError, ToolchainError, UserError
-from sparsecc.machine import calibrate
-from sparsecc.machine import constants as kept
-from sparsecc.machine.calibrate import is_known, resolve_here
-from sparsecc.machine.constants import FITTED, Constants, constants_file, keep_constants, kept_constants
 from sparsecc.target import CORES, TARGETS, Core, Target
+from sparsecc.target.native import calibrate
+from sparsecc.target.native import constants as kept
+from sparsecc.target.native.calibrate import is_known, resolve_here
+from sparsecc.target.native.constants import FITTED, Constants, constants_file, keep_constants, kept_constants
 from sparsecc.tuning.fit import fit as fitting
 from sparsecc.tuning.fit import here
 from sparsecc.tuning.fit.fit import Fit, fit
@@ -256,7 +256,7 @@ def test_granted_time_is_a_number_of_seconds(text: str, monkeypatch) -> None:
 
 def test_the_command(unknown, monkeypatch, capsys) -> None:
     asked = pretend_to_fit(monkeypatch)
-    monkeypatch.setattr("sparsecc.machine.calibrate.keep_clock", lambda target: 4.0)
+    monkeypatch.setattr("sparsecc.target.native.calibrate.keep_clock", lambda target: 4.0)
     assert main(["targets", "--measure", "--seconds", "30"]) == 0
     said = capsys.readouterr().out
     assert "measured for native: fma_per_cycle 1, " in said
@@ -270,7 +270,7 @@ def test_the_command(unknown, monkeypatch, capsys) -> None:
 
 def test_the_command_without_the_compiler(unknown, monkeypatch, capsys) -> None:
     """Figures are measured all the same."""
-    monkeypatch.setattr("sparsecc.machine.calibrate.keep_clock", lambda target: 4.0)
+    monkeypatch.setattr("sparsecc.target.native.calibrate.keep_clock", lambda target: 4.0)
     monkeypatch.setitem(sys.modules, "sparsecc.tuning.fit.here", None)
     assert main(["targets", "--measure"]) == 0
     said = capsys.readouterr().out

@@ -11,8 +11,8 @@ from helpers import Shape, agree, random_inputs
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.facts.graph import FusedConv, Graph, View
 from sparsecc.importer import import_model
+from sparsecc.ir.graph import FusedConv, Graph, View
 from sparsecc.pipeline import extract
 
 Forward = Callable[["Net", Tensor], Tensor | tuple[Tensor, ...]]

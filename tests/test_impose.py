@@ -16,9 +16,9 @@ from torch import nn
 from torch.nn.utils import prune
 
 import sparsecc
+from sparsecc.analyse.impose import Impose, imposed
 from sparsecc.cli import main
 from sparsecc.errors import ModelError, UserError
-from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer import import_model
 from sparsecc.importer.impose import prunable_layers
 

@@ -18,9 +18,9 @@ from torch import nn
 import sparsecc
 from sparsecc import pipeline
 from sparsecc.artefact import Artefact
-from sparsecc.facts.layout import PlaneLayout, compact, padded
-from sparsecc.facts.placed import Placed, Repack
 from sparsecc.importer import import_model
+from sparsecc.ir.layout import PlaneLayout, compact, padded
+from sparsecc.ir.placed import Placed, Repack
 from sparsecc.kernels.window_place import fits
 from sparsecc.lower.joining import Joining
 from sparsecc.options import Options

@@ -11,8 +11,8 @@ from helpers import Shape, random_inputs
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.facts.graph import Chain, FusedConv, View
 from sparsecc.importer import import_model
+from sparsecc.ir.graph import Chain, FusedConv, View
 from sparsecc.lower.joining import Joining
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.chain import join_chains

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from sparsecc.cost.decide import work_of
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Activation, Epilogue
-from sparsecc.facts.layer import Combine, ConvLayer, MeanLayer, PoolLayer
-from sparsecc.facts.reference import conv2d, sparse_conv2d
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Activation, Epilogue
+from sparsecc.ir.layer import Combine, ConvLayer, MeanLayer, PoolLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
+from sparsecc.lower.conv_reference import conv2d, sparse_conv2d
 from sparsecc.target import TARGETS
 
 #: many configs a case: minutes

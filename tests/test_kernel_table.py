@@ -12,10 +12,10 @@ import torch
 from helpers import random_inputs
 from torch import Tensor, nn
 
-from sparsecc.facts.epilogue import Activation
-from sparsecc.facts.layer_key import Kind
-from sparsecc.facts.operator import Operator
 from sparsecc.importer import import_model
+from sparsecc.ir.epilogue import Activation
+from sparsecc.ir.layer_key import Kind
+from sparsecc.ir.operator import Operator
 from sparsecc.kernels import activation
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import by_cost_model

@@ -10,9 +10,9 @@ from operator_cases.case import Function
 from torch import nn
 from torch.nn import functional
 
-from sparsecc.facts.l2_pool import L2PoolLayer
-from sparsecc.facts.layer import PoolLayer
 from sparsecc.importer import import_model
+from sparsecc.ir.l2_pool import L2PoolLayer
+from sparsecc.ir.layer import PoolLayer
 from sparsecc.lower.table import KERNELS
 
 POOLS = {

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layout_case import NO_HALO, ONE, Halo, convolutions, halos
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout, dealt, padded, plain, split, split_height, split_width
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout, dealt, padded, plain, split, split_height, split_width
 
 sizes = st.integers(1, 9)
 

@@ -15,8 +15,8 @@ from random_nets import random_net
 
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.facts.epilogue import Activation, Epilogue
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.epilogue import Activation, Epilogue
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower import direct as lower_conv
 from sparsecc.target import Target

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from layout_case import NO_HALO, ONE, Halo
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node, Operator, TirOp, View
-from sparsecc.facts.layer import ConvLayer, MeanLayer, PoolLayer
-from sparsecc.facts.layout import plain
-from sparsecc.facts.placed import Placed, Repack
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node, Operator, TirOp, View
+from sparsecc.ir.layer import ConvLayer, MeanLayer, PoolLayer
+from sparsecc.ir.layout import plain
+from sparsecc.ir.placed import Placed, Repack
 from sparsecc.rewrite.layout import place
 
 

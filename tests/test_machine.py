@@ -8,12 +8,12 @@ from dataclasses import asdict, replace
 import pytest
 
 from sparsecc.errors import ToolchainError
-from sparsecc.machine import calibrate, cpu
-from sparsecc.machine.calibrate import cache_file, figures_here, resolve_here
-from sparsecc.machine.figures import Figures
-from sparsecc.machine.known import KNOWN
-from sparsecc.machine.measure import measure
 from sparsecc.target import CORES, TARGETS, resolve
+from sparsecc.target.native import calibrate, cpu
+from sparsecc.target.native.calibrate import cache_file, figures_here, resolve_here
+from sparsecc.target.native.figures import Figures
+from sparsecc.target.native.known import KNOWN
+from sparsecc.target.native.measure import measure
 
 V4 = TARGETS["x86-64-v4"]
 SOME = Figures(1, 1, 48 << 10, 2 << 20, 24 << 20, 48.0, 20.0, 4.0, double_pumped=True)

@@ -22,15 +22,15 @@ from numpy.typing import NDArray
 
 import sparsecc
 from sparsecc.analyse import block_rows
+from sparsecc.analyse.impose import Impose, imposed, pruned_blocks
 from sparsecc.analyse.structure import find_structure
 from sparsecc.build import spill
 from sparsecc.build.spill import spilled, spilled_if_large
 from sparsecc.errors import LibraryError
-from sparsecc.facts import on_disk
-from sparsecc.facts.blocks import aligned_grouping, to_blocks
-from sparsecc.facts.impose import Impose, imposed, pruned_blocks
-from sparsecc.facts.on_disk import forget, pieces
 from sparsecc.importer.impose import from_array
+from sparsecc.ir import on_disk
+from sparsecc.ir.blocks import aligned_grouping, to_blocks
+from sparsecc.ir.on_disk import forget, pieces
 from sparsecc.runtime.binding import Instance
 from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.library import Library

@@ -14,7 +14,7 @@ import sparsecc
 from sparsecc._codegen import evaluate
 from sparsecc._passes import stored_values
 from sparsecc._tvm import IRModule, PrimFunc, T, structural_walk, tirx
-from sparsecc.facts.epilogue import Activation
+from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels.activation import apply
 from sparsecc.kernels.function import floats, kernel
 

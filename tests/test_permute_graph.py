@@ -15,7 +15,7 @@ from random_nets import random_net
 from torch import Tensor, nn
 
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.blocks import by_taps, to_blocks
+from sparsecc.ir.blocks import by_taps, to_blocks
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_graph import Channels, find_channels
 from sparsecc.rewrite.permute import Permuted, listing, permute, reorder

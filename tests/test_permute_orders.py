@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from sparsecc.analyse.reorder import numbers, renumbered, reordered
 from sparsecc.analyse.structure import find_structure
-from sparsecc.facts.blocks import aligned_grouping
-from sparsecc.facts.channel_order import ChannelOrder
+from sparsecc.ir.blocks import aligned_grouping
+from sparsecc.ir.channel_order import ChannelOrder
 
 
 @given(st.integers(0, 10_000), st.integers(1, 5), st.integers(1, 20))

@@ -8,8 +8,8 @@ from cases import BY_NAME, build
 
 from sparsecc.analyse.plan import LayerInfo, Plan, make_plan
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.blocks import to_blocks
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.blocks import to_blocks
+from sparsecc.ir.conv import ConvSpec
 
 
 def layer(name, spec, *, density=1.0, block_n=8):

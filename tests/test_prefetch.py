@@ -9,7 +9,7 @@ from numpy.testing import assert_array_equal
 from torch import nn, randn
 
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower import direct as lower_conv
 from sparsecc.target import TARGETS
 

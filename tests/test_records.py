@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparsecc.errors import OutputError, UserError
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.facts.provenance import BY_MODEL, Provenance
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer_key import LayerKey, bucket
+from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.kernels.chain import ChainConfig
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig

@@ -8,8 +8,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.reference import conv2d, conv_transpose2d, sparse_conv2d
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.lower.conv_reference import conv2d, conv_transpose2d, sparse_conv2d
 
 
 def torch_conv2d(x, weight, bias, spec):

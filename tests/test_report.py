@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.provenance import BY_MODEL, Provenance
+from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.report import Report, make_report
 
 RECORD = Provenance("record", "90 us on AuthenticAMD-25-1, 2026-11-21")

@@ -22,10 +22,10 @@ from tuning_case import example, tiny_net
 import sparsecc
 from sparsecc import pipeline
 from sparsecc.advice.network import Network
+from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
-from sparsecc.facts.graph import View
-from sparsecc.facts.impose import Impose
 from sparsecc.importer import import_model
+from sparsecc.ir.graph import View
 from sparsecc.lower.config import Config, JoinConfig
 from sparsecc.options import Options
 from sparsecc.records.lookup import load_records

@@ -14,7 +14,7 @@ from torch import nn
 from tuning_case import task_of, tasks_of
 
 from sparsecc._tvm import PrimFunc, relax
-from sparsecc.facts.layout import padded
+from sparsecc.ir.layout import padded
 from sparsecc.kernels.chain import ChainConfig, chain
 from sparsecc.kernels.direct import direct
 from sparsecc.kernels.direct_shape import DirectConfig

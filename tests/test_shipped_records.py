@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from shipped_case import NETWORKS, PATTERNS, all_asked
 
-from sparsecc.facts.layer_key import LayerKey
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.lower.choice import Choice
 from sparsecc.records.lookup import shipped
 from sparsecc.target import resolve

@@ -11,10 +11,10 @@ from helpers import RUNNABLE, Job, run_jobs
 
 from sparsecc.cost.decide import work_of
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Activation, Epilogue
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.layout import padded, plain
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Activation, Epilogue
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.layout import padded, plain
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.tiles import cut

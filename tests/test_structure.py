@@ -10,7 +10,7 @@ from work import lines_run
 from sparsecc.analyse.block_rows import overhead
 from sparsecc.analyse.structure import Structure, find_structure
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.blocks import by_taps, to_blocks
+from sparsecc.ir.blocks import by_taps, to_blocks
 
 
 def pruned(oc, ic, *, block_n, density, taps=1, groups=1, shuffle=False, uniform=False, seed=0):

@@ -13,8 +13,8 @@ from torch import nn
 from tuning_case import emulator, example, tiny_net
 
 import sparsecc
-from sparsecc.facts.provenance import BY_MODEL
 from sparsecc.importer import import_model
+from sparsecc.ir.provenance import BY_MODEL
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import by_cost_model
 from sparsecc.lower.config import JoinConfig

@@ -16,11 +16,11 @@ from test_machine import SOME, V4
 from test_records import RECORD
 
 from sparsecc.errors import LibraryError, SparseccError, TargetError, UserError
-from sparsecc.machine import calibrate
 from sparsecc.records.log import merged, read_log, to_line
 from sparsecc.runtime import load, read_description
 from sparsecc.target import TARGETS
 from sparsecc.target.given import read_target
+from sparsecc.target.native import calibrate
 from sparsecc.untrusted import (
     MalformedError,
     check_members,

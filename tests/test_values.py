@@ -11,12 +11,12 @@ import torch
 from kernels_c import X, Y
 
 import sparsecc
+from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
-from sparsecc.facts.impose import Impose
 from sparsecc.options import Options
 from sparsecc.runtime import load
 from sparsecc.tuning.tune import tune
-from sparsecc.values import as_float, as_int
+from sparsecc.untrusted.numbers import as_float, as_int
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), np.uint8(3), torch.tensor(3), np.array(3)])

@@ -21,11 +21,10 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import LayerInfo, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.winograd import winograd_gain
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Activation, Epilogue
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.reference import conv2d
-from sparsecc.facts.winograd import (
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Activation, Epilogue
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.winograd import (
     POINTS,
     Tiling,
     input_matrix,
@@ -34,6 +33,7 @@ from sparsecc.facts.winograd import (
     suits,
     transformed_weight,
 )  # fmt: skip
+from sparsecc.lower.conv_reference import conv2d
 from sparsecc.options import Options
 from sparsecc.report import Report
 from sparsecc.rewrite.winograd import input_key, output_key

@@ -16,11 +16,11 @@ from sparsecc import prune
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import LayerInfo, make_plan
 from sparsecc.analyse.structure import Structure, find_structure, product_structure
-from sparsecc.facts.blocks import aligned_grouping, to_blocks
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Activation, Epilogue
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.winograd import POINTS, Tiling, transformed_weight
+from sparsecc.ir.blocks import aligned_grouping, to_blocks
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Activation, Epilogue
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.winograd import POINTS, Tiling, transformed_weight
 
 
 def job(

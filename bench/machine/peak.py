@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.machine.native import native
 from bench.results.schema import Limits
-from sparsecc.machine.cpu import cache_bytes
+from sparsecc.target.native.cpu import cache_bytes
 
 NO_LIMITS = Limits({}, {})  # before anything was measured
 _VECTORS = (16, 32, 64)  # bytes; wider ones than the CPU has are split by the compiler and never win

@@ -104,7 +104,7 @@ def _work(layer: dict[str, Any] | None) -> dict[str, int]:
 
 
 def _spec(layer: dict[str, Any]) -> Any:
-    from sparsecc.facts.conv import ConvSpec
+    from sparsecc.ir.conv import ConvSpec
 
     fields: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in layer["spec"].items()}
     return ConvSpec(**fields)

@@ -34,14 +34,14 @@ from bench.showing.markdown import NONE, number, percent, table
 from sparsecc.advice.advise import network_us, scale_here
 from sparsecc.advice.network import Network
 from sparsecc.advice.steps import StepCost
-from sparsecc.facts.impose import Impose
+from sparsecc.analyse.impose import Impose
 from sparsecc.importer import import_model
-from sparsecc.machine.calibrate import resolve_here
-from sparsecc.machine.cpu import processor
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale
 from sparsecc.rewrite.winograd import input_key, output_key
+from sparsecc.target.native.calibrate import resolve_here
+from sparsecc.target.native.cpu import processor
 
 #: relative error of a network's time that is the aim, and least rank correlation over its layers
 AIM, RANKS = 0.2, 0.9

@@ -25,8 +25,8 @@ from bench.studies.drawn import Drawn, draw
 from bench.studies.layer_search import candidates, in_words, timed
 from sparsecc.kernels.config import Config
 from sparsecc.lower import stored as configs
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.target import Target
+from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.tuning.candidates import write_program
 from sparsecc.tuning.tasks import Task
 

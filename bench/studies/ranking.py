@@ -18,8 +18,8 @@ from bench.showing.markdown import percent, table
 from bench.studies.space import measure, tasks_of
 from sparsecc.kernels.config import Config
 from sparsecc.lower import stored as configs
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.target import Target
+from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.tuning.ranker import BoostedRanker, RandomRanker, Ranker
 from sparsecc.tuning.tasks import Task
 

@@ -21,8 +21,8 @@ from bench.showing.markdown import percent, table
 from bench.studies.kernels import kernels_of
 from bench.studies.layer_search import in_words
 from sparsecc.kernels.config import Config
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.target import Target
+from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import KernelTask, Task
 from sparsecc.tuning.timing import Timing

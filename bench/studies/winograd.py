@@ -22,16 +22,16 @@ from bench.command import add_patterns, parser_of, tell
 from bench.results.stats import quantile
 from bench.showing.markdown import percent, table
 from sparsecc._codegen import compile_object
+from sparsecc.analyse.impose import Impose, imposed
 from sparsecc.build import build_library
-from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer import Imported, import_model
 from sparsecc.lower.choice import by_cost_model
-from sparsecc.machine.calibrate import resolve_here
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, lower_all, rewrite
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.runtime.library import Library
 from sparsecc.target import Target
+from sparsecc.target.native.calibrate import resolve_here
 
 #: channels and pixels of a side
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))

@@ -9,8 +9,8 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import layer_cycles
 from sparsecc.cost.winograd import winograd_gain
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Chain
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.graph import Chain
 from sparsecc.lower.join import Decide
 from sparsecc.lower.joining import Joining
 from sparsecc.target import Target

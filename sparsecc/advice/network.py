@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from sparsecc.advice.costs import Costs
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.steps import StepCost, network_steps
+from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.facts.graph import Chain
-from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import ConvLayer, convolutions
-from sparsecc.facts.winograd import TAPS
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
+from sparsecc.ir.graph import Chain
+from sparsecc.ir.layer import ConvLayer, convolutions
+from sparsecc.ir.winograd import TAPS
 from sparsecc.lower.join import as_chosen
 from sparsecc.lower.joining import Joining
 from sparsecc.options import Options

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from sparsecc.advice.costs import Costs
 from sparsecc.advice.structures import dense_structure, structure_of
 from sparsecc.analyse.decide import decide, kind_of
+from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.analyse.winograd import with_winograd
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.records.scale import Scale, slower_than_predicted
 
 

@@ -9,8 +9,8 @@ from sparsecc._tvm import IRModule
 from sparsecc.advice.costs import Costs
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.stream import clear_cycles
-from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.facts.program import Ref
+from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.program import Ref
 from sparsecc.lower.table import cost
 from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from sparsecc.analyse.block_rows import overhead
+from sparsecc.analyse.impose import Impose, block_rows, imposed, pruned_blocks
 from sparsecc.analyse.structure import Structure, find_structure
-from sparsecc.facts.blocks import aligned_grouping
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.impose import Impose, block_rows, imposed, pruned_blocks
+from sparsecc.ir.blocks import aligned_grouping
+from sparsecc.ir.conv import ConvSpec
 
 #: N that the compiler finds in any pattern of theirs
 _POWERS = (1, 2, 4, 8, 16, 32)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sparsecc.advice.curves import Bounds, Curve, Point
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.structures import structure_of
+from sparsecc.analyse.impose import Impose
 from sparsecc.cost.direct import WRITTEN
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.records.scale import Scale, slower_than_predicted
 from sparsecc.target import Target
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.rearrange import find_classes, rearranged_rows
-from sparsecc.facts.blocks import aligned_grouping, kept_blocks
-from sparsecc.facts.indices import IndexFormat, index_format, steps_of
+from sparsecc.ir.blocks import aligned_grouping, kept_blocks
+from sparsecc.ir.indices import IndexFormat, index_format, steps_of
 
 #: Relative time of one multiply-add by how many output channels are in registers at a time. Every kept block costs the
 #: load of an index and of a vector of input pixels, shared by those multiply-adds: from 8 on they hide behind the rest.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.errors import InternalError
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 
 Decision = Literal["sparse", "dense"]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from sparsecc.analyse.decide import Decision
 from sparsecc.analyse.structure import Structure, product_structure
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.indices import BYTES, OFFSET
-from sparsecc.facts.winograd import Tiling
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.indices import BYTES, OFFSET
+from sparsecc.ir.winograd import Tiling
 
 
 @dataclass(frozen=True, eq=False)

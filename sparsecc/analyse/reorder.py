@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sparsecc.analyse.block_rows import BlockRows, Columns
 from sparsecc.analyse.structure import Structure
-from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
-from sparsecc.facts.indices import OFFSET
+from sparsecc.ir.blocks import aligned_grouping, by_taps, kept_kernels
+from sparsecc.ir.indices import OFFSET
 
 
 def renumbered(grouping: NDArray[np.int32], order: NDArray[np.int64]) -> NDArray[np.int32]:

@@ -19,10 +19,10 @@ from sparsecc.analyse.block_rows import (
     rearranged_block_rows,
 )
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.blocks import aligned_grouping, by_taps, kept_kernels
-from sparsecc.facts.indices import OFFSET, IndexFormat, index_format
-from sparsecc.facts.on_disk import in_parts
-from sparsecc.facts.winograd import Tiling
+from sparsecc.ir.blocks import aligned_grouping, by_taps, kept_kernels
+from sparsecc.ir.indices import OFFSET, IndexFormat, index_format
+from sparsecc.ir.on_disk import in_parts
+from sparsecc.ir.winograd import Tiling
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +58,12 @@ class Structure:
     dense_cost : float
         The same for the dense layer in its best N; above 1 when ``oc`` fits no N well.
     grouping : numpy.ndarray
-        int32 ``(rows, block_n)`` output channels, for :func:`~sparsecc.facts.blocks.to_blocks`.
+        int32 ``(rows, block_n)`` output channels, for :func:`~sparsecc.ir.blocks.to_blocks`.
     by_tap : bool
         True when a block is one tap, not all taps of a kernel: zeros lie anywhere
-        (:func:`~sparsecc.facts.blocks.by_taps`).
+        (:func:`~sparsecc.ir.blocks.by_taps`).
     index : str
-        How the columns of kept blocks are stored (:func:`~sparsecc.facts.indices.index_format`).
+        How the columns of kept blocks are stored (:func:`~sparsecc.ir.indices.index_format`).
     """
 
     block_n: int

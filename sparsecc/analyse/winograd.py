@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 
 #: best side of an output tile and predicted speed-up over the direct kernel with the same blocks (None: all of them);
 #: None for a layer that gains nothing

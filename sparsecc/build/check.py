@@ -6,7 +6,7 @@ import re
 
 from sparsecc.build.describe import structure_of
 from sparsecc.errors import InternalError, UserError
-from sparsecc.facts.program import PadFill, Program, Ref, Step
+from sparsecc.ir.program import PadFill, Program, Ref, Step
 from sparsecc.runtime.format import FUNCTIONS
 from sparsecc.runtime.structure import parse_structure
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sparsecc.facts.program import Port, Program
+from sparsecc.ir.program import Port, Program
 from sparsecc.runtime.format import FORMAT
 from sparsecc.version import VERSION
 

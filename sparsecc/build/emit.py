@@ -9,7 +9,7 @@ from sparsecc.build.describe import description_text
 from sparsecc.build.memory import ArenaPlan, lifetimes
 from sparsecc.build.objects import own_symbol
 from sparsecc.build.weights import WeightBlob
-from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
+from sparsecc.ir.program import PadFill, Port, Program, Ref, Step
 from sparsecc.runtime.digest import digest
 from sparsecc.runtime.format import DESCRIPTION_SECTION, SEAL_BYTES, SEAL_MARK, SEAL_SECTION
 from sparsecc.text import printable

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparsecc.build.emit import c_comment
 from sparsecc.build.sources import SOURCES, fill
-from sparsecc.facts.program import Port, Program
+from sparsecc.ir.program import Port, Program
 
 
 def header_text(program: Program, description: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from sparsecc.build.memory_plan import MemoryPlan, check_memory
 from sparsecc.build.objects import isolate
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.build.weights import WeightBlob
-from sparsecc.facts.program import Program
+from sparsecc.ir.program import Program
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from sparsecc.errors import InternalError
-from sparsecc.facts.program import Program
+from sparsecc.ir.program import Program
 
 #: Alignment of buffers and weights in bytes: a cache line, and the widest vector.
 ALIGNMENT = 64

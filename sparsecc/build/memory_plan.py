@@ -8,7 +8,7 @@ from sparsecc.build.check import check_program
 from sparsecc.build.memory import ArenaPlan, check_plan, lifetimes, plan_arena
 from sparsecc.build.weights import WeightPlan, plan_weights
 from sparsecc.errors import InternalError
-from sparsecc.facts.program import Program
+from sparsecc.ir.program import Program
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
-from sparsecc.facts.on_disk import mapped, mapping_of
-from sparsecc.facts.winograd import transformed_weight
+from sparsecc.ir.on_disk import mapped, mapping_of
+from sparsecc.ir.winograd import transformed_weight
 from sparsecc.runtime.scratch import scratch_place
 
 #: bytes of all weights of a network below which they stay in memory

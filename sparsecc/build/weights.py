@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.build.memory import align
-from sparsecc.facts.on_disk import pieces
+from sparsecc.ir.on_disk import pieces
 from sparsecc.runtime.digest import ROW_BYTES, Digest
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 
+from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
-from sparsecc.facts.impose import Impose
 
 
 def add_target(parser: ArgumentParser, *, default: str | None = "native") -> None:

@@ -14,7 +14,7 @@ from sparsecc.errors import TargetError, missing_package
 from sparsecc.target import TARGETS, Target, resolve
 
 if TYPE_CHECKING:
-    from sparsecc.machine.figures import Figures
+    from sparsecc.target.native.figures import Figures
     from sparsecc.tuning.fit.fit import Fit
 
 SUMMARY = "list the processors that can be compiled for"
@@ -89,7 +89,10 @@ def _measured(figures: Figures | None, found: Fit | str | None) -> dict[str, Any
 
 
 def _measure() -> Figures:
-    from sparsecc.machine.calibrate import calibrate, keep_clock  # with the parts that make libraries: slow to import
+    from sparsecc.target.native.calibrate import (  # with the parts that make libraries: slow to import
+        calibrate,
+        keep_clock,
+    )
 
     target = resolve("native")
     keep_clock(target)
@@ -102,7 +105,7 @@ def _fit(seconds: int, *, quiet: bool) -> Fit | str:
         from sparsecc.tuning.fit.here import fit_here
     except ModuleNotFoundError as error:
         return f"not fitted to this machine's core: {missing_package(error)}"
-    from sparsecc.machine.calibrate import resolve_here
+    from sparsecc.target.native.calibrate import resolve_here
 
     with Stages(stderr(), quiet=quiet) as stages:
         return fit_here(resolve_here("native")[0], seconds=seconds, progress=stages)

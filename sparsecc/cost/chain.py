@@ -17,7 +17,7 @@ from sparsecc.cost.direct import (
     streamed_results,
 )
 from sparsecc.cost.direct_space import best_config
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.shares import LEAST_FLOATS
 from sparsecc.target import Target

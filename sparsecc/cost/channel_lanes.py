@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparsecc.cost.direct import EXPOSED, DirectWork, memory_cycles
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.target import Target

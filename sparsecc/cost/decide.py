@@ -9,7 +9,7 @@ from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.direct import DirectWork, predict
 from sparsecc.cost.direct_space import best_config
 from sparsecc.cost.linear import predict_linear
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.target import Target
 
 

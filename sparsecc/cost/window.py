@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.cost.stream import repack_cycles
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.tiles import cut
 from sparsecc.kernels.window_rows import loads, row_width, widest
 from sparsecc.kernels.window_shape import WindowConfig, WindowShape

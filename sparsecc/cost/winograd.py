@@ -28,8 +28,8 @@ from __future__ import annotations
 
 from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.cost.decide import layer_cycles
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.winograd import POINTS, TAPS, Tiling, suits
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.winograd import POINTS, TAPS, Tiling, suits
 from sparsecc.target import Target
 
 #: predicted gain over the direct kernel below which the exact sums are worth more

@@ -13,9 +13,9 @@ from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.epilogue import Activation
-from sparsecc.facts.layer import Layer
 from sparsecc.importer.names import Keys, layer_name, module_path
+from sparsecc.ir.epilogue import Activation
+from sparsecc.ir.layer import Layer
 from sparsecc.kernels import activation as expressions
 
 #: attribute of a kernel that is one of our activations: its kind and constants as JSON

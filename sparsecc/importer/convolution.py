@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 
 Array = NDArray[np.float32]
 

@@ -12,10 +12,8 @@ from torch import fx
 from torch.export import ExportedProgram, default_decompositions
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, quiet_if_unfinished, relax
+from sparsecc.analyse.impose import Impose
 from sparsecc.errors import NotSupportedError, unforeseen
-from sparsecc.facts.impose import Impose
-from sparsecc.facts.layer import Layer
-from sparsecc.facts.program import Port
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
 from sparsecc.importer.checks import check_result, user_inputs
@@ -30,6 +28,8 @@ from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.selections import without_selections
 from sparsecc.importer.shapes import affine
+from sparsecc.ir.layer import Layer
+from sparsecc.ir.program import Port
 from sparsecc.text import printable
 
 _TYPES = frozenset(value for value in vars(torch).values() if isinstance(value, torch.dtype))
@@ -49,7 +49,7 @@ class Imported:
         Key -> facts.
     inputs, outputs : tuple of Port
     structure : JSON-ready
-        How the model's result is put together from the outputs, as :class:`sparsecc.facts.program.Program` has it.
+        How the model's result is put together from the outputs, as :class:`sparsecc.ir.program.Program` has it.
     example : tuple of torch.Tensor
         Inputs to verify with.
     program : ExportedProgram

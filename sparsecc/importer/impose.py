@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import fx
 from torch.export import ExportedProgram
 
+from sparsecc.analyse.impose import Impose, imposed
 from sparsecc.errors import ModelError
-from sparsecc.facts.impose import Impose, imposed
 from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.constants import fold_constants
 from sparsecc.importer.names import module_path

@@ -6,12 +6,12 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.facts.l2_pool import L2PoolLayer
-from sparsecc.facts.layer import PoolLayer
 from sparsecc.importer.arguments import operator_name
 from sparsecc.importer.context import Context
 from sparsecc.importer.idioms import Idiom
 from sparsecc.importer.layers import average
+from sparsecc.ir.l2_pool import L2PoolLayer
+from sparsecc.ir.layer import PoolLayer
 
 
 def l2_pool(node: fx.Node) -> Idiom | None:

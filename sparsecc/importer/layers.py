@@ -10,13 +10,13 @@ from torch import fx
 
 from sparsecc._tvm import relax
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.reductions import axes_of
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 
 
 def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:

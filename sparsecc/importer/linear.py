@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import fx
 
 from sparsecc._tvm import relax
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer import ConvLayer
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold
 from sparsecc.importer.shapes import affine
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer import ConvLayer
 
 
 def linear(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:

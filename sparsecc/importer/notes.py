@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from torch.export import ExportedProgram
 
-from sparsecc.facts.layer import ConvLayer, Layer, convolutions
+from sparsecc.ir.layer import ConvLayer, Layer, convolutions
 from sparsecc.text import printable
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.facts.epilogue import Activation
 from sparsecc.importer import arithmetic, layers, linear, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
@@ -19,6 +18,7 @@ from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
 from sparsecc.importer.scatter import SCATTER
+from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels import activation
 
 Translate = Callable[[Context, fx.Node], Any]

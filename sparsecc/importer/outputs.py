@@ -37,7 +37,7 @@ class Outputs:
     names : tuple of str
         Made from the keys and indices that lead to them (:func:`sparsecc.importer.names.port_names`).
     structure : JSON-ready
-        As :class:`sparsecc.facts.program.Program` has it.
+        As :class:`sparsecc.ir.program.Program` has it.
     """
 
     nodes: tuple[fx.Node, ...]

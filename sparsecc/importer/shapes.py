@@ -10,11 +10,11 @@ from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.epilogue import Activation
 from sparsecc.importer.arguments import arguments, operator_name, pad_arguments
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm
 from sparsecc.importer.names import layer_name
+from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels import activation as expressions
 
 

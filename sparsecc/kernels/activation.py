@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc._tvm import T, tirx
-from sparsecc.facts.epilogue import Activation
+from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels.extremes import at_least, at_most, f32
 
 Expr = Any

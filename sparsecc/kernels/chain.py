@@ -3,7 +3,7 @@
 Both work channel by channel: a few output channels of the convolution go to planes of scratch memory, band of rows by
 band, and the window kernel reads each band while it is in the first cache.
 
-A window kernel of stride 2 reads dealt planes (:func:`~sparsecc.facts.layout.dealt`): the convolution deals its vectors
+A window kernel of stride 2 reads dealt planes (:func:`~sparsecc.ir.layout.dealt`): the convolution deals its vectors
 out as it stores them, so that every tap reads consecutive floats.
 """
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.indices import DTYPES, IndexFormat
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.indices import DTYPES, IndexFormat
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.store import StoreShape
 
@@ -36,7 +36,7 @@ class DirectShape:
     by_tap : bool
         A block is one tap: its place in the kernel is part of its offset.
     index : str
-        How the places of kept blocks are stored, see :func:`~sparsecc.facts.indices.index_format`.
+        How the places of kept blocks are stored, see :func:`~sparsecc.ir.indices.index_format`.
     chunks : int
         Runs of input channels; the kept blocks of each row are packed run by run, see :class:`DirectConfig`.
     gathered : int

@@ -7,7 +7,7 @@ from itertools import product
 from typing import Any, ClassVar
 
 from sparsecc._tvm import PrimFunc, T, tirx
-from sparsecc.facts.epilogue import Epilogue
+from sparsecc.ir.epilogue import Epilogue
 from sparsecc.kernels import activation
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.extremes import f32

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.function import floats, kernel
 
 

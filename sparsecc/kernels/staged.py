@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layout import LINE, PlaneLayout
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layout import LINE, PlaneLayout
 from sparsecc.kernels.direct import channel_in, emit_tile, output_channel, output_sink, rows_shared, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_tile import At, Sink

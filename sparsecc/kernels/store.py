@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import tirx
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels import activation
 from sparsecc.kernels.extremes import f32
 

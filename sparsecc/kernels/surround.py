@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import T
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import T
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout
 
 
 def tap_offset(spec: ConvSpec, source: PlaneLayout, a: Any, b: Any) -> Any:

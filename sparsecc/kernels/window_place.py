@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import T
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.store import finish
 from sparsecc.kernels.window_rows import RowTile, accumulate
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import T
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import fixed_tap_offset

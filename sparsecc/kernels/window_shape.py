@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparsecc._tvm import T, tirx
-from sparsecc.facts.winograd import Float64
+from sparsecc.ir.winograd import Float64
 from sparsecc.kernels.extremes import f32
 
 Expr = Any

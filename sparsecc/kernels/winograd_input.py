@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.winograd import TAPS, Tiling, input_matrix
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.winograd import TAPS, Tiling, input_matrix
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.repack import copy_row, fill
 from sparsecc.kernels.winograd import store, to_points, vector, widest

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.winograd import Tiling, output_matrix
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.winograd import Tiling, output_matrix
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.store import StoreShape, finish

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from sparsecc.cost.chain import chain_cycles, plane_parts
 from sparsecc.cost.window import arithmetic_cycles
-from sparsecc.facts.graph import Chain
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.layout import dealt, padded
+from sparsecc.ir.graph import Chain
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.layout import dealt, padded
 from sparsecc.kernels.chain import ChainConfig, ChainShape, argument_names, bands_of
 from sparsecc.kernels.chain_schedule import schedule_chain
 from sparsecc.kernels.direct_shape import DirectConfig

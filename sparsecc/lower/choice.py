@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.provenance import BY_MODEL, BY_SEARCH, Provenance
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.provenance import BY_MODEL, BY_SEARCH, Provenance
 from sparsecc.kernels.config import Config
 
 

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.winograd import product_cycles
-from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.indices import OFFSET
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.winograd import Tiling
+from sparsecc.ir.graph import FusedConv
+from sparsecc.ir.indices import OFFSET
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.winograd import Tiling
 from sparsecc.kernels.channel_lanes import LaneConfig, channel_lanes
 from sparsecc.kernels.direct_schedule import schedule_direct
 from sparsecc.kernels.direct_shape import DirectConfig, argument_names

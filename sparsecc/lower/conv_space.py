@@ -8,7 +8,7 @@ from dataclasses import replace
 from sparsecc.cost.channel_lanes import lane_space
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.direct_space import direct_space
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.config import ConvConfig
 from sparsecc.target import Target

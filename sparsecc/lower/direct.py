@@ -12,12 +12,12 @@ from sparsecc.cost.decide import by_single_tap, dense_block_sizes
 from sparsecc.cost.direct import DirectWork, predict
 from sparsecc.cost.direct_space import best_config
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.blocks import BlockSparse, by_taps, reordered, to_blocks
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.indices import OFFSET, IndexFormat
-from sparsecc.facts.layer_key import Kind, LayerKey, Pattern, bucket
-from sparsecc.facts.layout import LINE, PlaneLayout
+from sparsecc.ir.blocks import BlockSparse, by_taps, reordered, to_blocks
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.graph import FusedConv
+from sparsecc.ir.indices import OFFSET, IndexFormat
+from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
+from sparsecc.ir.layout import LINE, PlaneLayout
 from sparsecc.kernels.direct_shape import widens
 from sparsecc.kernels.store import StoreShape
 from sparsecc.lower.balance import balanced_order

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from sparsecc._codegen import evaluate
 from sparsecc._tvm import IRModule, PrimFunc, Schedule, structural_hash
 from sparsecc.cost.stream import generic_cycles
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import TirOp
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.graph import TirOp
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.generic.recipe import schedule_generic, with_layouts
 from sparsecc.kernels.generic.traces import MisfitError, UnknownTraceError, apply_trace, sample_traces
 from sparsecc.lower.choice import Verdict

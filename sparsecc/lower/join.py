@@ -8,8 +8,8 @@ from dataclasses import replace
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.chain import join_cycles
-from sparsecc.facts.graph import Chain
-from sparsecc.facts.layer_key import LayerKey, bucket
+from sparsecc.ir.graph import Chain
+from sparsecc.ir.layer_key import LayerKey, bucket
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Choose
 from sparsecc.lower.config import JoinConfig

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparsecc.facts.provenance import BY_MODEL, Provenance
+from sparsecc.ir.provenance import BY_MODEL, Provenance
 
 
 @dataclass(frozen=True)

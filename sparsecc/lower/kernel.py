@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
-from sparsecc.facts.layer_key import LayerKey
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.lower.choice import Verdict
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparsecc._tvm import IRModule
-from sparsecc.facts.l2_pool import L2PoolLayer
+from sparsecc.ir.l2_pool import L2PoolLayer
 from sparsecc.kernels.l2_pool import L2
 from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.lower.kernel import Array, Cost, Once

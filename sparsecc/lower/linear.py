@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.decide import linear_cycles
 from sparsecc.cost.linear import predict_linear
-from sparsecc.facts.blocks import to_blocks
-from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.layer_key import LayerKey, bucket
-from sparsecc.facts.on_disk import forget
+from sparsecc.ir.blocks import to_blocks
+from sparsecc.ir.graph import FusedConv
+from sparsecc.ir.layer_key import LayerKey, bucket
+from sparsecc.ir.on_disk import forget
 from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
 from sparsecc.kernels.linear_schedule import schedule_linear
 from sparsecc.lower.kernel import Cost, Knobs, Once

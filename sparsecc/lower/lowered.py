@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sparsecc._tvm import PrimFunc
-from sparsecc.facts.provenance import Provenance
+from sparsecc.ir.provenance import Provenance
 from sparsecc.lower.choice import Choice
 from sparsecc.lower.joining import Joining
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsecc.cost.stream import mean_cycles
-from sparsecc.facts.layer import MeanLayer
+from sparsecc.ir.layer import MeanLayer
 from sparsecc.kernels.mean import MeanShape, mean
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from sparsecc.facts.layer_key import LayerKey
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig

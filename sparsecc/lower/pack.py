@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import NotSupportedError
-from sparsecc.facts.blocks import BlockSparse
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.indices import DTYPES, IndexFormat, steps_of
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.blocks import BlockSparse
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.indices import DTYPES, IndexFormat, steps_of
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.taps import fixed_tap_offset
 
 
@@ -23,7 +23,7 @@ class Rows:
     Attributes
     ----------
     data, indices, indptr : numpy.ndarray
-        As in :class:`~sparsecc.facts.blocks.BlockSparse`, but ``indptr`` has an entry for every row of every run, and
+        As in :class:`~sparsecc.ir.blocks.BlockSparse`, but ``indptr`` has an entry for every row of every run, and
         ``indices`` may count from the run's first channel.
     first : numpy.ndarray
         int32, the column that each of those rows begins with.

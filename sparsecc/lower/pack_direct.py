@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.blocks import dense_blocks
-from sparsecc.facts.indices import without_steps
+from sparsecc.ir.blocks import dense_blocks
+from sparsecc.ir.indices import without_steps
 from sparsecc.kernels.direct import tiles_of
 from sparsecc.kernels.direct_shape import DirectShape
 from sparsecc.kernels.gather import floats_of

@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import Chain, FusedConv
-from sparsecc.facts.layer import MeanLayer, PoolLayer
-from sparsecc.facts.placed import Repack
-from sparsecc.facts.reference import conv2d
-from sparsecc.facts.winograd import WinogradInput, WinogradOutput, input_matrix, output_matrix
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import Chain, FusedConv
+from sparsecc.ir.layer import MeanLayer, PoolLayer
+from sparsecc.ir.placed import Repack
+from sparsecc.ir.winograd import WinogradInput, WinogradOutput, input_matrix, output_matrix
 from sparsecc.kernels.activation import reference as activate
+from sparsecc.lower.conv_reference import conv2d
 
 Array = NDArray[np.float32]
 

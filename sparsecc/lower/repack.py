@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparsecc.cost.stream import repack_cycles
-from sparsecc.facts.placed import Repack
+from sparsecc.ir.placed import Repack
 from sparsecc.kernels.repack import RepackShape, repack
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered

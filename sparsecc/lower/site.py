@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.operator import Operator
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.operator import Operator
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.store import StoreShape
 from sparsecc.target import Target
 

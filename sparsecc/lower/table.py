@@ -8,8 +8,8 @@ from typing import Any
 
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.facts.operator import Operator
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.operator import Operator
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
 from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, reference, repack, window, winograd
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
@@ -18,7 +18,7 @@ from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
 from sparsecc.target import Target
 
-#: :attr:`Operator.kernel <sparsecc.facts.operator.Operator.kernel>` -> how it opens, is lowered, what it costs, what it
+#: :attr:`Operator.kernel <sparsecc.ir.operator.Operator.kernel>` -> how it opens, is lowered, what it costs, what it
 #: computes; and its knobs: key, default, space, model, form in records
 KERNELS: dict[str, Kernel[Any, Any]] = {
     "conv": Kernel(conv.opened, conv.lower, conv.cost, reference.convolution, conv.KNOBS),

@@ -9,10 +9,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sparsecc.cost.window import tile_cycles, window_cycles
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.layout import PlaneLayout, padded, scratch_width, split, split_height
-from sparsecc.facts.operator import Window
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.layout import PlaneLayout, padded, scratch_width, split, split_height
+from sparsecc.ir.operator import Window
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window import argument_names

@@ -7,7 +7,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from sparsecc.cost.winograd import input_cycles, output_cycles
-from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput
+from sparsecc.ir.winograd import Tiling, WinogradInput, WinogradOutput
 from sparsecc.kernels.winograd_input import WinogradInputShape, winograd_input
 from sparsecc.kernels.winograd_output import WinogradOutputShape, winograd_output
 from sparsecc.lower.kernel import Cost, Once

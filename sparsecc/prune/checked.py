@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 
 from sparsecc.errors import UserError
-from sparsecc.values import as_float, as_int
+from sparsecc.untrusted.numbers import as_float, as_int
 
 
 def checked_rate(value: float, *, where: str) -> float:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.provenance import BY_MODEL, Provenance
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.records.log import Log, best_of, read_log

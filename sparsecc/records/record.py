@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparsecc.facts.layer_key import LayerKey
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.config import Config
 from sparsecc.lower import stored as configs
 from sparsecc.untrusted import shown

@@ -23,10 +23,10 @@ from sparsecc.cost.chain import chain_cycles
 from sparsecc.cost.decide import dense_block_sizes, work_of
 from sparsecc.cost.direct import DirectWork
 from sparsecc.cost.window import arithmetic_cycles
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.layout import PlaneLayout, dealt, padded
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.layout import PlaneLayout, dealt, padded
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_combine import SUM
 from sparsecc.kernels.window_shape import WindowShape

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc
-from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.facts.program import PadFill, Port, Program, Ref, Step
+from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.program import PadFill, Port, Program, Ref, Step
 from sparsecc.kernels.copy import copy
 from sparsecc.lower.lowered import Lowered
 

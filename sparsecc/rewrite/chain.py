@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
-from sparsecc.facts.graph import Chain, FusedConv, Graph, Node
-from sparsecc.facts.operator import Window
+from sparsecc.ir.graph import Chain, FusedConv, Graph, Node
+from sparsecc.ir.operator import Window
 from sparsecc.lower.joining import Joining
 
 

@@ -13,8 +13,8 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.reorder import is_aligned, kept_rows, numbers, renumbered
 from sparsecc.analyse.structure import Structure
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import FusedConv, Graph
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.graph import FusedConv, Graph
 from sparsecc.lower.balance import balanced_order
 from sparsecc.rewrite.channel_graph import Channels
 from sparsecc.rewrite.channels import Orders

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sparsecc.facts.graph import Graph, Node, TirOp
+from sparsecc.ir.graph import Graph, Node, TirOp
 from sparsecc.rewrite.channel_blocks import Block
 from sparsecc.rewrite.channel_operator import OperatorChannels
 from sparsecc.rewrite.channels import Axis, Classes, Shape, axis_of, viewed

@@ -12,13 +12,13 @@ from typing import Any
 
 from sparsecc._tvm import IRModule
 from sparsecc.errors import InternalError
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node
-from sparsecc.facts.layer import ConvLayer, MeanLayer
-from sparsecc.facts.operator import Operator
-from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.facts.winograd import WinogradInput, WinogradOutput
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.layer import ConvLayer, MeanLayer
+from sparsecc.ir.operator import Operator
+from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.winograd import WinogradInput, WinogradOutput
 
 Shape = tuple[int, ...]
 AnyNode = Node | PlacedNode

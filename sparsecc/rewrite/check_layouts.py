@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.layout import PlaneLayout, scratch_width, split_height, split_width
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.layout import PlaneLayout, scratch_width, split_height, split_width
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.layout import may_repitch
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule, relax, tvm
 from sparsecc.errors import InternalError
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node, TirOp, View
-from sparsecc.facts.layer import ConvLayer, Layer
-from sparsecc.facts.operator import Operator
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node, TirOp, View
+from sparsecc.ir.layer import ConvLayer, Layer
+from sparsecc.ir.operator import Operator
 from sparsecc.rewrite.fuse import is_operator, layer_key
 
 

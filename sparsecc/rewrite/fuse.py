@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from sparsecc._tvm import IRModule, PyExprMutator, expression_mutator, relax, tvm
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Activation, Epilogue, Residual
-from sparsecc.facts.layer import ConvLayer, Layer
 from sparsecc.importer.context import ACTIVATION
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Activation, Epilogue, Residual
+from sparsecc.ir.layer import ConvLayer, Layer
 
 
 @dataclass(frozen=True, eq=False)

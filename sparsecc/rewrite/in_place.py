@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from sparsecc.facts.graph import FusedConv
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.graph import FusedConv
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.window_place import fits
 from sparsecc.lower.window import may_work_in_place, place_lanes
 from sparsecc.target import Target

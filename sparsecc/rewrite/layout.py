@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.graph import Graph, Node
-from sparsecc.facts.layout import PlaneLayout, compact, padded, plain, scratch_width, split, split_height, split_width
-from sparsecc.facts.placed import Placed, PlacedNode, Repack
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.graph import Graph, Node
+from sparsecc.ir.layout import PlaneLayout, compact, padded, plain, scratch_width, split, split_height, split_width
+from sparsecc.ir.placed import Placed, PlacedNode, Repack
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 

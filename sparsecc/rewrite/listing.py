@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.placed import Placed, PlacedNode
 
 
 def graph_text(graph: Graph) -> str:

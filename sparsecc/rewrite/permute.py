@@ -9,9 +9,9 @@ from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.reorder import reordered
-from sparsecc.facts.channel_order import ChannelOrder
-from sparsecc.facts.graph import FusedConv, Graph, Node
-from sparsecc.facts.operator import Order
+from sparsecc.ir.channel_order import ChannelOrder
+from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.operator import Order
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_choice import choose_orders
 from sparsecc.rewrite.channel_graph import Channels, find_channels

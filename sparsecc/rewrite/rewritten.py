@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.channel_order import ChannelOrder
-from sparsecc.facts.graph import Graph
-from sparsecc.facts.placed import Placed
+from sparsecc.ir.channel_order import ChannelOrder
+from sparsecc.ir.graph import Graph
+from sparsecc.ir.placed import Placed
 from sparsecc.lower.joining import Joining
 
 

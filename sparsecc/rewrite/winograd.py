@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
 
-#: weights of a layer to those of its products; see :func:`~sparsecc.facts.winograd.transformed_weight`
+#: weights of a layer to those of its products; see :func:`~sparsecc.ir.winograd.transformed_weight`
 Transform = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 

@@ -23,7 +23,7 @@ from sparsecc.runtime.image import Image, open_image
 from sparsecc.runtime.ports import Port, ports
 from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.runtime.structure import parse_structure
-from sparsecc.values import as_int
+from sparsecc.untrusted.numbers import as_int
 
 #: above what any library uses, and a number that C can take
 _MOST_THREADS = 1 << 20

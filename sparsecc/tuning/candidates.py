@@ -13,7 +13,7 @@ from sparsecc._codegen import compile_object
 from sparsecc._tvm import PrimFunc
 from sparsecc.build import plan_memory
 from sparsecc.build.library import Measured, Timed, build_measuring_program
-from sparsecc.facts.program import Port, Program, Ref, Step
+from sparsecc.ir.program import Port, Program, Ref, Step
 from sparsecc.kernels.config import Config
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.target import Target

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.layer_key import LayerKey
+from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice
 from sparsecc.target import Target

@@ -9,10 +9,10 @@ from functools import cached_property
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
-from sparsecc.facts.graph import Chain
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.placed import Placed, PlacedNode
-from sparsecc.facts.provenance import BY_SEARCH
+from sparsecc.ir.graph import Chain
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.provenance import BY_SEARCH
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Choose
 from sparsecc.lower.join import JOINED, join_choice

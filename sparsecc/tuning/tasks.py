@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.facts.layer_key import LayerKey
-from sparsecc.facts.packing import pack
-from sparsecc.facts.placed import Placed, PlacedNode
+from sparsecc.ir.layer_key import LayerKey
+from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, only
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.table import KERNELS, is_tunable, lower
 from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import Target
+from sparsecc.tuning.packing import pack
 
 Array = NDArray[np.float32]
 

@@ -17,13 +17,13 @@ from sparsecc.importer import import_model
 from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import only
 from sparsecc.lower.join import as_chosen
-from sparsecc.machine.cpu import processor_of
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import of_target
 from sparsecc.records.record import Record
 from sparsecc.target import Target
+from sparsecc.target.native.cpu import processor_of
 from sparsecc.tuning.bugs import write_bug
 from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.tuning.joins import find_joins
@@ -34,7 +34,7 @@ from sparsecc.tuning.search import Event, Limits, Search
 from sparsecc.tuning.state import TaskState
 from sparsecc.tuning.tasks import Task, find_tasks
 from sparsecc.tuning.timing import Failure, Timing
-from sparsecc.values import as_float, as_int
+from sparsecc.untrusted.numbers import as_float, as_int
 from sparsecc.version import VERSION
 
 _PACKAGES = ("apache-tvm", "torch")

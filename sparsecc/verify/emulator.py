@@ -16,8 +16,8 @@ from sparsecc.artefact import Artefact
 from sparsecc.build.library import build_program
 from sparsecc.build.toolchain import architecture
 from sparsecc.errors import OutputError, VerificationError
-from sparsecc.facts.program import Port
 from sparsecc.importer import Imported
+from sparsecc.ir.program import Port
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 from sparsecc.verify.compare import Array

@@ -13,9 +13,9 @@ from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
-from sparsecc.facts.layer import convolutions
-from sparsecc.facts.on_disk import forget, in_parts
 from sparsecc.importer import Imported
+from sparsecc.ir.layer import convolutions
+from sparsecc.ir.on_disk import forget, in_parts
 
 Array = NDArray[Any]
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_memory
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.program import Port, Ref, Step
 from sparsecc.importer import Imported
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.program import Port, Ref, Step
 from sparsecc.verify.compare import Array, Distances, distances, relative_error
 from sparsecc.verify.reference import exact_intermediates, intermediates, is_finite
 from sparsecc.verify.run import Run

@@ -13,8 +13,8 @@ import torch
 from torch import nn
 
 import sparsecc
-from sparsecc.machine.figures import Figures
 from sparsecc.target import resolve
+from sparsecc.target.native.figures import Figures
 
 #: a target of a user's own
 TARGET = {

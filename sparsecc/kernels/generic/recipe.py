@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, Schedule, s_tir, structural_map, tirx
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.generic.extremes import exact_extremes
 from sparsecc.kernels.generic.loops import Loop, group, loads
 from sparsecc.kernels.generic.reduce import PARALLEL_RESULTS, emit_reduction

@@ -13,9 +13,9 @@ from sparsecc.cost.prefetch import PREFETCH_DISTANCE
 from sparsecc.errors import RunnerError, ToolchainError
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.config import ConvConfig
-from sparsecc.machine.constants import Constants
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Core, Target
+from sparsecc.target.native.constants import Constants
 from sparsecc.tuning.candidates import write_candidates
 from sparsecc.tuning.fit.samples import LAYERS, PREFETCHED, Sample, samples
 from sparsecc.tuning.fit.solve import RANGES, Solution, Timings, solve

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 
 from sparsecc.errors import ToolchainError, UserError
-from sparsecc.machine.calibrate import is_known, resolve_here
-from sparsecc.machine.constants import keep_constants
-from sparsecc.machine.cpu import processor
 from sparsecc.target import Target
+from sparsecc.target.native.calibrate import is_known, resolve_here
+from sparsecc.target.native.constants import keep_constants
+from sparsecc.target.native.cpu import processor
 from sparsecc.tuning.fit.fit import Fit, fit
 
 #: grants seconds to fit a core that we don't know
@@ -23,9 +23,9 @@ Progress = Callable[[str], None]
 def resolve_fitted(
     target: str | Target, *, cc: str | None = None, progress: Progress | None = None
 ) -> tuple[Target, str]:
-    """As :func:`~sparsecc.machine.calibrate.resolve_here`; a core that we don't know is fitted first, in granted time.
+    """As :func:`~sparsecc.target.native.calibrate.resolve_here`; a core that we don't know is fitted first.
 
-    A fit that fails leaves the target's own core, and the source says so.
+    That takes the time that was granted. A fit that fails leaves the target's own core, and the source says so.
 
     Raises
     ------

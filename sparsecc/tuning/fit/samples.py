@@ -15,10 +15,10 @@ from sparsecc.analyse.structure import find_structure
 from sparsecc.cost.direct import CROWDED, DirectWork, predict
 from sparsecc.cost.direct_space import direct_space
 from sparsecc.cost.prefetch import prefetch_distance
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.graph import FusedConv, Graph, Node
-from sparsecc.facts.layer import ConvLayer
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.conv import opened

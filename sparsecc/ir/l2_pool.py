@@ -8,11 +8,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layer import PoolLayer
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.operator import Channels, Operator
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layer import PoolLayer
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.operator import Channels, Operator
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.operator import Operator
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Repack(Operator):
 
 @dataclass(frozen=True)
 class PlacedNode:
-    """As :class:`~sparsecc.facts.graph.Node`, with copies between layouts made explicit.
+    """As :class:`~sparsecc.ir.graph.Node`, with copies between layouts made explicit.
 
     ``packs`` marks kernels that copy every plane of their input into scratch memory, in the layout they need;
     ``in_place`` those whose output lies where their input was (:mod:`sparsecc.rewrite.in_place`).

@@ -1,4 +1,4 @@
-"""Write the folder of a compiled network."""
+"""The folder that runs on a board: library, header, examples, a loader for Python, a benchmark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparsecc.runtime.files import check_writable, new_file, write_error
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.version import VERSION
 
-_FILES = Path(__file__).parent / "files"
+_FILES = Path(__file__).parent / "build" / "board"
 #: template -> name in the folder
 _TEXTS = {
     "model_numpy.py.in": "@name@_numpy.py",  # not @name@.py: Python would take @name@.so for the module

@@ -10,13 +10,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from sparsecc.errors import ToolchainError
-from sparsecc.machine.constants import kept_constants
-from sparsecc.machine.cpu import processor
-from sparsecc.machine.figures import Figures
-from sparsecc.machine.keep import folder, keep, read_kept
-from sparsecc.machine.known import KNOWN, UNKNOWN
-from sparsecc.machine.measure import measure, measure_clock
 from sparsecc.target import Core, Target, resolve
+from sparsecc.target.native.constants import kept_constants
+from sparsecc.target.native.cpu import processor
+from sparsecc.target.native.figures import Figures
+from sparsecc.target.native.keep import folder, keep, read_kept
+from sparsecc.target.native.known import KNOWN, UNKNOWN
+from sparsecc.target.native.measure import measure, measure_clock
 
 #: no core runs faster: what says so was not measured
 _MOST_GHZ = 10.0

@@ -58,7 +58,7 @@ def steps_of(
     Parameters
     ----------
     indices, indptr : numpy.ndarray
-        int32 ``(nnzb,)`` and ``(rows + 1,)``, see :class:`~sparsecc.facts.blocks.BlockSparse`.
+        int32 ``(nnzb,)`` and ``(rows + 1,)``, see :class:`~sparsecc.ir.blocks.BlockSparse`.
     first : numpy.ndarray, optional
         int32 ``(rows,)``.
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sparsecc.errors import TargetError
-from sparsecc.machine.keep import folder, keep, read_kept
 from sparsecc.target import Core, Target
 from sparsecc.target.checks import check_range
+from sparsecc.target.native.keep import folder, keep, read_kept
 from sparsecc.untrusted import check_members
 
 #: of the meaning of constants: what the cost model makes of them, and code that LLVM makes of kernels

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.conv import ConvSpec
 
 #: floats in a 64-byte cache line
 LINE = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sparsecc.machine.figures import Figures
 from sparsecc.target import CORES, Core
+from sparsecc.target.native.figures import Figures
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ _ZEN_3_CORE = {"x86-64-v3": CORES["zen-3"]}
 _ZEN_4_CORE = {"x86-64-v4": CORES["zen-4"], "x86-64-v3": CORES["zen-4-avx2"]}
 _ZEN_5_CORE = {"x86-64-v4": CORES["zen-5"]}
 
-#: processor as in :func:`~sparsecc.machine.cpu.processor` -> what is known of it
+#: processor as in :func:`~sparsecc.target.native.cpu.processor` -> what is known of it
 KNOWN: Mapping[str, Known] = {
     "AuthenticAMD-25-1": Known("AMD EPYC 7003 (Zen 3)", {}, _ZEN_3_CORE),
     "AuthenticAMD-25-33": Known("AMD Ryzen 5000 (Zen 3)", {}, _ZEN_3_CORE),

@@ -9,11 +9,11 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.operator import Channels, Operator, Order, Window
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.operator import Channels, Operator, Order, Window
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.layout import PlaneLayout
+from sparsecc.ir.layout import PlaneLayout
 
 
 def pack(values: NDArray[np.float32], layout: PlaneLayout | None, *, gaps: float = 0.0) -> NDArray[np.float32]:

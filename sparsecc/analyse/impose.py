@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import UserError
-from sparsecc.facts.on_disk import in_parts
-from sparsecc.values import as_float, as_int
+from sparsecc.ir.on_disk import in_parts
+from sparsecc.untrusted.numbers import as_float, as_int
 
 #: bits of a norm below those that a first look sorts by
 _LOW = np.uint64(48)

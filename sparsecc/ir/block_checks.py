@@ -9,7 +9,7 @@ import numpy as np
 from sparsecc.errors import InternalError
 
 if TYPE_CHECKING:
-    from sparsecc.facts.blocks import BlockSparse
+    from sparsecc.ir.blocks import BlockSparse
 
 
 def check_blocks(blocks: BlockSparse) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.blocks import BlockSparse
-from sparsecc.facts.conv import ConvSpec
+from sparsecc.ir.blocks import BlockSparse
+from sparsecc.ir.conv import ConvSpec
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]

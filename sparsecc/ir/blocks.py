@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.errors import InternalError
-from sparsecc.facts.block_checks import check_blocks
-from sparsecc.facts.on_disk import in_parts
+from sparsecc.ir.block_checks import check_blocks
+from sparsecc.ir.on_disk import in_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class BlockSparse:
     oc_perm : numpy.ndarray
         int32 ``(rows * block_n,)``, output channel of every row slot.
     oc, ic, groups, kh, kw : int
-        The layer, as in :class:`~sparsecc.facts.conv.ConvSpec`.
+        The layer, as in :class:`~sparsecc.ir.conv.ConvSpec`.
 
     Raises
     ------

@@ -10,10 +10,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layout import PlaneLayout
-from sparsecc.facts.operator import Channels, Combine, Operator, Order
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.operator import Channels, Combine, Operator, Order
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,10 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import Epilogue
-from sparsecc.facts.layer import ConvLayer
-from sparsecc.facts.operator import Operator
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.layer import ConvLayer
+from sparsecc.ir.operator import Operator
 
 Float64 = NDArray[np.float64]
 

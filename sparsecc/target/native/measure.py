@@ -7,10 +7,10 @@ from pathlib import Path
 
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.errors import ToolchainError
-from sparsecc.machine.cpu import cache_bytes
-from sparsecc.machine.figures import Figures
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
+from sparsecc.target.native.cpu import cache_bytes
+from sparsecc.target.native.figures import Figures
 from sparsecc.untrusted import check_members, parse_json
 
 _SOURCE = Path(__file__).parent / "csrc" / "measure.c"

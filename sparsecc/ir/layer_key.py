@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from sparsecc.facts.conv import ConvSpec
-from sparsecc.facts.epilogue import adds_residual
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.ir.epilogue import adds_residual
 
 Kind = Literal["conv", "chain", "window", "linear", "generic", "join"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]

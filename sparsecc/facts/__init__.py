@@ -1,1 +1,0 @@
-"""What is known about a network, as frozen dataclasses on NumPy: no TVM, no torch."""

@@ -1,0 +1,1 @@
+"""The intermediate representation: networks as frozen dataclasses on NumPy: no TVM, no torch."""
