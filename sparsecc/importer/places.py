@@ -66,8 +66,9 @@ def places(source: Ints, shape: tuple[int, ...], known: Bools | None = None) -> 
     Where ``known`` is False the result reads another tensor, and any place will do.
     """
     sure = np.ones(source.shape, bool) if known is None else known
-    indices = np.unravel_index(np.where(sure, source, 0), shape) if shape else ()
-    return [_place(index, sure, extent) for index, extent in zip(indices, shape, strict=True)]
+    # of one axis: NumPy 2.4 returns other indices for more than 8192 elements whose last axis has one
+    indices = np.unravel_index(np.where(sure, source, 0).reshape(-1), shape) if shape else ()
+    return [_place(index.reshape(source.shape), sure, extent) for index, extent in zip(indices, shape, strict=True)]
 
 
 def _place(index: Ints, sure: Bools, extent: int) -> Place:

@@ -38,6 +38,7 @@ INDEXING = [
     function("take_along", lambda x: torch.take_along_dim(x, INDEX([[2]]), 1), (3, 11)),
     function("diagonal", lambda x: x.diagonal(-1, 2, 3), IMAGE),
     function("unfold", lambda x: x.unfold(2, 3, 2), IMAGE),
+    function("unfold_by_one", lambda x: x.unfold(1, 1, 1), (5, 3, 8, 5, 33)),
     function("flip_twice", lambda x: x.flip(1, -1), IMAGE),
     function("flip_nothing", lambda x: x.flip([]), IMAGE),
     function("roll_twice", lambda x: x.roll((2, -3), (1, -1)), IMAGE),
