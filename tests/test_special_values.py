@@ -48,11 +48,11 @@ def test_as_in_pytorch_on_boards(target, every, tmp_path):
 
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_digits_near_zero_are_kept(target):
-    """Of ``log1p`` and ``expm1``: within four units in the last place, and 0 with its sign."""
+    """Of ``log1p``, ``expm1`` and ``tanh``: within four units in the last place, and 0 with its sign."""
     some = torch.randn(2000, generator=torch.Generator().manual_seed(0)) * torch.logspace(-30, 1.9, 2000)
     x = torch.cat([some, torch.linspace(-0.999, 3, 1000), torch.tensor([0.0, -0.0, -1.0, -0.99999994, 88.7, 3e38])])
-    found = run_strictly(compiled(Function(lambda x: (x.log1p(), x.expm1())), (x,), target=target), (x,))
-    for y, compute in zip(found, (torch.log1p, torch.expm1), strict=True):
+    found = run_strictly(compiled(Function(lambda x: (x.log1p(), x.expm1(), x.tanh())), (x,), target=target), (x,))
+    for y, compute in zip(found, (torch.log1p, torch.expm1, torch.tanh), strict=True):
         want = compute(x.double()).float().numpy()
         np.testing.assert_allclose(y, want, rtol=5e-7, atol=0)
         assert list(np.signbit(y[3000:3002])) == [False, True]

@@ -15,7 +15,7 @@ from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm
 from sparsecc.importer.names import layer_name
 from sparsecc.ir.epilogue import Activation
-from sparsecc.kernels import activation as expressions
+from sparsecc.kernels import exponential
 
 
 def identity(ctx: Context, node: fx.Node) -> Any:
@@ -68,7 +68,7 @@ def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any,
 
         k1 = te.reduce_axis((0, x.shape[at]), name="k")
         top = te.compute(outer, lambda *i: te.max(x(*row(i, k1)), axis=k1), name="top")
-        power = te.compute(x.shape, lambda *i: expressions.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power")
+        power = te.compute(x.shape, lambda *i: exponential.exp(x(*i) - top(*(i[:at] + i[at + 1 :]))), name="power")
         k2 = te.reduce_axis((0, x.shape[at]), name="k")
         total = te.compute(outer, lambda *i: te.sum(power(*row(i, k2)), axis=k2), name="total")
 

@@ -20,57 +20,13 @@ from numpy.typing import NDArray
 
 from sparsecc._tvm import T, tirx
 from sparsecc.ir.epilogue import Activation
+from sparsecc.kernels.exponential import exp, let
 from sparsecc.kernels.extremes import at_least, at_most, f32
+from sparsecc.kernels.near_zero import expm1
 
 Expr = Any
 
-_LOG2_E = math.log2(math.e)
-#: ln 2 in two parts, so that x - n * ln 2 keeps its last bits
-_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
-
-
-def let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
-    """``body(value)`` with the value computed once."""
-    name = tirx.Var("t", "float32")
-    return tirx.Let(name, value, body(name))
-
-
-def exp(x: Expr) -> Expr:
-    """``e ** x``: ``2 ** n`` by its exponent bits times a polynomial on ``|r| <= ln(2) / 2``.
-
-    Bits of ``2 ** -127`` are those of 0, bits of ``2 ** 128`` those of infinity: so it ends, from -87.7 down and from
-    88.4 up. At NaN ``n`` is any integer, and its product with the polynomial is NaN.
-    """
-
-    def scaled(x: Expr, n: Expr) -> Expr:
-        return let(without_exponent(x, n), lambda r: _polynomial(r) * power_of_two(n))
-
-    clamped = T.max(T.min(x, f32(89.0)), f32(-88.0))
-    return let(clamped, lambda x: let(exponent_of(x), lambda n: scaled(x, n)))
-
-
-def exponent_of(x: Expr) -> Expr:
-    """The whole number ``n``, as a float, with the power of two that is nearest to ``e ** x`` by its logarithm."""
-    return tirx.floor(x * f32(_LOG2_E) + f32(0.5))
-
-
-def without_exponent(x: Expr, n: Expr) -> Expr:
-    """``x - n * ln(2)``."""
-    return x - n * f32(_LN2_HIGH) - n * f32(_LN2_LOW)
-
-
-def _polynomial(r: Expr) -> Expr:
-    poly = f32(1 / math.factorial(7))
-    for k in range(6, -1, -1):
-        poly = poly * r + f32(1 / math.factorial(k))
-    return poly
-
-
-def power_of_two(n: Expr) -> Expr:
-    """``2 ** n`` by its exponent bits, for ``n`` from -127, which gives 0, to 128, which gives infinity."""
-    bits = tirx.shift_left(tirx.Cast("int32", n) + 127, tirx.const(23, "int32"))
-    return tirx.reinterpret("float32", bits)
 
 
 def _erf(x: Expr) -> Expr:
@@ -95,7 +51,8 @@ def _sigmoid(x: Expr) -> Expr:
 
 
 def _tanh(x: Expr) -> Expr:
-    return f32(1) - f32(2) / (exp(f32(2) * x) + f32(1))
+    """``p / (p + 2)`` with ``p = e ** 2x - 1``, which keeps its digits near 0; from 20 on it is 1 in float32."""
+    return let(expm1(T.min(f32(2) * x, f32(40.0))), lambda p: p / (p + f32(2)))
 
 
 def _hardsigmoid(x: Expr) -> Expr:
@@ -123,7 +80,8 @@ def _elu(x: Expr, alpha: float, scale: float, input_scale: float) -> Expr:
 
 def _gelu_tanh(x: Expr) -> Expr:
     inner = f32(math.sqrt(2 / math.pi)) * (x + f32(0.044715) * x * x * x)
-    return f32(0.5) * x * (f32(1) + _tanh(inner))
+    tanh = f32(1) - f32(2) / (exp(f32(2) * inner) + f32(1))  # what is added to 1 needs no digits near 0
+    return f32(0.5) * x * (f32(1) + tanh)
 
 
 def _softplus(x: Expr, beta: float, threshold: float) -> Expr:

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from sparsecc._tvm import T, tirx
-from sparsecc.kernels.activation import exponent_of, let, power_of_two, without_exponent
+from sparsecc.kernels.exponential import exponent_of, let, power_of_two, without_exponent
 from sparsecc.kernels.extremes import f32
 
 Expr = Any
