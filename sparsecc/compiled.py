@@ -17,6 +17,7 @@ from sparsecc.build import header_of
 from sparsecc.build.spill import release, spilled, spilled_if_large
 from sparsecc.deploy import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
+from sparsecc.fitted import resolve_fitted
 from sparsecc.ir.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, run
@@ -29,7 +30,6 @@ from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
-from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
 

@@ -127,7 +127,7 @@ def test_channel_in_two_rows_is_refused():
 
 
 def test_large_layers_are_no_more_work_for_python():
-    """All blocks at once, by NumPy: a layer of ResNet-50 has 131,072."""
+    """All blocks at once, by NumPy, a part of the weights at a time: a layer of ResNet-50 has 131,072."""
 
     def work(channels: int) -> int:
         rng = np.random.default_rng(0)
@@ -136,7 +136,7 @@ def test_large_layers_are_no_more_work_for_python():
         grouping = aligned_grouping(channels, groups=1, block_n=1)
         return lines_run(lambda: to_blocks(weight, groups=1, grouping=grouping))
 
-    assert work(512) == work(16) < 500
+    assert work(512) <= work(16) + 100 < 500  # 512 channels are nine parts of 2 ** 18 weights
 
 
 @given(rows=st.integers(1, 9), columns=st.integers(1, 400), density=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))

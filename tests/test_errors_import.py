@@ -232,8 +232,8 @@ def test_files_that_are_no_models(tmp_path: Path, capfd: pytest.CaptureFixture[s
         parts = f"{path}: not a .pt2 file that this PyTorch (", "write it with torch.export.save("
         refused(ModelError, *parts, model=path, inputs=None)
     assert capfd.readouterr() == ("", ""), "PyTorch's own complaints are not shown"
-    for path in (tmp_path / "missing.pt2", tmp_path):
-        refused(ModelError, f"{path}: no such file; expected a .pt2", model=path, inputs=None)
+    for path, found in ((tmp_path / "missing.pt2", "no such file"), (tmp_path, "is a folder")):
+        refused(ModelError, f"{path}: {found}; expected a .pt2", model=path, inputs=None)
 
 
 # --- options -------------------------------------------------------------------------------------------------------

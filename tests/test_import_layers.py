@@ -51,16 +51,17 @@ LAYERS: dict[str, set[str]] = {
         "_codegen", "_tvm", "analyse", "build", "cost", "dump", "errors", "ir", "importer", "kernels", "lower",
         "options", "pipeline", "records", "rewrite", "runtime", "target", "text", "untrusted", "version",
     },
+    "fitted": {"target", "tuning"},
     "advice": {
-        "_tvm", "analyse", "cost", "dump", "errors", "ir", "importer", "kernels", "lower", "options",
-        "pipeline", "records", "rewrite", "target", "text", "tuning", "untrusted",
+        "_tvm", "analyse", "cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower", "options",
+        "pipeline", "records", "rewrite", "target", "text", "untrusted",
     },
     "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "report", "runtime", "target"},
     "deploy": {"artefact", "build", "errors", "runtime", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {
-        "analyse", "artefact", "build", "deploy", "errors", "ir", "importer", "options", "pipeline",
-        "records", "report", "restore", "runtime", "target", "tuning", "verify", "version",
+        "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
+        "records", "report", "restore", "runtime", "target", "verify", "version",
     },
     "__init__": {"errors", "runtime", "version"},
     "cli": {

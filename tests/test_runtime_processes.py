@@ -93,7 +93,7 @@ print(y.shape, *sorted({m.split(".")[1] for m in sys.modules if m.startswith("sp
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "(3, 5, 7) errors runtime text untrusted values version"
+    assert done.stdout.strip() == "(3, 5, 7) errors runtime text untrusted version"
 
 
 def test_loading_gives_everything_back() -> None:

@@ -13,6 +13,7 @@ from sparsecc.advice.result import Advice
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
+from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.records.lookup import find_records
@@ -20,7 +21,6 @@ from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
 from sparsecc.target.native.calibrate import clock_here
 from sparsecc.target.native.cpu import processor, processor_of
-from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.untrusted.numbers import as_float, as_int
 
 Progress = Callable[[str], None]

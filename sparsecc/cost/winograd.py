@@ -34,13 +34,16 @@ from sparsecc.target import Target
 
 #: predicted gain over the direct kernel below which the exact sums are worth more
 LEAST_GAIN = 1.05
+#: the same for cores that start instructions in order, dense and pruned: many short products cost them more than the
+#: model says (a layer of 32 channels at 10x10 pixels on an rpi2: predicted 1.2, one and a half times the instructions)
+_LEAST_GAINS_IN_ORDER = 1.15, 1.5
 #: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores;
 #: of a core that begins one load of a vector a cycle
 _ROW, _COLUMN, _OUTPUT = 2.0, 3.0, 3.0
 #: cycles to copy or store a vector of pixels
 _PIXEL_VECTOR = 8.0
 #: cycles to begin a plane: scratch memory, the loops' ends
-_PLANE = 5.0
+_PLANE = 60.0
 #: times that transformed planes beyond the second cache are moved: a line that is written is read before; prefetchers
 #: see what is read
 _WRITTEN, _READ = 2.0, 0.5
@@ -58,7 +61,12 @@ def winograd_gain(spec: ConvSpec, structure: Structure | None, target: Target) -
     direct = layer_cycles(spec, structure, target)
     gains = {m: direct / winograd_cycles(Tiling(spec, m), structure, target) for m in POINTS}
     m = max(gains, key=gains.__getitem__)
-    return (m, gains[m]) if gains[m] >= LEAST_GAIN else None
+    return (m, gains[m]) if gains[m] >= _least_gain(structure, target) else None
+
+
+def _least_gain(structure: Structure | None, target: Target) -> float:
+    dense, pruned = _LEAST_GAINS_IN_ORDER if target.in_order else (LEAST_GAIN, LEAST_GAIN)
+    return dense if structure is None else pruned
 
 
 def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:

@@ -12,6 +12,9 @@ from sparsecc.target.checks import check_range
 from sparsecc.target.native.keep import folder, keep, read_kept
 from sparsecc.untrusted import check_members
 
+#: grants seconds to fit a core that we don't know
+VARIABLE = "SPARSECC_FIT_SECONDS"
+
 #: of the meaning of constants: what the cost model makes of them, and code that LLVM makes of kernels
 _VERSION = 1
 #: those that a fit finds; the others follow from code, or are measured with the figures

@@ -8,12 +8,10 @@ from collections.abc import Callable
 from sparsecc.errors import ToolchainError, UserError
 from sparsecc.target import Target
 from sparsecc.target.native.calibrate import is_known, resolve_here
-from sparsecc.target.native.constants import keep_constants
+from sparsecc.target.native.constants import VARIABLE, keep_constants
 from sparsecc.target.native.cpu import processor
 from sparsecc.tuning.fit.fit import Fit, fit
 
-#: grants seconds to fit a core that we don't know
-VARIABLE = "SPARSECC_FIT_SECONDS"
 _MOST_S = 3600.0
 
 
