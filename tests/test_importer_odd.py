@@ -197,7 +197,15 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
         lambda x: x.contiguous(memory_format=torch.channels_last).view(-1), (IMAGE,),
         "the model fails on them",
     ),
+    "shared memory": (lambda x: _expanded(x), (IMAGE,), "writes to elements that share memory"),
 }  # fmt: skip
+
+
+def _expanded(x: torch.Tensor) -> torch.Tensor:
+    """Written through a view whose elements share memory."""
+    y = x.clone().unsqueeze(0).expand(2, *x.shape)
+    y.transpose(0, 1)[y.transpose(0, 1) > 0.5] = 0.5
+    return y * 1
 
 
 def _written(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -130,6 +130,23 @@ def check_result(node: fx.Node, *, other_types: Container[torch.dtype] = ()) -> 
         )
 
 
+def check_writes(program: ExportedProgram) -> None:
+    """Nothing is written to elements that share memory: without writes PyTorch gives other results than with them."""
+    for node in program.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if schema is None or not schema.is_mutable:
+            continue
+        for formal, given in zip(schema.arguments, node.args, strict=False):
+            if formal.alias_info is None or not formal.alias_info.is_write or not isinstance(given, fx.Node):
+                continue
+            value = given.meta["val"]
+            if any(step == 0 and extent > 1 for step, extent in zip(value.stride(), value.shape, strict=True)):
+                raise NotSupportedError(
+                    f"layer {layer_name(node)}: operator {node.target} writes to elements that share memory, as expand "
+                    "makes them; use .clone() first"
+                )
+
+
 def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:
     """The example fits the program."""
     nodes = user_inputs(program)

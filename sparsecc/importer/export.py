@@ -21,6 +21,7 @@ from sparsecc.importer.checks import (
     check_quantized,
     check_types,
     check_weights,
+    check_writes,
     user_inputs,
 )
 from sparsecc.importer.evaluation import check_evaluation_mode, in_evaluation_mode, own_copy
@@ -87,6 +88,7 @@ def _functional(program: ExportedProgram) -> ExportedProgram:
     """The program in one graph without writes."""
     program = without_regions(with_safe_names(program))
     check_evaluation_mode(program)
+    check_writes(program)
     return run_decompositions(program, {})
 
 
