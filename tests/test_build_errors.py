@@ -76,6 +76,7 @@ def test_read_only_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code:
     def refuse(*arguments: object, **options: object) -> int:
         raise OSError(code, os.strerror(code))
 
+    link(tmp_path / "found.so")  # the compiler is looked for once, and that opens files, too
     monkeypatch.setattr("sparsecc.runtime.files.os.open", refuse)
     with pytest.raises(OutputError, match=advice):
         link(tmp_path / "m.so")
