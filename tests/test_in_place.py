@@ -219,6 +219,7 @@ def test_every_condition_alone():
         "its result is no image": with_layout(node.output, None),
         "its result needs gaps": with_layout(node.output, replace(result, halo=(1, 1, 1, 1))),
         "its input is dealt out": with_layout(read, replace(source, deal=2)),
+        "its input is in phases": with_layout(read, replace(source, step=(1, 2), phases=((0, 0), (0, 1)))),
         "rows do not fit": with_layout(read, replace(source, plane=13 * 14 + 16 + 15)),
     }
     assert {condition for condition, other in forbidding.items() if marked(other)} == set()
