@@ -10,6 +10,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, Schedule, s_tir, structural_map, tirx
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.generic.extremes import exact_extremes
+from sparsecc.kernels.generic.kept import Kept, find_kept, is_worth_keeping
 from sparsecc.kernels.generic.loops import Loop, group, loads
 from sparsecc.kernels.generic.reduce import PARALLEL_RESULTS, emit_reduction
 from sparsecc.kernels.generic.reduction import read_reduction
@@ -52,20 +53,38 @@ def schedule_generic(func: PrimFunc, *, lanes: int) -> PrimFunc:
             for w / lanes: vector lane: y = relu(x * gate)
             vector rest of w: y = relu(x * gate)
 
-    Reductions have code of their own, see :mod:`sparsecc.kernels.generic.reduce`.
+    Reductions have code of their own, see :mod:`sparsecc.kernels.generic.reduce`; what they share with the result is
+    computed once, see :mod:`sparsecc.kernels.generic.kept`.
     """
     schedule = Schedule(func)
-    for block in schedule.get_child_blocks(schedule.get_sblock("root"))[:-1]:
-        if _is_injective(schedule, block):
-            schedule.compute_inline(block)
+    kept = _inline(schedule)
     reductions = {r.name for r in map(read_reduction, _nests(schedule.mod["main"])) if r is not None}
     images_agree = _images_agree(schedule)
     for block in schedule.get_child_blocks(schedule.get_sblock("root")):
+        if kept is not None and schedule.get(block).name_hint == kept.maker:
+            continue
         if _is_injective(schedule, block):
             _schedule_injective(schedule, block, lanes=lanes, images_agree=images_agree)
         elif schedule.get(block).name_hint not in reductions:
             _schedule_other(schedule, block)
-    return exact_extremes(_with_reductions(schedule.mod["main"], lanes=lanes))
+    return exact_extremes(_with_reductions(schedule.mod["main"], kept, lanes=lanes))
+
+
+def _inline(schedule: Schedule) -> Kept | None:
+    """Inline what can be inlined, all but values that are kept."""
+    several = []
+    for block in schedule.get_child_blocks(schedule.get_sblock("root"))[:-1]:
+        if _is_injective(schedule, block):
+            if len(schedule.get_consumers(block)) > 1 and is_worth_keeping(schedule.get(block)):
+                several.append(block)
+            else:
+                schedule.compute_inline(block)
+    for block in several[:-1]:
+        schedule.compute_inline(block)
+    kept = find_kept(_nests(schedule.mod["main"]), schedule.get(several[-1])) if several else None
+    if several and kept is None:
+        schedule.compute_inline(several[-1])
+    return kept
 
 
 def _is_injective(schedule: Schedule, block: Any) -> bool:
@@ -79,16 +98,18 @@ def _nests(func: PrimFunc) -> list[Any]:
     return list(body.seq) if isinstance(body, tirx.SeqStmt) else [body]
 
 
-def _with_reductions(func: PrimFunc, *, lanes: int) -> PrimFunc:
+def _with_reductions(func: PrimFunc, kept: Kept | None, *, lanes: int) -> PrimFunc:
     """Put code of their own in the place of reductions; everything else is scheduled."""
-    nests = _nests(func)
-    found = [read_reduction(nest) for nest in nests]
+    root, nests = func.body.block, _nests(func)
+    if kept is not None:
+        nests = [kept.in_result(nest) for nest in nests if not kept.is_maker(nest)]
+    found = [kept.reduction if kept and r and r.name == kept.reduction.name else r for r in map(read_reduction, nests)]
     if not any(found):
         return func
-    root = func.body.block
     emitted = [emit_reduction(r, lanes=lanes) if r else nest for nest, r in zip(nests, found, strict=True)]
     body = tirx.SeqStmt(emitted) if len(emitted) > 1 else emitted[0]
-    block = s_tir.SBlock([], root.reads, root.writes, root.name_hint, body, alloc_buffers=root.alloc_buffers)
+    buffers = [buffer for buffer in root.alloc_buffers if kept is None or not buffer.same_as(kept.values)]
+    block = s_tir.SBlock([], root.reads, root.writes, root.name_hint, body, alloc_buffers=buffers)
     return func.with_body(s_tir.SBlockRealize([], True, block))
 
 

@@ -51,7 +51,8 @@ def emit_reduction(reduction: Reduction, *, lanes: int) -> Any:
 
 
 def _emit(reduction: Reduction, lanes: int) -> None:
-    accesses = [*loads(reduction.value), (reduction.target, reduction.indices)]
+    kept = [reduction.kept] if reduction.kept is not None else []
+    accesses = [*loads(reduction.value), *kept, (reduction.target, reduction.indices)]
     spatial = group(reduction.spatial, accesses)
     if not reduction.has_fixed_extents:
         _windows(reduction, spatial)

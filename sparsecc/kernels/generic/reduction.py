@@ -34,6 +34,8 @@ class Reduction:
         What is combined.
     combine : type
         A key of :data:`NEUTRAL`.
+    kept : tuple, optional
+        Buffer and indices, by the counters of all loops, where the value is stored as well.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Reduction:
     reduced: tuple[Loop, ...]
     value: Expr
     combine: type
+    kept: tuple[Any, tuple[Expr, ...]] | None = None
 
     @property
     def has_fixed_extents(self) -> bool:

@@ -27,12 +27,12 @@ class Vector:
 @contextlib.contextmanager
 def items(reduction: Reduction, count: int, *, parallel: bool) -> Iterator[Expr]:
     """A loop over pieces of work, of which each thread takes a run."""
-    target = reduction.target
+    written = [reduction.target] + ([reduction.kept[0]] if reduction.kept is not None else [])
     loop = T.parallel if parallel and count > 1 else T.serial
     with loop(int64(0), int64(count)) as turn, T.sblock(reduction.name):
         item = T.axis.spatial(int64(count), turn)
         T.reads()
-        T.writes(target[tuple(slice(0, int(extent)) for extent in target.ty.shape)])
+        T.writes(*(buffer[tuple(slice(0, int(extent)) for extent in buffer.ty.shape)] for buffer in written))
         yield item
 
 
@@ -64,7 +64,13 @@ def combine(reduction: Reduction, acc: Any, vectors: Sequence[Vector], counters:
     """Take one more value into every sum."""
     for vector in vectors:
         with _lanes(vector.lanes) as lane:
-            value = at(reduction.value, {**counters, **vector.counters(lane)})
+            around = {**counters, **vector.counters(lane)}
+            value = at(reduction.value, around)
+            if reduction.kept is not None:
+                buffer, indices = reduction.kept
+                kept = [at(index, around) for index in indices]
+                T.buffer_store(buffer, value, kept)
+                value = buffer[tuple(kept)]  # from the register: it was stored just now
             place = vector.start + lane
             T.buffer_store(acc, reduction.combine(acc[place], value), [place])
 
