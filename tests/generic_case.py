@@ -46,8 +46,9 @@ def call(scheduled: PrimFunc, inputs: Sequence[Array], llvm: Any) -> Array:
     """Build and call; the result is the last parameter."""
     module = IRModule({"main": scheduled.with_attr("global_symbol", "called")})
     built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
-    shape = tuple(int(extent) for extent in scheduled.params[-1].ty.shape)
-    tensors = [tvm.runtime.tensor(x) for x in (*inputs, np.full(shape, np.nan, np.float32))]
+    result = scheduled.params[-1].ty
+    room = np.full([int(extent) for extent in result.shape], np.nan, str(result.dtype.dtype))
+    tensors = [tvm.runtime.tensor(x) for x in (*inputs, room)]
     built["called"](*tensors)
     return np.asarray(tensors[-1].numpy())
 

@@ -71,15 +71,17 @@ def find_kept(nests: Sequence[Any], maker: Any) -> Kept | None:
     """
     store, last = maker.body, _only_block(nests[-1])
     takers = [nest for nest in nests if _loads_of(nest, store.buffer)]
-    if len(takers) != 2 or not takers[1].same_as(nests[-1]) or last is None or not _is_elementwise(last):
+    if len(takers) != 2 or not takers[1].same_as(nests[-1]) or last is None or last.init is not None:
         return None
     result = last.body
+    if not isinstance(result, tirx.BufferStore):
+        return None
     if result.buffer.ty.dtype.dtype != store.buffer.ty.dtype.dtype or _shape(result.buffer) != _shape(store.buffer):
         return None
     if not all(_are_equal(indices, result.indices) for _, indices in _loads_of(result.value, store.buffer)):
         return None
     reduction = read_reduction(takers[0])
-    if reduction is None or not _takes_each_once(reduction, store.buffer):
+    if reduction is None or not _takes_each_once(reduction):
         return None
     indices = tuple(reduction.value.indices)
     counters = dict(zip((var.var for var in maker.iter_vars), indices, strict=True))
@@ -95,21 +97,11 @@ def _only_block(nest: Any) -> Any | None:
     return nest.block if isinstance(nest, s_tir.SBlockRealize) else None
 
 
-def _is_elementwise(block: Any) -> bool:
-    """One result for every turn, at its counters."""
-    store = block.body
-    if block.init is not None or not isinstance(store, tirx.BufferStore):
+def _takes_each_once(reduction: Reduction) -> bool:
+    """Whether it reduces the elements of a tensor alone, and a loop, each another one, walks along every axis."""
+    if not isinstance(reduction.value, tvm.ir.TensorLoad) or not reduction.has_fixed_extents:
         return False
-    counters = [var.var for var in block.iter_vars]
-    return all(int(var.iter_type) == 0 for var in block.iter_vars) and _are_equal(store.indices, counters)
-
-
-def _takes_each_once(reduction: Reduction, buffer: Any) -> bool:
-    """Whether it reduces the buffer's elements alone, and a loop, each another one, walks along every axis."""
-    load = reduction.value
-    if not isinstance(load, tvm.ir.TensorLoad) or not load.source.same_as(buffer) or not reduction.has_fixed_extents:
-        return False
-    walked = [index for index in load.indices if not isinstance(index, tirx.IntImm)]
+    walked = [index for index in reduction.value.indices if not isinstance(index, tirx.IntImm)]
     loops = [loop.var for loop in (*reduction.spatial, *reduction.reduced)]
     return len(walked) == len(loops) and all(any(var.same_as(index) for index in walked) for var in loops)
 

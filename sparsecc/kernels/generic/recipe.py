@@ -117,7 +117,7 @@ def _schedule_injective(schedule: Schedule, block: Any, *, lanes: int, images_ag
     loops = schedule.get_loops(block)
     if not loops:
         return
-    if images_agree and len(loops) == 4:
+    if images_agree and len(loops) == 4 and _sums_agree(schedule, block):
         loops = [*loops[:2], schedule.fuse(*loops[2:])]
         while len(loops) > 1 and _extent(schedule, loops[-1]) == 1:
             loops = [*loops[:-2], schedule.fuse(*loops[-2:])]
@@ -137,10 +137,21 @@ def _schedule_injective(schedule: Schedule, block: Any, *, lanes: int, images_ag
 
 def _wider(schedule: Schedule, block: Any, loops: Sequence[Any]) -> list[Any]:
     """The loops with the innermost ones fused as far as all tensors lie evenly, where those are less than a vector."""
-    node = schedule.get(block)
-    counters = [Loop(var.var, var.dom.extent) for var in node.iter_vars]
-    joined = len(group(counters, [*loads(node.body.value), (node.body.buffer, tuple(node.body.indices))])[-1].loops)
+    store = schedule.get(block).body
+    joined = _joined(schedule, block, [*loads(store.value), (store.buffer, tuple(store.indices))])
     return [*loops[:-joined], schedule.fuse(*loops[-joined:])] if joined > 1 else list(loops)
+
+
+def _sums_agree(schedule: Schedule, block: Any) -> bool:
+    """True when rows and columns of what other blocks reduced may be walked as one, too."""
+    given = list(schedule.mod["main"].params)
+    reduced = [access for access in loads(schedule.get(block).body.value) if not any(map(access[0].same_as, given))]
+    return not reduced or _joined(schedule, block, reduced) > 1
+
+
+def _joined(schedule: Schedule, block: Any, accesses: Sequence[tuple[Any, tuple[Any, ...]]]) -> int:
+    """Innermost loops that may be walked as one."""
+    return len(group([Loop(var.var, var.dom.extent) for var in schedule.get(block).iter_vars], accesses)[-1].loops)
 
 
 def _schedule_other(schedule: Schedule, block: Any) -> None:
