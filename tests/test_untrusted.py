@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from record_case import RECORD
 from test_machine import SOME, V4
-from test_records import RECORD
 
 from sparsecc.errors import LibraryError, SparseccError, TargetError, UserError
 from sparsecc.records.log import merged, read_log, to_line
