@@ -53,6 +53,11 @@ def test_tests_can_fail_and_look_at_no_clock(file: Path) -> None:
     assert faults(ast.parse(file.read_text())) == []
 
 
+def test_files_stay_short() -> None:
+    lengths = {path.stem: len(path.read_text().splitlines()) for path in Path(__file__).parent.rglob("*.py")}
+    assert {file: lines for file, lines in lengths.items() if lines > 300} == {}
+
+
 @pytest.mark.parametrize(
     ("source", "count"),
     [

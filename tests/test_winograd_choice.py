@@ -16,9 +16,7 @@ from sparsecc.analyse.plan import LayerInfo, make_plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
-from sparsecc.ir.winograd import (
-    suits,
-)  # fmt: skip
+from sparsecc.ir.winograd import suits
 from sparsecc.options import Options
 from sparsecc.report import Report
 from sparsecc.rewrite.winograd import input_key, output_key
