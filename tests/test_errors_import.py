@@ -228,8 +228,11 @@ def test_nothing_is_printed_of_a_model_that_is_refused(capfd: pytest.CaptureFixt
 def test_files_that_are_no_models(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     files = not_pt2(tmp_path)
     assert len(files) == 9
-    for path in files.values():
+    others = {"library": "is a library", "state": "has weights and no network", "pickled": "has a whole module"}
+    for name, path in files.items():
         parts = f"{path}: not a .pt2 file that this PyTorch (", "write it with torch.export.save("
+        if name in others:
+            parts = f"{path}: {others[name]}", ", expected a .pt2"
         refused(ModelError, *parts, model=path, inputs=None)
     assert capfd.readouterr() == ("", ""), "PyTorch's own complaints are not shown"
     for path, found in ((tmp_path / "missing.pt2", "no such file"), (tmp_path, "is a folder")):

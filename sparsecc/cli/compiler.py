@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 
 from sparsecc.errors import ModelError, missing_package
+from sparsecc.untrusted import other_model
 
 
 def load_compiler(*, for_model: Path) -> ModuleType:
@@ -14,12 +16,15 @@ def load_compiler(*, for_model: Path) -> ModuleType:
     Raises
     ------
     ModelError
-        There is no such model file: better said before the wait.
+        There is no such model file, or it is of another kind: better said before the wait.
     UserError
         They are not installed.
     """
     if not for_model.is_file():
         raise ModelError(f"{for_model}: no such file; expected a .pt2 written by torch.export.save")
+    with suppress(OSError):  # who reads the model says why it can't be read
+        if found := other_model(for_model):
+            raise ModelError(f"{for_model}: {found}")
     try:
         import sparsecc.compiled
     except ModuleNotFoundError as error:

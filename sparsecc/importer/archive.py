@@ -30,7 +30,16 @@ import torch
 from sparsecc.errors import ModelError, NotSupportedError, first_line
 from sparsecc.importer.archive_program import checked_program, checked_tensor
 from sparsecc.text import printable
-from sparsecc.untrusted import MalformedError, available_bytes, check_members, open_file, pairs, parse_json, shown
+from sparsecc.untrusted import (
+    MalformedError,
+    available_bytes,
+    check_members,
+    open_file,
+    other_model,
+    pairs,
+    parse_json,
+    shown,
+)
 from sparsecc.untrusted import text as member_text
 
 #: what PyTorch calls the only program of a file that torch.export.save wrote
@@ -63,6 +72,9 @@ def safe_copy(path: Path) -> BinaryIO:
         It needs to be executed to be read: pickled objects, tensors of classes of their own, compiled code.
     """
     try:
+        found = other_model(path)
+        if found:
+            raise ModelError(f"{path}: {found}")
         with open_file(path, most_bytes=available_bytes()) as file, zipfile.ZipFile(file) as archive:
             return _copied(_Members(archive, most_bytes=path.stat().st_size), where=str(path))
     except OSError as error:
@@ -98,11 +110,6 @@ class _Members:
 
     def __contains__(self, name: str) -> bool:
         return name in self._infos
-
-    @property
-    def has_pickle(self) -> bool:
-        """Whether there is what other files of PyTorch begin with."""
-        return any(name.rpartition("/")[2] == "data.pkl" for name in self._infos)
 
     def size(self, name: str) -> int:
         """Bytes of a member."""
@@ -168,8 +175,7 @@ def _new(members: _Members, *, where: str) -> Iterator[tuple[str, bytes | None]]
 
 def _old(members: _Members, *, where: str) -> Iterator[tuple[str, bytes]]:
     if _OLD_PROGRAM not in members or "version" not in members:
-        hint = ": a file of torch.save or torch.jit.save" if members.has_pickle else ""
-        raise MalformedError(f"found neither {_FORMAT} nor {_OLD_PROGRAM} in it{hint}")
+        raise MalformedError(f"found neither {_FORMAT} nor {_OLD_PROGRAM} in it")
     yield "version", members.read("version")
     yield _OLD_PROGRAM, _text(checked_program(members.json(_OLD_PROGRAM), where=where))
     yield _OLD_SAMPLES, b""

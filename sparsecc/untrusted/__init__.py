@@ -13,6 +13,7 @@ from sparsecc.untrusted.fields import (
     whole_numbers,
 )
 from sparsecc.untrusted.files import RefusedError, available_bytes, open_file, read_file
+from sparsecc.untrusted.other_models import other_model
 
 __all__ = [
     "MalformedError",
@@ -22,6 +23,7 @@ __all__ = [
     "entries",
     "number",
     "open_file",
+    "other_model",
     "pairs",
     "parse_json",
     "read_file",
