@@ -17,6 +17,9 @@ from sparsecc.build.toolchain import find_compiler
 COUNT = """\
 #define _GNU_SOURCE
 #include <string.h>
+#include "scc_runtime.h"
+#include "scc_files.c"
+#include "scc_speeds.c"
 #include "scc_cores.c"
 int main(int argc, char **argv) {
   scc_core cores[SCC_MAX_THREADS];

@@ -88,7 +88,7 @@ static uint32_t scc_saved_state(void) {
   return low;
 }
 
-static int scc_cpu_has(const char *name) {
+SCC_RARE static int scc_cpu_has(const char *name) {
   for (size_t i = 0; i < sizeof scc_features / sizeof *scc_features; ++i) {
     const scc_feature *f = &scc_features[i];
     if (strcmp(f->name, name)) continue;
@@ -125,7 +125,7 @@ static const scc_feature scc_features[] = {
 #error "sparsecc's runtime knows x86-64, aarch64 and armv7 only"
 #endif
 
-static int scc_cpu_has(const char *name) {
+SCC_RARE static int scc_cpu_has(const char *name) {
   for (size_t i = 0; i < sizeof scc_features / sizeof *scc_features; ++i) {
     const scc_feature *f = &scc_features[i];
     if (!strcmp(f->name, name)) return !f->word || (getauxval((unsigned long)f->word) >> f->bit & 1);
@@ -135,7 +135,7 @@ static int scc_cpu_has(const char *name) {
 #endif
 
 /* SCC_OK, or an error that lists every missing feature. */
-static int scc_check_cpu(const scc_model *model) {
+SCC_RARE static int scc_check_cpu(const scc_model *model) {
   char missing[256] = "";
   for (const char *const *name = model->features; *name; ++name) {
     if (scc_cpu_has(*name)) continue;

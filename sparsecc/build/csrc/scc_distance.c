@@ -64,9 +64,9 @@ static int scc_play(int index, scc_group *group, void *data) {
 static void scc_measure_distance(scc_pool *pool) {
   pool->far = 0;
   pool->stale = NULL;
-  if (!pool->can_flush || pool->running < 2 || !atomic_load_explicit(&pool->spin, memory_order_relaxed)) return;
+  if (!pool->can_flush || pool->claim.threads < 2 || !atomic_load_explicit(&pool->spin, memory_order_relaxed)) return;
   uint64_t now = scc_now_ns();
-  int others = pool->running - 1, left = pool->measured ? now - pool->measured >= SCC_MEASURE_EVERY_NS : others;
+  int others = pool->claim.threads - 1, left = pool->measured ? now - pool->measured >= SCC_MEASURE_EVERY_NS : others;
   for (; left; --left) {
     pool->partner = pool->partner % others + 1;
     scc_game game = {.partner = pool->partner, .least = UINT64_MAX};
@@ -74,5 +74,5 @@ static void scc_measure_distance(scc_pool *pool) {
     if (game.least < UINT64_MAX) pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
     pool->measured = now;
   }
-  for (int i = 1; i < pool->running; ++i) pool->far |= pool->workers[i].far;
+  for (int i = 1; i < pool->claim.threads; ++i) pool->far |= pool->workers[i].far;
 }

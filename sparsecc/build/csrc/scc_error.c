@@ -23,7 +23,7 @@ __attribute__((destructor)) static void scc_error_end(void) {
   pthread_key_delete(scc_error_key);
 }
 
-static int scc_error_has_key(void) {
+SCC_RARE static int scc_error_has_key(void) {
   if (atomic_load(&scc_error_state) == SCC_KEY_WANTED) {
     scc_lock(&scc_error_lock, scc_process());
     if (atomic_load(&scc_error_state) == SCC_KEY_WANTED)
@@ -40,7 +40,7 @@ static const char *scc_last_error(void) {
 }
 
 /* Room for this thread's text: its own, or the one for all. */
-static char *scc_error_room(void) {
+SCC_RARE static char *scc_error_room(void) {
   char *text = scc_error_has_key() ? pthread_getspecific(scc_error_key) : NULL;
   if (text || atomic_load(&scc_error_state) != SCC_KEY_MADE) return text ? text : scc_error_shared;
   text = malloc(SCC_ERROR_BYTES);
@@ -49,7 +49,7 @@ static char *scc_error_room(void) {
   return scc_error_shared;
 }
 
-__attribute__((format(printf, 2, 3))) static int scc_fail(int code, const char *format, ...) {
+SCC_RARE __attribute__((format(printf, 2, 3))) static int scc_fail(int code, const char *format, ...) {
   char *text = scc_error_room();
   va_list args;
   va_start(args, format);

@@ -9,7 +9,7 @@ struct SCC_NAME(instance) {
 };
 typedef struct SCC_NAME(instance) scc_instance;
 
-static unsigned char *scc_new_arena(size_t bytes) {
+SCC_RARE static unsigned char *scc_new_arena(size_t bytes) {
   size_t alignment = bytes >= 2 * SCC_HUGE_PAGE ? SCC_HUGE_PAGE : SCC_ALIGNMENT;
   size_t size = (bytes + alignment) / alignment * alignment;
   unsigned char *arena = scc_aligned(alignment, size);
@@ -19,7 +19,7 @@ static unsigned char *scc_new_arena(size_t bytes) {
   return arena;
 }
 
-static void scc_destroy(scc_instance *self) {
+SCC_RARE static void scc_destroy(scc_instance *self) {
   if (!self) return;
   scc_pool_free(&self->pool);
   if (self->weights && !self->lean) scc_weights_leave();
@@ -27,7 +27,7 @@ static void scc_destroy(scc_instance *self) {
   free(self);
 }
 
-static int scc_new(const scc_model *model, int lean, scc_instance **out) {
+SCC_RARE static int scc_new(const scc_model *model, int lean, scc_instance **out) {
   if (!out) return scc_fail(SCC_BAD_ARGUMENT, "%s: create needs a place for the instance, not NULL", model->name);
   *out = NULL;
   int code = scc_check_cpu(model);
@@ -36,7 +36,7 @@ static int scc_new(const scc_model *model, int lean, scc_instance **out) {
   if (self) {
     memset(self, 0, sizeof *self);
     self->arena = scc_new_arena(model->arena_bytes);
-    if (self->arena && !scc_pool_resize(&self->pool, 0)) {
+    if (self->arena && !scc_pool_set(&self->pool, 0)) {
       self->lean = lean;
       self->weights = lean ? model->weights : scc_weights_use(model->weights, model->weight_bytes);
       *out = self;
@@ -65,6 +65,7 @@ static int scc_run_steps(const scc_model *model, scc_instance *self, const scc_c
   scc_pool *pool = &self->pool;
   for (int i = 0; i < model->num_steps; ++i) {
     const scc_step *step = &model->steps[i];
+    if (i) scc_pool_keep(pool);
     uint64_t start = seconds ? scc_now_ns() : 0;
     pool->stale = pool->far && step->result_bytes ? call->arena + step->result : NULL;
     pool->stale_bytes = step->result_bytes;
@@ -87,10 +88,7 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   uint32_t process = scc_process();
   scc_lock(&self->lock, process);
   scc_pool *pool = &self->pool;
-  scc_pool_prepare(pool, process);
-  /* if more threads than cores are in a run, nobody spins */
-  int active = atomic_fetch_add(&scc_own_page->active_threads, pool->running) + pool->running;
-  atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_RUN_NS : 0, memory_order_relaxed);
+  scc_pool_begin(pool, process);
   scc_sit(pool->workers[0].seat);
   scc_float_mode callers = scc_float_get();
   scc_float_set(SCC_FLOAT_RUN);
@@ -98,31 +96,23 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   code = scc_run_steps(model, self, &call, seconds);
   scc_float_set(callers);
   scc_rise(pool->workers[0].seat);
-  atomic_store_explicit(&pool->spin, active <= pool->cores ? SCC_SPIN_IDLE_NS : 0, memory_order_relaxed);
-  atomic_fetch_sub(&scc_own_page->active_threads, pool->running);
+  scc_pool_end(pool);
   scc_unlock(&self->lock);
   return code;
 }
 
-static int scc_set_threads(const scc_model *model, scc_instance *self, int threads) {
+SCC_RARE static int scc_set_threads(const scc_model *model, scc_instance *self, int threads) {
   if (!self || threads < 0) {
     scc_fail(SCC_BAD_ARGUMENT, "%s: set_threads needs an instance and 0 (all cores) or more threads, not %d",
              model->name, threads);
     return -1;
   }
-  if (threads == 0) {
-    scc_core cores[SCC_MAX_THREADS];
-    threads = scc_best_threads(cores, scc_list_cores(cores));
-  }
-  if (threads > SCC_MAX_THREADS) threads = SCC_MAX_THREADS;
   uint32_t process = scc_process();
   scc_lock(&self->lock, process);
-  int code = SCC_OK;
-  if (threads != self->pool.wanted) {
-    code = scc_pool_resize(&self->pool, threads);
-    if (!code) scc_pool_prepare(&self->pool, process);
-    threads = self->pool.running; /* fewer than asked for if the system gives no more */
-  }
+  scc_pool *pool = &self->pool;
+  int code = scc_pool_set(pool, threads);
+  if (!code && threads) scc_pool_prepare(pool, process, pool->wanted);
+  if (!code) threads = threads ? pool->running : pool->wanted; /* fewer than asked for if the system gives no more */
   scc_unlock(&self->lock);
   if (!code) return threads;
   scc_fail(code, "%s: no memory for %d threads", model->name, threads);

@@ -32,7 +32,9 @@ typedef struct scc_worker {
 
 typedef struct scc_pool {
   int wanted, running;  /* threads, the caller's included */
-  int cores;            /* cores the process may use */
+  int automatic;        /* nobody said how many */
+  scc_machine machine;
+  scc_claim claim;      /* threads of this run, the first ones */
   int bind;             /* threads of the pool stay on one core each; the caller's thread is its own business */
   _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
   int busy;             /* inside a parallel region: a nested one runs serially */
@@ -94,8 +96,8 @@ static int scc_start_worker(scc_worker *worker) {
   return pthread_create(&worker->thread, NULL, scc_worker_main, worker);
 }
 
-/* Before a run: starts the threads that are missing (all of them at the first run, and in a forked child). */
-static void scc_pool_prepare(scc_pool *pool, uint32_t process) {
+/* Starts threads that are missing, up to so many (at the first run, and in a forked child). */
+static void scc_pool_prepare(scc_pool *pool, uint32_t process, int threads) {
   if (pool->process != process) {
     pool->process = process;
     pool->measured = 0;
@@ -104,22 +106,22 @@ static void scc_pool_prepare(scc_pool *pool, uint32_t process) {
     scc_event_init(&pool->unfinished);
   }
   for (int i = 0; i < pool->wanted; ++i) scc_scratch_clear(&pool->workers[i].scratch); /* a failed step leaves blocks */
-  if (pool->running >= pool->wanted) return;
+  if (pool->running >= threads) return;
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the business of the application's threads */
-  while (pool->running < pool->wanted && !scc_start_worker(&pool->workers[pool->running])) ++pool->running;
+  while (pool->running < threads && !scc_start_worker(&pool->workers[pool->running])) ++pool->running;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void scc_end_workers(scc_pool *pool) {
+SCC_RARE static void scc_end_workers(scc_pool *pool) {
   int ours = pool->process == scc_process(); /* a forked child has the parent's memory but not its threads */
   pool->task = NULL;
   for (int i = 1; ours && i < pool->running; ++i) scc_signal(&pool->workers[i].ticket, 1);
   for (int i = 1; ours && i < pool->running; ++i) pthread_join(pool->workers[i].thread, NULL);
 }
 
-static void scc_free_workers(scc_worker *workers, int count) {
+SCC_RARE static void scc_free_workers(scc_worker *workers, int count) {
   for (int i = 0; i < count; ++i) {
     if (workers[i].seat) scc_seat_give(workers[i].seat);
     free(workers[i].scratch.base);
@@ -127,7 +129,7 @@ static void scc_free_workers(scc_worker *workers, int count) {
   free(workers);
 }
 
-static scc_worker *scc_new_workers(scc_pool *pool, int count) {
+SCC_RARE static scc_worker *scc_new_workers(scc_pool *pool, int count) {
   size_t bytes = (size_t)count * sizeof(scc_worker);
   scc_worker *workers = scc_aligned(SCC_ALIGNMENT, bytes);
   if (!workers) return NULL;
@@ -148,11 +150,8 @@ static void scc_pool_free(scc_pool *pool) {
   scc_free_workers(pool->workers, pool->wanted);
 }
 
-/* Gives the pool `threads` threads, 0 for as many as are best; they start at the next run. */
-static int scc_pool_resize(scc_pool *pool, int threads) {
-  scc_core cores[SCC_MAX_THREADS];
-  int count = scc_list_cores(cores);
-  if (!threads) threads = scc_best_threads(cores, count);
+/* Gives the pool `threads` threads; they start when they are needed. */
+SCC_RARE static int scc_pool_resize(scc_pool *pool, int threads) {
   scc_worker *workers = scc_new_workers(pool, threads), *old = pool->workers;
   if (!workers) return SCC_NO_MEMORY;
   scc_end_workers(pool);
@@ -168,7 +167,6 @@ static int scc_pool_resize(scc_pool *pool, int threads) {
   pool->can_flush = scc_cpu_has("clflushopt");
   pool->measured = 0;
   pool->running = 1;
-  pool->cores = count;
   pool->bind = scc_wants_binding();
   pool->process = scc_process();
   return SCC_OK;
@@ -178,7 +176,7 @@ static int scc_pool_resize(scc_pool *pool, int threads) {
 static int scc_parallel_launch(scc_task task, void *data, int num_task) {
   scc_worker *self = scc_self();
   scc_pool *pool = self ? self->pool : NULL;
-  int n = pool ? pool->running : 1;
+  int n = pool ? pool->claim.threads : 1;
   if (num_task > 0 && num_task < n) n = num_task;
   if (n == 1 || self->index != 0 || pool->busy) {
     scc_group alone = {NULL, 1};

@@ -15,10 +15,17 @@
 /* The largest page of a system. */
 #define SCC_LARGEST_PAGE ((size_t)1 << 16)
 
+/* Where threads are counted (scc_budget.c); less than a page. */
+#define SCC_COUNTS 251
+typedef struct scc_board {
+  _Atomic(struct scc_board *) moved; /* to another board, or NULL */
+  _Atomic uint64_t counts[SCC_COUNTS];
+} scc_board;
+
 /* What belongs to one process alone; zeros after fork(). */
 typedef struct {
-  _Atomic uint64_t process;       /* its number, and above it its id; 0 until somebody asks */
-  _Atomic int32_t active_threads; /* of all instances of this library that are in a run (scc_instance.c) */
+  _Atomic uint64_t process; /* its number, and above it its id; 0 until somebody asks */
+  scc_board board;          /* of this library alone, if libraries find none that they share */
 } scc_own;
 
 /* Room for one whole page, wherever the library lies. Part of the library, so that it is there for threads that still
@@ -37,7 +44,6 @@ __attribute__((constructor)) static void scc_own_init(void) {
 static uint32_t scc_process(void) {
   uint64_t id = (uint64_t)getpid() << 32, found = atomic_load(&scc_own_page->process);
   if (found && (found & ~(uint64_t)UINT32_MAX) == id) return (uint32_t)found;
-  if (found) atomic_store(&scc_own_page->active_threads, 0); /* the parent's page: its threads are not here */
   /* Counted before it is used: a child that is forked between the two takes the next number. */
   uint64_t mine = id | (atomic_fetch_add(&scc_processes, 1) + 1);
   return (uint32_t)(atomic_compare_exchange_strong(&scc_own_page->process, &found, mine) ? mine : found);

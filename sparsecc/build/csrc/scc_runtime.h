@@ -17,6 +17,8 @@
 #define SCC_GLUE(a, b) SCC_PASTE(a, b)
 #define SCC_NAME(name) SCC_GLUE(SCC_PREFIX, name)
 #define SCC_API __attribute__((visibility("default")))
+/* For what runs once or so: small code. */
+#define SCC_RARE __attribute__((cold))
 
 /* Alignment of the arena, of every buffer in it and of every weight array. */
 #define SCC_ALIGNMENT 64

@@ -30,7 +30,7 @@ static void scc_scratch_clear(scc_scratch *scratch) {
 }
 
 /* A child that is forked meanwhile goes on with what it finds: never memory that is free already. */
-static void scc_scratch_grow(scc_scratch *scratch) {
+SCC_RARE static void scc_scratch_grow(scc_scratch *scratch) {
   unsigned char *old = scratch->base;
   scratch->size = 0;
   scratch->base = NULL;

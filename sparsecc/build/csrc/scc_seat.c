@@ -44,7 +44,7 @@ static scc_seat *scc_seat_free(scc_row *row) {
 }
 
 /* A seat for a worker, or NULL if there is no memory. */
-static scc_seat *scc_seat_take(struct scc_worker *worker) {
+SCC_RARE static scc_seat *scc_seat_take(struct scc_worker *worker) {
   scc_lock(&scc_seats_lock, scc_process());
   scc_row *row = &scc_seats;
   scc_seat *seat;
@@ -58,7 +58,7 @@ static scc_seat *scc_seat_take(struct scc_worker *worker) {
   return seat;
 }
 
-static void scc_seat_give(scc_seat *seat) {
+SCC_RARE static void scc_seat_give(scc_seat *seat) {
   scc_lock(&scc_seats_lock, scc_process());
   atomic_store_explicit(&seat->thread, 0, memory_order_relaxed);
   seat->worker = NULL;

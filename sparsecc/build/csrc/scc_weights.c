@@ -20,7 +20,7 @@ static struct {
   size_t mapped;
 } scc_weights;
 
-static int scc_has_huge_pages(void) {
+SCC_RARE static int scc_has_huge_pages(void) {
   char text[64] = "";
   int file = open("/sys/kernel/mm/transparent_hugepage/enabled", O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
@@ -37,7 +37,7 @@ static void scc_weights_forget(const unsigned char *own, size_t bytes) {
 }
 
 /* A read-only copy on huge pages; without one, the file's own pages do. */
-static void scc_weights_copy(const unsigned char *own, size_t bytes) {
+SCC_RARE static void scc_weights_copy(const unsigned char *own, size_t bytes) {
   size_t size = (bytes + SCC_HUGE_PAGE - 1) / SCC_HUGE_PAGE * SCC_HUGE_PAGE, mapped = size + SCC_HUGE_PAGE;
   void *mapping = mmap(NULL, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (mapping == MAP_FAILED) return;
@@ -61,7 +61,7 @@ static void scc_weights_copy(const unsigned char *own, size_t bytes) {
 }
 
 /* For a new instance: where it finds the weights. */
-static const unsigned char *scc_weights_use(const unsigned char *own, size_t bytes) {
+SCC_RARE static const unsigned char *scc_weights_use(const unsigned char *own, size_t bytes) {
   scc_lock(&scc_weights.lock, scc_process());
   if (!scc_weights.users++ && bytes >= SCC_HUGE_PAGE && scc_has_huge_pages()) scc_weights_copy(own, bytes);
   const unsigned char *copy = atomic_load(&scc_weights.copy);
@@ -70,7 +70,7 @@ static const unsigned char *scc_weights_use(const unsigned char *own, size_t byt
 }
 
 /* An instance that used them is gone. */
-static void scc_weights_leave(void) {
+SCC_RARE static void scc_weights_leave(void) {
   scc_lock(&scc_weights.lock, scc_process());
   if (!--scc_weights.users && atomic_exchange(&scc_weights.copy, NULL))
     munmap(scc_weights.mapping, scc_weights.mapped);
