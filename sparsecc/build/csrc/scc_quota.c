@@ -60,7 +60,7 @@ SCC_RARE static int scc_quota_below(const char *mount, const char *root, int ver
   size_t inside = root[1] ? strlen(root) : 0; /* "/" is 0 */
   int is_inside = !strncmp(group, root, inside) && (group[inside] == '/' || !group[inside]);
   int size = snprintf(folder, sizeof folder, SCC_ROOT "%s%s", mount, is_inside ? group + inside : "");
-  if (size < 0 || (size_t)size >= sizeof folder) return most;
+  if (size < 0 || (size_t)size >= sizeof folder) size = snprintf(folder, sizeof folder, SCC_ROOT "%s", mount);
   for (char *end = folder + size; end; end = strrchr(folder, '/')) {
     *end = 0;
     most = scc_quota_of(folder, version, most);
