@@ -177,7 +177,7 @@ def compile(
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
     threads : int, optional
-        Threads of a run; by default the cores this process may use.
+        Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
         Compare with PyTorch: largest error relative to the largest output; True is 1e-4. Code for another machine runs
         in an emulator (``qemu-aarch64``, ``qemu-arm``) if there is one on the PATH, else its kernels are built for this

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
+from sparsecc.runtime.thread_count import check_environment
 from sparsecc.untrusted.numbers import as_float, as_int
 
 
@@ -33,7 +34,9 @@ class Options:
         name, threads = self.name, self.threads
         if not (isinstance(name, str) and name.isidentifier() and name.isascii() and not keyword.iskeyword(name)):
             raise UserError(f"name: found {name!r}, expected a C identifier such as 'model'")
-        if threads is not None:
+        if threads is None:
+            check_environment()
+        else:
             count = as_int(threads)
             if count is None or count < 1:
                 raise UserError(f"threads: found {threads!r}, expected a positive number, or None for all cores")

@@ -27,6 +27,7 @@ SOURCE = """
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 typedef struct { void *sync; int32_t num_task; } group_t;
 typedef int (*task_t)(int, group_t *, void *);
 __attribute__((weak)) int (*__TVMBackendParallelLaunch)(task_t, void *, int);
@@ -112,6 +113,21 @@ static int slow(int id, group_t *group, void *data) {
   return 0;
 }
 int32_t k_slow(float *out) { return __TVMBackendParallelLaunch(slow, out, 0); }
+
+/* out[0] = threads of a launch; then waits for somebody to make out[1] other than 0 */
+static int tells(int id, group_t *group, void *data) {
+  if (!id) *(volatile float *)data = (float)group->num_task;
+  return 0;
+}
+int32_t k_hold(float *out) {
+  volatile float *go = out + 1;
+  int code = __TVMBackendParallelLaunch(tells, out, 0);
+  while (!*go) usleep(100);
+  return code;
+}
+
+/* out[2] = threads of a launch */
+int32_t k_then(float *out) { return __TVMBackendParallelLaunch(tells, out + 2, 0); }
 """
 
 
@@ -161,6 +177,12 @@ def single(kernel: str, name: str = "single", size: int = 32) -> Program:
     """One kernel that writes the only output."""
     step = Step(kernel, kernel.removeprefix("k_"), (Ref("output", 0),), (0,))
     return Program(name, (), (Port("y", (size,)),), (), (), (step,), {"target": "x86-64"})
+
+
+def held(name: str) -> Program:
+    """A run that lasts until it is told to go on, and says how many threads it has before and after that."""
+    one = single("k_hold", name=name)
+    return replace(one, steps=(*one.steps, replace(one.steps[0], symbol="k_then", key="then")))
 
 
 def two_ports(name: str = "pair") -> Program:

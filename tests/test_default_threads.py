@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 import kernels_c
 import pytest
+import torch
 from fake_machines import (
     Machine,
     capacities,
@@ -21,9 +23,12 @@ from fake_machines import (
     pi5,
     server,
 )
+from torch import nn
 
+import sparsecc
 from sparsecc.build.sources import SOURCES
 from sparsecc.build.toolchain import find_compiler
+from sparsecc.errors import UserError
 from sparsecc.runtime import load
 
 #: threads, CPUs that may be busy at once, whether that is all that the process has; then CPUs in their order
@@ -242,6 +247,22 @@ def test_quota_on_a_machine_with_two_cpus_on_a_core(program: Path, tmp_path: Pat
 def test_the_user_says(program: Path, tmp_path: Path, wish: str, threads: int) -> None:
     shown = count(program, pi5(), tmp_path, SPARSECC_THREADS=wish)
     assert shown[:3] == [threads, 4, threads != 4]
+
+
+@pytest.mark.parametrize("wish", ["two", "-1", "+2", " 2", "2x", "2.5", "\u0662"])
+def test_python_says_what_c_can_not(monkeypatch: pytest.MonkeyPatch, wish: str) -> None:
+    """Unless nobody asks the environment."""
+    monkeypatch.setenv("SPARSECC_THREADS", wish)
+    said = re.escape(f"SPARSECC_THREADS: found {wish!r}, expected a number of threads such as 2, or 0")
+    with pytest.raises(UserError, match=said):
+        load(kernels_c.tiny_library())
+    with load(kernels_c.tiny_library(), threads=2) as library:
+        assert library.threads == 2
+        with pytest.raises(UserError, match=said):
+            library.threads = 0
+        assert library.threads == 2
+    with pytest.raises(UserError, match=said):
+        sparsecc.compile(nn.Conv2d(1, 1, 1), "native", example_inputs=(torch.zeros(1, 1, 4, 4),))
 
 
 def test_a_library_takes_what_is_counted_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ LAYERS: dict[str, set[str]] = {
     "build": {"errors", "ir", "runtime", "text", "version"},
     # `target/native/` measures with a C compiler
     "target": {"build", "errors", "runtime", "untrusted"},
-    "options": {"analyse", "errors", "ir", "untrusted"},
+    # what the environment says of threads
+    "options": {"analyse", "errors", "ir", "runtime", "untrusted"},
     "dump": {"errors"},
     "prune": {"errors", "text", "untrusted"},
     "_tvm": set(),

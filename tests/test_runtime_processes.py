@@ -9,13 +9,13 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import kernels_c
 import numpy as np
 import pytest
+from forked import in_child
 from kernels_c import X, Y
 
 from sparsecc.errors import InternalError, LibraryError
@@ -26,21 +26,6 @@ ROOT = Path(__file__).parent.parent
 
 def threads_now() -> int:
     return len(os.listdir("/proc/self/task"))
-
-
-def in_child(work: Callable[[], bool]) -> bool:
-    """Whether ``work`` is true in a forked child; false if it hangs."""
-    pid = os.fork()
-    if not pid:
-        os._exit(0 if work() else 1)
-    for _ in range(2000):
-        done, status = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return status == 0
-        time.sleep(0.005)
-    os.kill(pid, 9)
-    os.waitpid(pid, 0)
-    return False
 
 
 def test_fork_while_another_thread_runs() -> None:

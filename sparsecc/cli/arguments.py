@@ -81,7 +81,9 @@ def schedules_of(options: Namespace) -> str | None:
 
 def add_threads(parser: ArgumentParser, *, use: str) -> None:
     """``--threads``; ``use`` says of what."""
-    parser.add_argument("--threads", type=whole_from(0), metavar="N", help=f"threads of {use} (default: all cores)")
+    parser.add_argument(
+        "--threads", type=whole_from(0), metavar="N", help=f"threads of {use} (default: the library's choice)"
+    )
 
 
 def whole_from(least: int) -> Callable[[str], int]:

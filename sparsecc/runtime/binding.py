@@ -61,7 +61,7 @@ class Instance:
         return list(seconds)
 
     def set_threads(self, threads: int) -> int:
-        """Use that many threads (0: all cores); how many are in use."""
+        """Use that many threads (0: the library chooses); how many are in use."""
         found = int(self._set_threads(self._handle, threads))
         if found < 0:
             raise InternalError(self._error_text())

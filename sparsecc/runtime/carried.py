@@ -48,7 +48,7 @@ class CarriedLibrary(Library):
             super().close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return from_bytes, (self._image.content(), self.path.name, self._threads)
+        return from_bytes, (self._image.content(), self.path.name, self._asked)
 
     def _first_instance(self) -> Instance:
         return Instance(self._image, lean=True)
@@ -60,7 +60,7 @@ class CarriedLibrary(Library):
         with _lock:
             if self._live().is_lean:
                 instance = Instance(self._image)
-                instance.set_threads(self._threads)
+                instance.set_threads(self._asked)
                 self._instance = instance
             return self._live()
 

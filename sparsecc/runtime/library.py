@@ -23,10 +23,8 @@ from sparsecc.runtime.image import Image, open_image
 from sparsecc.runtime.ports import Port, ports
 from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.runtime.structure import parse_structure
+from sparsecc.runtime.thread_count import asked_threads
 from sparsecc.untrusted.numbers import as_int
-
-#: above what any library uses, and a number that C can take
-_MOST_THREADS = 1 << 20
 
 
 class Library:
@@ -41,7 +39,8 @@ class Library:
     path : str or path
         The shared library.
     threads : int, optional
-        Threads of a run, the caller's included; by default the cores this process may use.
+        Threads of a run, the caller's included. By default the library chooses: ``$SPARSECC_THREADS``, else the cores
+        that it may use; all libraries of the process share these.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, threads: int | None = None) -> None:
@@ -53,7 +52,7 @@ class Library:
         self._inputs = ports(self.description["inputs"])
         self._outputs = ports(self.description["outputs"])
         self._structure = parse_structure(self.description["structure"], outputs=len(self._outputs))
-        self._threads = self._set_threads(threads)
+        self._set_threads(threads)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
@@ -83,12 +82,12 @@ class Library:
 
     @property
     def threads(self) -> int:
-        """Threads of a run; set it to change them, 0 for the cores this process may use."""
+        """Threads of a run, at most; set it to change them, 0 for the library's own choice."""
         return self._threads
 
     @threads.setter
     def threads(self, threads: int) -> None:
-        self._threads = self._set_threads(threads)
+        self._set_threads(threads)
 
     def __call__(self, *inputs: Any, out: Any = None) -> Any:
         """Run the network.
@@ -155,11 +154,11 @@ class Library:
         self.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _load_again, (str(self.path), self._threads)
+        return _load_again, (str(self.path), self._asked)
 
     def __copy__(self) -> Library:
         twin = type(self).__new__(type(self))
-        twin._begin(self.path, self._image, self._threads)
+        twin._begin(self.path, self._image, self._asked)
         return twin
 
     def __deepcopy__(self, memo: object) -> Library:
@@ -186,11 +185,10 @@ class Library:
     def _given(self, inputs: tuple[Any, ...]) -> list[Any]:
         return check_inputs(inputs, self._inputs, library=self._image.name)
 
-    def _set_threads(self, threads: int | None) -> int:
-        count = 0 if threads is None else as_int(threads)
-        if count is None or count < 0:
-            raise UserError(f"threads: found {threads!r}, expected a number of threads, or 0 for all cores")
-        return self._live().set_threads(min(count, _MOST_THREADS))
+    def _set_threads(self, threads: int | None) -> None:
+        asked = asked_threads(threads)
+        self._threads = self._live().set_threads(asked)
+        self._asked = asked  # copies choose as this one did: a number, or anew
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Library:
@@ -201,10 +199,13 @@ def load(path: str | os.PathLike[str], *, threads: int | None = None) -> Library
     path : str or path
         The shared library. It is copied into memory: the file may be changed or removed afterwards.
     threads : int, optional
-        Threads of a run; by default the cores this process may use.
+        Threads of a run. By default the library chooses: ``$SPARSECC_THREADS``, else the cores that it may use; all
+        libraries of the process share these.
 
     Raises
     ------
+    UserError
+        ``threads`` is no number of threads, or ``$SPARSECC_THREADS`` is none and would decide.
     LibraryError
         The file is missing, damaged, not a library of ours, or for another processor.
     """

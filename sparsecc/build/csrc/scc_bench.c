@@ -28,7 +28,7 @@ static void scc_usage(FILE *file, const char *program) {
   fprintf(file,
           "usage: %s [--threads N] [--runs N] [--lines 1]\n"
           "Times the network %s, compiled for %s: the whole of it, and every layer.\n"
-          "  --threads N  threads of a run (default: 0, all cores that it may use)\n"
+          "  --threads N  threads of a run (default: 0, the library's choice)\n"
           "  --runs N     timed runs after a warm-up (default: 30)\n"
           "  --lines 1    print lines for a program to read\n"
           "  --help       show this\n",

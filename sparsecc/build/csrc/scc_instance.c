@@ -103,7 +103,7 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
 
 SCC_RARE static int scc_set_threads(const scc_model *model, scc_instance *self, int threads) {
   if (!self || threads < 0) {
-    scc_fail(SCC_BAD_ARGUMENT, "%s: set_threads needs an instance and 0 (all cores) or more threads, not %d",
+    scc_fail(SCC_BAD_ARGUMENT, "%s: set_threads needs an instance and 0 (its own choice) or more threads, not %d",
              model->name, threads);
     return -1;
   }
