@@ -7,6 +7,7 @@ import os
 import pickle
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,6 @@ from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
 
 Progress = Callable[[str], None]
-#: share of a board's memory that a network may take: the system needs the rest
-_MEMORY_SHARE = 0.75
 
 
 class Compiled:
@@ -157,6 +156,7 @@ def compile(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    max_growth: float | None = None,
     name: str = "model",
     dump: str | os.PathLike[str] | None = None,
     cc: str | None = None,
@@ -189,6 +189,10 @@ def compile(
     winograd : bool
         Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take
         up to four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
+    max_growth : float, optional
+        The library's weights take at most so many times the space that they would take without Winograd's algorithm: 1
+        or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel; the
+        report names them.
     name : str
         Prefix of the library's C functions.
     dump : path, optional
@@ -220,8 +224,9 @@ def compile(
         The result differs from PyTorch by more than rounding; the message names the first layer that does.
     """
     options = Options(
-        threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, name=name,
-        dump=None if dump is None else Path(dump), cc=cc, schedules=schedules, impose=pattern_of(impose),
+        threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd,
+        max_growth=max_growth, name=name, dump=None if dump is None else Path(dump), cc=cc, schedules=schedules,
+        impose=pattern_of(impose),
     )  # fmt: skip
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
@@ -250,7 +255,7 @@ def compile(
 def _check_memory(artefact: Artefact) -> None:
     """Refuse what a board's memory has no room for, beside its system."""
     target, program = artefact.target, artefact.program
-    room = int(target.memory_bytes * _MEMORY_SHARE)
+    room = target.room_bytes
     ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
     needed = artefact.memory.nbytes + ports
     if room and needed > room:
@@ -268,6 +273,7 @@ def inspect(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    max_growth: float | None = None,
     schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
 ) -> Plan:
@@ -277,11 +283,13 @@ def inspect(
     """
     from sparsecc.importer import import_model
 
-    options = Options(keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, schedules=schedules)
+    options = Options(
+        keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
+    )
     resolved, _ = resolve_fitted(target)
-    find_records(options.schedules, resolved)  # a file that can't be read is an error here too
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
     imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
-    return analyse(imported, resolved, options, cpu=processor_of(target))
+    return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
 
 
 def pattern_of(impose: tuple[int, float] | None) -> Impose | None:

@@ -14,6 +14,9 @@ from sparsecc.errors import UserError
 from sparsecc.runtime.thread_count import check_environment
 from sparsecc.untrusted.numbers import as_float, as_int
 
+#: predicted speed-up over dense from which on a layer becomes sparse
+MIN_SPEEDUP = 1.05
+
 
 @dataclass(frozen=True)
 class Options:
@@ -22,8 +25,9 @@ class Options:
     threads: int | None = None
     verify: bool | float = True
     keep_dense: Sequence[str] = ()
-    min_speedup: float = 1.05
+    min_speedup: float = MIN_SPEEDUP
     winograd: bool = True
+    max_growth: float | None = None
     name: str = "model"
     dump: Path | None = None
     cc: str | None = None
@@ -47,6 +51,10 @@ class Options:
         speedup = as_float(self.min_speedup)
         if speedup is None or not 0 < speedup < math.inf:
             raise UserError(f"min_speedup: found {self.min_speedup!r}, expected a positive number such as 1.05")
+        growth = as_float(self.max_growth)
+        if self.max_growth is not None and (growth is None or not 1 <= growth < math.inf):
+            expected = "a factor of 1 or more such as 1.5, or None for no limit"
+            raise UserError(f"max_growth: found {self.max_growth!r}, expected {expected}")
         if not isinstance(self.keep_dense, Collection) or not all(isinstance(name, str) for name in self.keep_dense):
             raise UserError(f"keep_dense: found {self.keep_dense!r}, expected a list of layers' names or patterns")
         if self.schedules is not None and not isinstance(self.schedules, str | os.PathLike):

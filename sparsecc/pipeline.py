@@ -12,17 +12,14 @@ from functools import partial
 from typing import Any
 
 from sparsecc._codegen import compile_object
+from sparsecc.algorithms import Algorithms
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
-from sparsecc.analyse.plan import Plan, make_plan
-from sparsecc.analyse.structure import Structure
+from sparsecc.analyse.plan import Plan, find_layers
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
-from sparsecc.cost.decide import predicted_speedup
-from sparsecc.cost.winograd import winograd_gain
 from sparsecc.errors import unforeseen
 from sparsecc.importer import Imported, import_model
-from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import convolutions
 from sparsecc.ir.on_disk import forget
 from sparsecc.ir.placed import PlacedNode
@@ -71,7 +68,7 @@ def run(
     imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
 
     progress("analyse")
-    plan = stage("analyse", analyse, imported, target, options, cpu=records.cpu)
+    plan = stage("analyse", analyse, imported, target, options, choose=choose, cpu=records.cpu)
 
     progress("rewrite")
     made = rewrite(imported, plan, target, choose, stage=stage)
@@ -145,26 +142,20 @@ def arrange(
 
 
 @unforeseen("analyse")
-def analyse(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Plan:
-    """Find every layer's structure and decide between sparse and dense, on one processor where ``cpu`` names it."""
-    layers = [
-        LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())
-    ]
+def analyse(
+    imported: Imported, target: Target, options: Options, *, choose: Choose = by_cost_model, cpu: str | None = None
+) -> Plan:
+    """Find every layer's structure and decide about its algorithm, on one processor where ``cpu`` names it."""
+    return algorithms_of(imported, target, options, cpu=cpu).plan(choose)
 
-    scale = decision_scale(target, options, cpu=cpu)
 
-    def gain(spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
-        return winograd_gain(spec, structure, target) if options.winograd else None
-
-    def speedup(spec: ConvSpec, structure: Structure) -> float:
-        _, dense = gain(spec, None) or (None, 1.0)
-        _, sparse = (None if structure.by_tap else gain(spec, structure)) or (None, 1.0)
-        slower = slower_than_predicted(scale, spec, structure)
-        return predicted_speedup(spec, structure, target) * sparse / (dense * slower)
-
-    return make_plan(
-        layers, keep_dense=options.keep_dense, min_speedup=options.min_speedup, speedup=speedup, winograd=gain
+def algorithms_of(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Algorithms:
+    """Who decides about the algorithms of a network's layers."""
+    layers = find_layers(
+        [LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())]
     )
+    slower = partial(slower_than_predicted, decision_scale(target, options, cpu=cpu))
+    return Algorithms(layers, target, options, slower=slower)
 
 
 def decision_scale(target: Target, options: Options, *, cpu: str | None = None) -> Scale:

@@ -42,6 +42,7 @@ def advise(
     sparsities: Sequence[float] = SPARSITIES,
     min_speedup: float = 1.05,
     winograd: bool = True,
+    max_growth: float | None = None,
     schedules: str | os.PathLike[str] | None = "shipped",
     cc: str | None = None,
     progress: Progress | None = None,
@@ -62,11 +63,11 @@ def advise(
         Needed for a module: they give the shapes.
     sparsities : sequence of float
         Shares of pruned blocks to predict times for, ascending, from 0 to below 1; the first is 0.
-    min_speedup, winograd
+    min_speedup, winograd, max_growth
         As for :func:`sparsecc.compile`.
     schedules : path, ``"shipped"`` or None
-        Records of measurements: they say which kernels are joined, as in a compilation with them, and those of this
-        processor tell how long a predicted cycle takes (``native`` only).
+        Records of measurements: they say which algorithms compute layers and which kernels are joined, as in a
+        compilation with them, and those of this processor tell how long a predicted cycle takes (``native`` only).
     cc : str, optional
         C compiler, for measuring a processor that is not known.
     progress : callable, optional
@@ -84,7 +85,7 @@ def advise(
         The model has an operator that sparsecc does not compile.
     """
     blocks, shares = _checked(n, sparsities)
-    options = Options(min_speedup=min_speedup, winograd=winograd, schedules=schedules, cc=cc)
+    options = Options(min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules, cc=cc)
     resolved, figures = resolve_fitted(target, cc=cc)
     usual = Scale(resolved.ghz, source=f"usual for {resolved.name}")
     scale = scale_here(resolved, options, figures) if target == "native" else usual

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.decide import layer_cycles
+from sparsecc.cost.algorithm import Prices
 from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import Chain
@@ -22,17 +22,15 @@ class Costs:
     """Answers of the cost model; equal questions are answered from memory."""
 
     def __init__(self, target: Target) -> None:
-        self.target = target
-        self._known: dict[Hashable, object] = {}
+        self.target, self.prices = target, Prices(target)
 
     def layer(self, spec: ConvSpec, structure: Structure | None) -> float:
-        """Cycles of a layer by itself, as the choice between sparse and dense sees them."""
-        return self.once(("layer", spec, _kept(structure)), lambda: layer_cycles(spec, structure, self.target))
+        """Cycles of a layer by itself with the direct kernel, as the choice between sparse and dense sees them."""
+        return self.prices.cycles(spec, structure, None)
 
     def winograd(self, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         """Side of a tile and gain of Winograd's algorithm; None where it gains nothing."""
-        key = ("winograd", spec, _kept(structure))
-        return self.once(key, lambda: winograd_gain(spec, structure, self.target))
+        return winograd_gain(spec, structure, self.target, price=self.prices.cycles)
 
     def joining(self, chain: Chain, plan: LayerPlan, decide: Decide) -> Joining:
         """Whether a convolution and the window kernel after it become one kernel; asked once for equal pairs."""
@@ -42,9 +40,7 @@ class Costs:
 
     def once(self, key: Hashable, find: Callable[[], Value]) -> Value:
         """The answer to a question, from memory if it was asked before."""
-        if key not in self._known:
-            self._known[key] = find()
-        return cast(Value, self._known[key])
+        return self.prices.once(key, find)
 
 
 def _kept(structure: Structure | None) -> tuple[int, int, int, bool] | None:

@@ -19,6 +19,7 @@ from sparsecc.importer.impose import prunable_layers
 from sparsecc.ir.graph import Chain
 from sparsecc.ir.layer import ConvLayer, convolutions
 from sparsecc.ir.winograd import TAPS
+from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.lower.join import as_chosen
 from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
@@ -38,7 +39,7 @@ class Network:
     layers : dict of str to tuple of ConvLayer
         Name of a layer that can be pruned -> its calls, several for one that is used several times.
 
-    Kernels are joined as ``records`` say, by default as the cost model does.
+    Algorithms are chosen and kernels joined as ``records`` say, by default as the cost model does.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class Network:
         convs = tuple(convolutions(imported.layers.values()))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
-        self.planner = self.planner_of(convs, names, target, options, cpu=cpu)
+        choose = by_cost_model if records is None else partial(records.choose, threads=1)
+        self.planner = self.planner_of(convs, names, target, options, cpu=cpu, choose=choose)
         self._network = extract(imported)
-        known = records or Records()
-        self._joins = as_chosen(partial(known.choose, threads=1), target)
+        self._joins = as_chosen(choose, target)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
@@ -62,12 +63,11 @@ class Network:
         options: Options,
         *,
         cpu: str | None = None,
+        choose: Choose = by_cost_model,
     ) -> Planner:
         """Who decides for some layers, on one processor where ``cpu`` names it."""
-        return Planner(
-            tuple(layers), frozenset(prunable), Costs(target), min_speedup=options.min_speedup,
-            winograd=options.winograd, scale=decision_scale(target, options, cpu=cpu),
-        )  # fmt: skip
+        scale = decision_scale(target, options, cpu=cpu)
+        return Planner(tuple(layers), frozenset(prunable), Costs(target), options, scale, choose)
 
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 
 from sparsecc.advice.costs import Costs
 from sparsecc.advice.structures import dense_structure, structure_of
-from sparsecc.analyse.decide import decide, kind_of
+from sparsecc.algorithms import Algorithms
+from sparsecc.analyse.decide import kind_of
 from sparsecc.analyse.impose import Impose
-from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.layers import FoundLayer
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import Structure
-from sparsecc.analyse.winograd import with_winograd
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
+from sparsecc.lower.choice import Choose, by_cost_model
+from sparsecc.options import Options
 from sparsecc.records.scale import Scale, slower_than_predicted
 
 
@@ -29,46 +32,42 @@ class Planner:
     prunable : collection of str
         Names of those that get the pattern.
     costs : Costs
-    min_speedup : float
-    winograd : bool
+    options : Options
         As in :func:`sparsecc.compile`.
     scale : Scale
         What corrects the cost model where sparse is compared with dense.
+    choose : callable
+        Knows the records.
     """
 
     layers: tuple[ConvLayer, ...]
     prunable: Collection[str]
     costs: Costs
-    min_speedup: float = 1.05
-    winograd: bool = True
+    options: Options = field(default_factory=Options)
     scale: Scale = field(default_factory=lambda: Scale(1.0))
+    choose: Choose = by_cost_model
 
     def plan(self, impose: Impose | None) -> Plan:
         """Of the network with a pattern, or dense."""
-        return Plan(tuple(self._layer(layer, impose) for layer in self.layers))
+        layers = [self._layer(layer, impose) for layer in self.layers]
+        decider = Algorithms(
+            layers, self.costs.target, self.options, slower=partial(slower_than_predicted, self.scale),
+            prices=self.costs.prices,
+        )  # fmt: skip
+        return decider.plan(self.choose)
 
-    def gain(self, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
-        """Tile and gain of Winograd's algorithm over the direct kernel with the same blocks, or all of them (None)."""
-        return self.costs.winograd(spec, structure) if self.winograd else None
+    def cycles(self, spec: ConvSpec, structure: Structure | None) -> float:
+        """Of a layer by itself with some blocks, or dense (None), by its faster algorithm."""
+        return self.costs.prices.cycles(spec, structure, self.tile(spec, structure))
 
-    def dense_cycles(self, spec: ConvSpec) -> float:
-        """Of a dense layer by its faster algorithm."""
-        _, faster = self.gain(spec, None) or (None, 1.0)
-        return self.costs.layer(spec, None) / faster
+    def tile(self, spec: ConvSpec, structure: Structure | None) -> int | None:
+        """Side of its tiles; None for the direct kernel."""
+        tile, _ = (self.costs.winograd(spec, structure) if self.options.winograd else None) or (None, 1.0)
+        return tile
 
-    def speedup(self, spec: ConvSpec, structure: Structure) -> float:
-        """Time of the dense layer over that of the sparse one, as the compiler sees it."""
-        _, faster = self.gain(spec, structure) or (None, 1.0)
-        sparse = self.costs.layer(spec, structure) * slower_than_predicted(self.scale, spec, structure) / faster
-        return self.dense_cycles(spec) / max(sparse, 1.0)
-
-    def _layer(self, layer: ConvLayer, impose: Impose | None) -> LayerPlan:
+    def _layer(self, layer: ConvLayer, impose: Impose | None) -> FoundLayer:
         spec, kind = layer.spec, kind_of(layer.spec)
         structure = None if kind == "depthwise" else dense_structure(spec)
         if impose is not None and structure is not None and layer.name in self.prunable:
             structure = structure_of(spec, impose)
-        decision, reason, predicted = decide(
-            spec, structure, kept_dense=False, min_speedup=self.min_speedup, speedup=self.speedup
-        )
-        plan = LayerPlan(layer.key, layer.name, kind, spec, structure, decision, reason, predicted)
-        return with_winograd(plan, self.gain)
+        return FoundLayer(layer.key, layer.name, kind, spec, structure)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sparsecc._tvm import IRModule
 from sparsecc.advice.costs import Costs
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.cost.algorithm import fetch_cycles
 from sparsecc.cost.stream import clear_cycles
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.program import Ref
@@ -19,8 +20,6 @@ from sparsecc.rewrite.rewritten import Rewritten
 _FLOAT_BYTES = 4
 #: cycles of a step beside its kernel: the call, the barrier, cold code
 _CALL = 500.0
-#: share of the time to fetch weights from memory that is not hidden
-_FETCHED = 0.5
 
 
 @dataclass(frozen=True)
@@ -104,6 +103,4 @@ class _Steps:
         plan = self._plans.get(node.key)
         if plan is None:
             return 0.0
-        near = self._target.bandwidth(self._target.l2_bytes + plan.kept_bytes)
-        far = self._target.bandwidth(self._all_weights)
-        return _FETCHED * plan.kept_bytes * max(0.0, 1 / far - 1 / near)
+        return fetch_cycles(plan.kept_bytes, self._all_weights, self._target)

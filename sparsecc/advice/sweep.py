@@ -53,7 +53,7 @@ def layer_curve(
     scale : Scale
         Cycles to microseconds.
     """
-    dense = sum(planner.dense_cycles(layer.spec) for layer in calls)
+    dense = sum(planner.cycles(layer.spec, None) for layer in calls)
     whole_us = sum(dense_us(layer.spec, planner, scale) for layer in calls)
 
     def sides(sparsity: float) -> Sides:
@@ -62,7 +62,7 @@ def layer_curve(
 
     def point(sparsity: float) -> Point:
         side = sides(sparsity)
-        pays = sparsity > 0 and dense >= planner.min_speedup * side.cycles
+        pays = sparsity > 0 and dense >= planner.options.min_speedup * side.cycles
         return Point(sparsity, side.us if pays else whole_us, side.compute, side.memory, is_sparse=pays)
 
     def computes(sparsity: float) -> bool:
@@ -71,21 +71,25 @@ def layer_curve(
 
     lower = _last(lambda sparsity: sides(sparsity).us >= whole_us, sparsities)
     upper = _last(computes, sparsities)
-    gains = whole_us >= planner.min_speedup * sides(upper).us
+    gains = whole_us >= planner.options.min_speedup * sides(upper).us
     bounds = Bounds(lower, upper, potential=lower < upper and gains)
     return Curve(n, tuple(point(sparsity) for sparsity in sparsities), bounds)
 
 
 def dense_us(spec: ConvSpec, planner: Planner, scale: Scale) -> float:
     """Microseconds of a dense layer."""
-    return scale.us(convolution=planner.dense_cycles(spec))
+    return scale.us(convolution=planner.cycles(spec, None))
 
 
 def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Sides:
-    """Split the predicted time: what is left without any block, or the traffic of both images if that is more."""
+    """Split the predicted time of the faster algorithm.
+
+    What no pruning removes is what is left without any block, Winograd's transforms among it, or the traffic of both
+    images if that is more.
+    """
     structure = structure_of(spec, impose)
-    cycles = planner.costs.layer(spec, structure)
-    empty = planner.costs.layer(spec, structure_of(spec, Impose(impose.block_n, 1.0)))
+    cycles, tile = planner.cycles(spec, structure), planner.tile(spec, structure)
+    empty = planner.costs.prices.cycles(spec, structure_of(spec, Impose(impose.block_n, 1.0)), tile)
     memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
     us = scale.us(convolution=1.0, block_n=impose.block_n)
     return Sides((cycles - memory) * us, memory * us, cycles * slower_than_predicted(planner.scale, spec, structure))

@@ -14,6 +14,7 @@ from sparsecc.analyse.decide import Decision
 from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.indices import BYTES, OFFSET
+from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.ir.winograd import Tiling
 
 
@@ -40,8 +41,8 @@ class LayerInfo:
 
 
 @dataclass(frozen=True, eq=False)
-class LayerPlan:
-    """What is to be done with one layer.
+class FoundLayer:
+    """A layer whose structure is known, and about which nothing is decided.
 
     Attributes
     ----------
@@ -51,6 +52,23 @@ class LayerPlan:
         ``"conv"``, ``"linear"`` or ``"depthwise"``.
     structure : Structure or None
         None where it was not looked for: depthwise layers.
+    """
+
+    key: str
+    name: str
+    kind: str
+    spec: ConvSpec
+    structure: Structure | None
+
+
+@dataclass(frozen=True, eq=False)
+class LayerPlan:
+    """What is to be done with one layer.
+
+    Attributes
+    ----------
+    key, name, kind, spec, structure
+        As in :class:`FoundLayer`.
     decision : str
         ``"sparse"`` or ``"dense"``.
     reason : str
@@ -59,6 +77,10 @@ class LayerPlan:
         Predicted speed-up over dense, where it played a part; with a ``tile`` that over the direct kernel.
     tile : int or None
         Side of the output tiles of a layer that Winograd's algorithm computes.
+    why : Provenance
+        By what the algorithm, and dense or sparse, was chosen.
+    limit : str
+        Why a faster algorithm was given up: what has no room for its weights; empty for most layers.
     """
 
     key: str
@@ -70,6 +92,8 @@ class LayerPlan:
     reason: str
     predicted: float | None = None
     tile: int | None = None
+    why: Provenance = BY_MODEL
+    limit: str = ""
 
     @property
     def kept(self) -> Structure | None:
@@ -104,16 +128,17 @@ class LayerPlan:
     @property
     def kept_bytes(self) -> int:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
-        spec = self.spec if self.tile is None else Tiling(self.spec, self.tile).product_spec
-        if self.computed is None:
-            return 4 * math.prod(spec.weight_shape)
-        weights = self.computed.nnzb * self.computed.block_n * self.computed.taps(spec.taps)
-        return 4 * (weights + self.computed.rows + 1) + self.computed.nnzb * self.index_bytes
+        return weight_bytes(self.spec, self.kept, self.tile)
+
+    @property
+    def added_bytes(self) -> int:
+        """Those of them that the direct kernel would not need for the same blocks."""
+        return 0 if self.tile is None else self.kept_bytes - weight_bytes(self.spec, self.kept, None)
 
     @property
     def index_bytes(self) -> int:
         """Bytes of a kept block's index."""
-        return BYTES[OFFSET if self.computed is None or self.kind != "conv" else self.computed.index]
+        return _index_bytes(self.spec, self.computed)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_json` reads."""
@@ -127,6 +152,10 @@ class LayerPlan:
             "reason": self.reason,
             "predicted": self.predicted,
             "tile": self.tile,
+            "limit": self.limit,
+            "added_bytes": self.added_bytes,
+            "chosen_by": self.why.by,
+            "chosen_from": self.why.source,
         }
 
     @classmethod
@@ -136,4 +165,26 @@ class LayerPlan:
         spec = ConvSpec(**fields)
         found = data["structure"]
         structure = Structure.from_json(found, oc=spec.oc, groups=spec.groups) if found else None
-        return cls(**data | {"spec": spec, "structure": structure})
+        # plans of before records chose algorithms do not say by what
+        why = Provenance(data.get("chosen_by", BY_MODEL.by), data.get("chosen_from", ""))
+        kept = {name: value for name, value in data.items() if name not in _DERIVED}
+        return cls(**kept | {"spec": spec, "structure": structure, "why": why})
+
+
+#: what :meth:`LayerPlan.to_json` says besides the fields
+_DERIVED = ("added_bytes", "chosen_by", "chosen_from")
+
+
+def weight_bytes(spec: ConvSpec, kept: Structure | None, tile: int | None) -> int:
+    """Bytes of a layer's weights, dense (None) or of the kept blocks, by an algorithm: the side of a tile, or None."""
+    tiling = None if tile is None else Tiling(spec, tile)
+    computed = spec if tiling is None else tiling.product_spec
+    if kept is None:
+        return 4 * math.prod(computed.weight_shape)
+    blocks = kept if tiling is None else product_structure(kept, tiling)
+    weights = blocks.nnzb * blocks.block_n * blocks.taps(computed.taps)
+    return 4 * (weights + blocks.rows + 1) + blocks.nnzb * _index_bytes(spec, blocks)
+
+
+def _index_bytes(spec: ConvSpec, computed: Structure | None) -> int:
+    return BYTES[OFFSET if computed is None or spec.is_linear or spec.is_depthwise else computed.index]

@@ -9,14 +9,14 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
 from sparsecc.analyse.decide import Speedup, decide, default_speedup, kind_of
-from sparsecc.analyse.layers import LayerInfo, LayerPlan
+from sparsecc.analyse.layers import FoundLayer, LayerInfo, LayerPlan
 from sparsecc.analyse.structure import find_structure
 from sparsecc.analyse.table import plan_table
 from sparsecc.analyse.winograd import Gain, with_winograd
 from sparsecc.errors import InternalError, UserError
 from sparsecc.text import printable
 
-__all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "make_plan"]
+__all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "find_layers", "kept_dense", "make_plan", "plan_layers"]
 
 
 class Totals(NamedTuple):
@@ -94,27 +94,51 @@ def make_plan(
     InternalError
         When two layers share a key, or a weight does not fit its ``ConvSpec``.
     """
-    _check_layers(layers)
-    patterns = [keep_dense] if isinstance(keep_dense, str) else keep_dense
-    dense = _matching(patterns, names=[layer.name for layer in layers])
-    speedup = speedup or default_speedup
-    return Plan(
-        tuple(
-            with_winograd(
-                _plan_layer(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup), winograd
-            )
-            for layer in layers
-        )
+    return plan_layers(
+        find_layers(layers), keep_dense=keep_dense, min_speedup=min_speedup, speedup=speedup, winograd=winograd
     )
 
 
-def _plan_layer(layer: LayerInfo, *, kept_dense: bool, min_speedup: float, speedup: Speedup) -> LayerPlan:
+def find_layers(layers: Sequence[LayerInfo]) -> list[FoundLayer]:
+    """Look for every layer's structure. Raises :class:`InternalError` as :func:`make_plan` does."""
+    _check_layers(layers)
+    return [_found(layer) for layer in layers]
+
+
+def plan_layers(
+    layers: Sequence[FoundLayer],
+    *,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    speedup: Speedup | None = None,
+    winograd: Gain | None = None,
+) -> Plan:
+    """The part of :func:`make_plan` that needs no weights."""
+    dense = kept_dense(layers, keep_dense)
+    speedup = speedup or default_speedup
+    decided = (
+        _decided(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup) for layer in layers
+    )
+    return Plan(tuple(with_winograd(layer, winograd) for layer in decided))
+
+
+def kept_dense(layers: Iterable[FoundLayer], keep_dense: Sequence[str]) -> set[str]:
+    """Names of the layers that ``keep_dense`` means."""
+    patterns = [keep_dense] if isinstance(keep_dense, str) else keep_dense
+    return _matching(patterns, names=[layer.name for layer in layers])
+
+
+def _found(layer: LayerInfo) -> FoundLayer:
     kind = kind_of(layer.spec)
     structure = None if kind == "depthwise" else find_structure(layer.weight, groups=layer.spec.groups)
+    return FoundLayer(layer.key, layer.name, kind, layer.spec, structure)
+
+
+def _decided(layer: FoundLayer, *, kept_dense: bool, min_speedup: float, speedup: Speedup) -> LayerPlan:
     decision, reason, predicted = decide(
-        layer.spec, structure, kept_dense=kept_dense, min_speedup=min_speedup, speedup=speedup
+        layer.spec, layer.structure, kept_dense=kept_dense, min_speedup=min_speedup, speedup=speedup
     )
-    return LayerPlan(layer.key, layer.name, kind, layer.spec, structure, decision, reason, predicted)
+    return LayerPlan(layer.key, layer.name, layer.kind, layer.spec, layer.structure, decision, reason, predicted)
 
 
 def _check_layers(layers: Iterable[LayerInfo]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from sparsecc.analyse.decide import times
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.said import LEGEND, algorithm_cell, algorithm_lines, has_tiles, short
 from sparsecc.text import printable
 
 _WIDTH = 120
@@ -31,8 +32,12 @@ def plan_table(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tu
     """
     reasons = list(dict.fromkeys(layer.reason for layer in layers if layer.decision == "dense"))
     notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, start=1)]
-    table = _align([_row(layer, reasons=reasons) for layer in layers])
-    return "\n".join([table, "", _LEGEND, *notes, *_warnings(layers), "", *_totals(layers, macs=macs, nbytes=nbytes)])
+    head, rows, legend = _HEAD, [_row(layer, reasons=reasons) for layer in layers], [_LEGEND]
+    if has_tiles(layers):
+        head, legend = (*head[:-1], "algorithm", head[-1]), [_LEGEND, LEGEND]
+        rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, layers, strict=True)]
+    totals = [*_totals(layers, macs=macs, nbytes=nbytes), *algorithm_lines(layers)]
+    return "\n".join([_align(head, rows), "", *legend, *notes, *_warnings(layers), "", *totals])
 
 
 def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
@@ -49,14 +54,14 @@ def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
         block_n,
         kept,
         per_row,
-        _short(spec.macs),
+        short(spec.macs),
         "-" if layer.predicted is None else times(layer.predicted),
         "sparse" if layer.decision == "sparse" else f"dense [{reasons.index(layer.reason) + 1}]",
     )
 
 
-def _align(rows: Sequence[Sequence[str]]) -> str:
-    columns = list(zip(_HEAD, *rows, strict=True))
+def _align(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    columns = list(zip(head, *rows, strict=True))
     widths = [max(map(len, column)) for column in columns]
     widths[0] = min(widths[0], _WIDTH - sum(widths[1:]) - 2 * (len(widths) - 1))
     columns[0] = tuple(_cut(name, widest=widths[0]) for name in columns[0])
@@ -83,8 +88,8 @@ def _totals(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple
     share = macs[1] / macs[0] if macs[0] else 1.0
     return [
         f"{len(layers)} layers: {sparse} sparse, {len(layers) - sparse} dense",
-        f"multiply-adds: {_short(macs[0])} dense, {_short(macs[1])} kept ({share:.1%})",
-        f"weights: {_short(nbytes[0])}B dense, {_short(nbytes[1])}B kept, {indices_text(layers)}",
+        f"multiply-adds: {short(macs[0])} dense, {short(macs[1])} kept ({share:.1%})",
+        f"weights: {short(nbytes[0])}B dense, {short(nbytes[1])}B kept, {indices_text(layers)}",
     ]
 
 
@@ -94,7 +99,7 @@ def indices_text(layers: Sequence[LayerPlan]) -> str:
     nbytes = sum(layer.index_bytes * layer.kept.nnzb for layer in sparse if layer.kept)
     count = Counter(8 * layer.index_bytes for layer in sparse)
     formats = ", ".join(f"{bits} bit in {_layers(count[bits])}" for bits in sorted(count))
-    return f"{_short(nbytes)}B of it indices ({formats})" if sparse else "no indices"
+    return f"{short(nbytes)}B of it indices ({formats})" if sparse else "no indices"
 
 
 def _layers(count: int) -> str:
@@ -107,12 +112,3 @@ def _cut(text: str, *, widest: int) -> str:
         return text
     head = (widest - 2) // 2
     return text[:head] + ".." + text[head + 2 - widest :]
-
-
-def _short(value: float) -> str:
-    """Write a number in three digits and a unit of thousands: ``4.09 G``."""
-    for unit in ("", "k", "M"):
-        if value < 999.5:
-            return f"{value:.3g} {unit}"
-        value /= 1000
-    return f"{value:.3g} G" if value < 999.5 else f"{value:.0f} G"

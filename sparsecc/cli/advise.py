@@ -54,6 +54,7 @@ def configure(parser: ArgumentParser) -> None:
         help="layers become sparse when that speed-up over dense is predicted (default: %(default)s)",
     )
     parser.add_argument("--no-winograd", action="store_true", help="3x3 convolutions without Winograd's algorithm")
+    arguments.add_max_growth(parser)
     arguments.add_schedules(parser)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed-ups over sparsity: .svg, .png or .pdf")
     parser.add_argument(
@@ -82,6 +83,7 @@ def execute(options: Namespace) -> int:
             options.n,
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
+            max_growth=options.max_growth,
             schedules=arguments.schedules_of(options),
             progress=stages,
         )

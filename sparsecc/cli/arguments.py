@@ -42,6 +42,18 @@ def add_choices(parser: ArgumentParser) -> None:
         action="store_true",
         help="compute 3x3 convolutions without Winograd's algorithm: smaller, slower, exact sums",
     )
+    add_max_growth(parser)
+
+
+def add_max_growth(parser: ArgumentParser) -> None:
+    """``--max-growth``."""
+    parser.add_argument(
+        "--max-growth",
+        type=float,
+        metavar="X",
+        help="let weights take at most so many times the space that they take without Winograd's algorithm (1 or more; "
+        "default: no limit)",
+    )
 
 
 def add_impose(parser: ArgumentParser) -> None:

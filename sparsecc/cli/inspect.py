@@ -87,6 +87,7 @@ def _model(options: Namespace) -> int:
             keep_dense=options.keep_dense,
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
+            max_growth=options.max_growth,
             schedules=arguments.schedules_of(options),
             impose=options.impose,
         )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.said import LEGEND, algorithm_cell, algorithm_lines, has_tiles
 from sparsecc.analyse.table import indices_text
 from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, print_table
@@ -41,9 +42,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     """Print the table of layers, what its columns mean, why layers are dense, and totals."""
     dense = Counter(layer.reason for layer in plan.layers if layer.decision == "dense")
     reasons = list(dense)
-    print_table(console, _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers])
+    columns, rows, legend = _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers], _LEGEND
+    if has_tiles(plan.layers):
+        columns, legend = (*columns[:-1], Column("algorithm", drop=5), columns[-1]), f"{_LEGEND} {LEGEND}"
+        rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, plan.layers, strict=True)]
+    print_table(console, columns, rows)
     say(console)
-    for line in textwrap.wrap(_LEGEND, console.width):
+    for line in textwrap.wrap(legend, console.width):
         say(console, line, style="dim")
     say(console)
     for number, reason in enumerate(reasons, start=1):
@@ -89,6 +94,8 @@ def _print_totals(console: Console, plan: Plan) -> None:
     say(console, f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
     dense, kept = in_bytes(totals.dense_bytes), in_bytes(totals.kept_bytes)
     say(console, f"weights: {dense} dense, {kept} kept, {indices_text(plan.layers)}")
+    for line in algorithm_lines(plan.layers):
+        say(console, line)
 
 
 def _layers(count: int) -> str:

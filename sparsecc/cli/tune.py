@@ -103,6 +103,7 @@ def execute(options: Namespace) -> int:
             keep_dense=options.keep_dense,
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
+            max_growth=options.max_growth,
             seed=options.seed,
             cc=options.cc,
             on_start=view.start,

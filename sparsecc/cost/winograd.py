@@ -26,12 +26,17 @@ takes half the cycles: 90, 27, 41 and 65 us for the inputs and 39, 17, 10 and 23
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.cost.decide import layer_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.winograd import POINTS, TAPS, Tiling, suits
 from sparsecc.target import Target
 
+#: cycles of a layer, dense (None) or of some blocks, with tiles of a side, or (None) by the direct kernel
+Price = Callable[[ConvSpec, Structure | None, int | None], float]
 #: predicted gain over the direct kernel below which the exact sums are worth more
 LEAST_GAIN = 1.05
 #: the same for cores that start instructions in order, dense and pruned: many short products cost them more than the
@@ -51,17 +56,28 @@ _WRITTEN, _READ = 2.0, 0.5
 _EXPOSED = 0.25
 
 
-def winograd_gain(spec: ConvSpec, structure: Structure | None, target: Target) -> tuple[int, float] | None:
+def winograd_gain(
+    spec: ConvSpec, structure: Structure | None, target: Target, *, price: Price | None = None
+) -> tuple[int, float] | None:
     """Best side of an output tile and the predicted speed-up over the direct kernel; None for no gain.
 
-    ``structure`` has the blocks that both compute; None for a dense layer.
+    ``structure`` has the blocks that both compute; None for a dense layer. ``price`` predicts an algorithm's cycles, by
+    default :func:`algorithm_cycles`.
     """
     if not suits(spec):
         return None
-    direct = layer_cycles(spec, structure, target)
-    gains = {m: direct / winograd_cycles(Tiling(spec, m), structure, target) for m in POINTS}
+    price = price or partial(algorithm_cycles, target=target)
+    direct = price(spec, structure, None)
+    gains = {m: direct / price(spec, structure, m) for m in POINTS}
     m = max(gains, key=gains.__getitem__)
     return (m, gains[m]) if gains[m] >= _least_gain(structure, target) else None
+
+
+def algorithm_cycles(spec: ConvSpec, structure: Structure | None, tile: int | None, *, target: Target) -> float:
+    """Predicted cycles of a layer by itself: with tiles of a side, or (None) by the direct kernel."""
+    if tile is None:
+        return layer_cycles(spec, structure, target)
+    return winograd_cycles(Tiling(spec, tile), structure, target)
 
 
 def _least_gain(structure: Structure | None, target: Target) -> float:

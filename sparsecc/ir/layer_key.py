@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import adds_residual
 
-Kind = Literal["conv", "chain", "window", "linear", "generic", "join"]
+Kind = Literal["conv", "chain", "window", "linear", "generic", "join", "algorithm"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]
 
 #: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
@@ -27,7 +27,8 @@ class LayerKey:
     kind : str
         ``conv``, ``chain`` (with the window kernel that follows it), ``window``, ``linear``, or ``generic`` for what
         has no kernel of its own: then ``spec`` is the result's shape, and ``epilogue`` a hash of the operator.
-        ``join`` is the question whether a convolution and the window kernel after it become a chain.
+        ``join`` is the question whether a convolution and the window kernel after it become a chain; ``algorithm`` what
+        computes a 3x3 convolution of stride 1, whatever its epilogue.
     spec : ConvSpec
     block_n : int
         Output channels of a block; 0 where every block is kept, for then a config decides.
@@ -74,9 +75,10 @@ class LayerKey:
         blocks = {"dense": "dense", "none": self.combine}.get(self.pattern, f"1x{self.block_n} {100 - self.density} %")
         then = "" if self.window is None else f" then {self.combine} {self.window.kh}x{self.window.kw}"
         then += " in place" * self.in_place
+        finish = f", {self.epilogue}" * (self.kind != "algorithm")
         return (
             f"{self.kind} {s.n}x{s.ic}x{s.ih}x{s.iw} to {s.oc}x{s.oh}x{s.ow}, {s.kh}x{s.kw} / {s.stride[0]}, "
-            f"{blocks}{then}, {self.epilogue}"
+            f"{blocks}{then}{finish}"
         )
 
     def to_json(self) -> dict[str, Any]:

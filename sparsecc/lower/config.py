@@ -89,6 +89,36 @@ class JoinConfig(Config):
 
 
 @dataclass(frozen=True)
+class AlgorithmConfig(Config):
+    """What computes a 3x3 convolution of stride 1.
+
+    Attributes
+    ----------
+    tile : int
+        Side of the output tiles of Winograd's algorithm; 0 for the direct kernel.
+    sparse : bool
+        Whether pruned blocks are skipped.
+    """
+
+    tile: int
+    sparse: bool
+
+    name: ClassVar = "algorithm"
+
+    def __str__(self) -> str:
+        algorithm = f"{self.tile}x{self.tile}" if self.tile else "direct"
+        return f"{algorithm} {'sparse' if self.sparse else 'dense'}"
+
+    @classmethod
+    def read(cls, knobs: Mapping[str, Any]) -> AlgorithmConfig:
+        """See :class:`Config`."""
+        unknown = sorted(set(knobs) - {"tile", "sparse"})
+        if unknown:
+            raise ValueError(f"{cls.__name__}: found unknown knobs {', '.join(unknown)}")
+        return cls(count(knobs["tile"]), truth(knobs["sparse"]))
+
+
+@dataclass(frozen=True)
 class TraceConfig(Config):
     """An operator without a kernel of its own: MetaSchedule's trace as JSON, empty for our own recipe."""
 

@@ -51,10 +51,11 @@ def _key(chain: Chain, structure: Structure | None, target: Target) -> LayerKey:
         epilogue=f"{chain.conv.epilogue}, {window.epilogue}", pitch=(0, 0), window=chain.follower,
         combine=window.combine, in_place=window.fits_in_place and may_work_in_place(chain.follower, target),
     )  # fmt: skip
-    return dense if structure is None else _with_blocks(dense, structure)
+    return dense if structure is None else with_blocks(dense, structure)
 
 
-def _with_blocks(dense: LayerKey, found: Structure) -> LayerKey:
+def with_blocks(dense: LayerKey, found: Structure) -> LayerKey:
+    """A dense convolution's key as that of one with rows of blocks."""
     slots, blocks = found.grouping.size, round(found.nnzb / found.density) if found.nnzb else 1
     return replace(
         dense, block_n=found.block_n, density=bucket(found.nnzb, blocks),

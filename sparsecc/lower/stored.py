@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sparsecc.kernels.config import Config
-from sparsecc.lower.config import JoinConfig
+from sparsecc.lower.config import AlgorithmConfig, JoinConfig
 from sparsecc.lower.table import KERNELS
 
 #: what records call a kernel -> how its config is read
 _READERS: dict[str, Callable[[Mapping[str, Any]], Config]] = {
     name: read for kernel in KERNELS.values() if kernel.knobs for name, read in kernel.knobs.stored.items()
-} | {"join": JoinConfig.read}
+} | {"join": JoinConfig.read, "algorithm": AlgorithmConfig.read}
 
 
 def to_json(config: Config) -> dict[str, Any]:

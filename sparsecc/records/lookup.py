@@ -19,8 +19,10 @@ from sparsecc.target import Target
 
 #: how far a layer's record may be from another's: the sum of log2 of the ratios of channels and of density
 _FARTHEST = 1.5
-#: per cent of the blocks by which the densities of two pairs may differ for both to be joined or neither
-_JOINED_ALIKE = 5
+#: per cent of the blocks by which the densities of two pairs may differ for both to be joined or neither, and those of
+#: two convolutions for both to have one algorithm
+_DECIDED_ALIKE = 5
+_DECISIONS = ("join", "algorithm")
 #: a config of a near layer, or of another processor, must be within this factor of the least time that the cost model
 #: predicts
 _PLAUSIBLE = 1.25
@@ -80,7 +82,9 @@ def distance(record: LayerKey, layer: LayerKey) -> float:
     a, b = record.spec, layer.spec
     # a trace is for one operator; and whether to join turns with the density: 128 channels at 56x56, 1x16, are faster
     # joined at 75 % and a quarter slower at 50 %
-    if record.kind == "generic" or (record.kind == "join" and abs(record.density - layer.density) > _JOINED_ALIKE):
+    if record.kind == "generic" or record.kind != layer.kind:
+        return math.inf
+    if record.kind in _DECISIONS and abs(record.density - layer.density) > _DECIDED_ALIKE:
         return math.inf
     if (record.pattern == "dense") != (layer.pattern == "dense") or _shape(record) != _shape(layer):
         return math.inf

@@ -22,6 +22,8 @@ _MOST_LETTERS = 100
 _LANES, _LEAST_REGISTERS = (4, 8, 16), 16
 #: what says nothing may be zero
 _MAY_BE_ZERO = ("cores", "memory_bytes")
+#: share of a board's memory that a network may take: the system needs the rest
+_MEMORY_SHARE = 0.75
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,11 @@ class Target:
             raise TargetError(
                 f"target {self.name}: core_model: found {shown(self.core_model)}, expected a sparsecc.target.Core"
             )
+
+    @property
+    def room_bytes(self) -> int:
+        """Bytes that a network may take of the board's memory; 0 where that is not known."""
+        return int(self.memory_bytes * _MEMORY_SHARE)
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""
