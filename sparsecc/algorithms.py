@@ -63,12 +63,17 @@ class Algorithms:
         plan = self._in_network(self._recorded(choose))
         growth = self._options.max_growth
         if growth is not None:
-            most = growth * self._direct.totals.kept_bytes
+            most = growth * self.direct_bytes
             plan = self._within(plan, most, limit=f"max_growth {growth:g}")
         if self._target.room_bytes:
             room = self._target.room_bytes - _buffer_bytes(plan.layers)
             plan = self._within(plan, room, limit=f"the memory of {self._target.name}")
         return plan
+
+    @property
+    def direct_bytes(self) -> int:
+        """Bytes of all weights without Winograd's algorithm."""
+        return self._direct.totals.kept_bytes
 
     def choices(self) -> dict[str, Choice]:
         """What is open: key of a layer -> the question, which equal layers have in common."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sparsecc._tvm import PrimFunc
 from sparsecc.build import MemoryPlan, build_library
-from sparsecc.errors import unforeseen
+from sparsecc.errors import UserError, unforeseen
 from sparsecc.ir.channel_order import ChannelOrder
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.program import Program
@@ -47,6 +47,23 @@ class Artefact:
     layouts: tuple[PlaneLayout | None, ...]
     orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
     functions: Mapping[str, PrimFunc] = field(default_factory=dict)
+
+    def check_room(self) -> None:
+        """Refuse what a board's memory has no room for, beside its system.
+
+        Raises
+        ------
+        UserError
+            With both numbers.
+        """
+        target, program = self.target, self.program
+        ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
+        room, needed = target.room_bytes, self.memory.nbytes + ports
+        if room and needed > room:
+            raise UserError(
+                f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB "
+                f"of the board's {target.memory_bytes / 1e6:.0f} MB; use a smaller image or batch, or prune more"
+            )
 
     @unforeseen("link")
     def link(self, path: Path, *, cc: str | None = None, static: bool = False) -> None:

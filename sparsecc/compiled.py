@@ -234,7 +234,7 @@ def compile(
     artefact, imported = run(
         model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
-    _check_memory(artefact)
+    artefact.check_room()
     tell("link")
     library = None
     if resolved.runs_here():
@@ -250,19 +250,6 @@ def compile(
     report = artefact.report
     report = replace(report, error=found.error, compared=found.compared, notes=(*report.notes, *found.notes))
     return Compiled(replace(artefact, functions={}), library, report=report, cc=cc)
-
-
-def _check_memory(artefact: Artefact) -> None:
-    """Refuse what a board's memory has no room for, beside its system."""
-    target, program = artefact.target, artefact.program
-    room = target.room_bytes
-    ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
-    needed = artefact.memory.nbytes + ports
-    if room and needed > room:
-        raise UserError(
-            f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB of "
-            f"the board's {target.memory_bytes / 1e6:.0f} MB; use a smaller image or batch, or prune more"
-        )
 
 
 def inspect(

@@ -115,7 +115,7 @@ def _list(logs: list[Log], *, as_json: bool) -> None:
         return
     rows = [
         (
-            str(r.layer), r.target, str(r.threads), str(r.to_json()["config"]["kernel"]), f"{r.us:.1f}",
+            str(r.layer), r.target, str(r.threads), r.config.label, f"{r.us:.1f}",
             f"{1 / r.relative:.2f}x", str(r.rounds),
         )
         for r in records

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -142,8 +143,19 @@ def _document(tuned: Tuned) -> dict[str, Any]:
         "ms": tuned.ms,
         "layers": [asdict(layer) for layer in tuned.layers],
         "joins": [asdict(pair) for pair in tuned.joins],
+        "algorithms": [asdict(layer) for layer in tuned.algorithms],
         "bugs": list(tuned.bugs),
     }
+
+
+def _algorithms(tuned: Tuned) -> str:
+    """``4x4 sparse 10, direct dense 3``."""
+    count = Counter[str]()
+    for layer in tuned.algorithms:
+        tile, sparse = layer.config["tile"], layer.config["sparse"]
+        name = f"{tile}x{tile}" if tile else "direct"
+        count[f"{name} {'sparse' if sparse else 'dense'}"] += len(layer.names)
+    return ", ".join(f"{name} {layers}" for name, layers in count.most_common())
 
 
 def _print(console: Console, tuned: Tuned) -> None:
@@ -155,6 +167,8 @@ def _print(console: Console, tuned: Tuned) -> None:
         rows.append((layer.layer, str(len(layer.names)), str(layer.tried), *times))
     print_table(console, _COLUMNS, rows)
     say(console)
+    if tuned.algorithms:
+        say(console, f"algorithms of 3x3 convolutions: {_algorithms(tuned)}")
     if tuned.joins:
         pairs = sum(len(pair.names) for pair in tuned.joins)
         joined = sum(len(pair.names) for pair in tuned.joins if pair.config["joined"])

@@ -55,13 +55,15 @@ class TuneView:
             say(self._console, f"stopped; {kept}; the same command goes on from there")
 
     def start(self, states: Sequence[TaskState]) -> None:
-        """The tasks are known: first pairs of kernels that may be joined, then kernels."""
+        """The tasks are known: layers that several algorithms compute, pairs that may be joined, kernels."""
         self._states, self._last, self._changes = states, None, []
         known = sum(len(state.timings) for state in states)
         layers = sum(state.count for state in states)
-        pairs = states[0].task.key.kind == "join"
-        what = f"pairs of layers, one kernel or two: {layers} ({len(states)} different)"
-        self._note(f"{what if pairs else f'{len(states)} kernels of {layers} layers'}; {known} known measurements")
+        what = {
+            "algorithm": f"layers that several algorithms compute: {layers} ({len(states)} different)",
+            "join": f"pairs of layers, one kernel or two: {layers} ({len(states)} different)",
+        }.get(states[0].task.key.kind, f"{len(states)} kernels of {layers} layers")
+        self._note(f"{what}; {known} known measurements")
 
     def event(self, event: Event) -> None:
         """Something was measured."""

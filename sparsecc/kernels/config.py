@@ -17,6 +17,11 @@ class Config:
         """What records call the kernel."""
         raise NotImplementedError
 
+    @property
+    def label(self) -> str:
+        """The kernel, or what was decided, for people."""
+        return self.name
+
     def knobs(self) -> dict[str, Any]:
         """Return the values by name, JSON-ready."""
         return asdict(self)  # type: ignore[call-overload,no-any-return]  # subclasses are dataclasses

@@ -105,7 +105,9 @@ class AlgorithmConfig(Config):
 
     name: ClassVar = "algorithm"
 
-    def __str__(self) -> str:
+    @property
+    def label(self) -> str:
+        """See :class:`Config`."""
         algorithm = f"{self.tile}x{self.tile}" if self.tile else "direct"
         return f"{algorithm} {'sparse' if self.sparse else 'dense'}"
 

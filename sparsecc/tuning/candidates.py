@@ -31,10 +31,18 @@ def write_program(task: Task, configs: Sequence[Config], out: Path, *, cc: str |
     ToolchainError, OutputError
         As :func:`~sparsecc.build.library.build_measuring_program` does.
     """
-    write_candidates([task.candidate(config) for config in configs], task.target, out, cc=cc)
+    candidates = [task.candidate(config) for config in configs]
+    write_candidates(candidates, task.target, out, cc=cc, flush_bytes=task.flush_bytes)
 
 
-def write_candidates(candidates: Sequence[Candidate], target: Target, out: Path, *, cc: str | None = None) -> None:
+def write_candidates(
+    candidates: Sequence[Candidate],
+    target: Target,
+    out: Path,
+    *,
+    cc: str | None = None,
+    flush_bytes: int | None = None,
+) -> None:
     """The same for candidates of any tasks.
 
     Raises
@@ -50,8 +58,9 @@ def write_candidates(candidates: Sequence[Candidate], target: Target, out: Path,
         name=_NAME, inputs=(), outputs=(Port("y", (floats,)),), buffers=tuple(made.buffers),
         weights=tuple(made.weights), steps=tuple(made.steps), description={"target": target.name},
     )  # fmt: skip
+    measured = Measured(tuple(timed), flush_bytes=flush_bytes or target.l2_bytes)
     build_measuring_program(
-        program, Measured(tuple(timed), flush_bytes=target.l2_bytes), memory=plan_memory(program), kernels=kernels,
+        program, measured, memory=plan_memory(program), kernels=kernels,
         triple=target.triple, cpu_features=target.cpu_features, out=out, cc=cc,
     )  # fmt: skip
 

@@ -91,6 +91,10 @@ class Search:
             self._measure(state, self._ranker.propose(state.task.choice, state.open, room), rounds=ROUNDS)
         self._compare()
 
+    def compare(self, state: TaskState, configs: Sequence[Config]) -> None:
+        """Measure some configs of a task in as many rounds as the best ones get at the end."""
+        self._measure(state, configs, rounds=_FINAL_ROUNDS, is_final=True)
+
     def _next(self) -> TaskState | None:
         """The task that can still save most of the network's time; those never looked at come first."""
         waiting = [state for state in self.states if state.open]
@@ -133,4 +137,4 @@ class Search:
                 continue
             finalists = [config for config in state.ranked() if config != state.default][:_FINALISTS]
             if finalists and state.timings[finalists[0]].relative < 1:
-                self._measure(state, finalists, rounds=_FINAL_ROUNDS, is_final=True)
+                self.compare(state, finalists)

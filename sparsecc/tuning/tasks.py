@@ -95,6 +95,11 @@ class Task:
         """The same as a set."""
         return frozenset(self.space)
 
+    @property
+    def flush_bytes(self) -> int:
+        """Bytes that are touched before every timed call, so that nothing of a candidate is in the second cache."""
+        return self.target.l2_bytes
+
     def candidate(self, config: Config) -> Candidate:
         """What a config makes of it."""
         raise NotImplementedError

@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from sparsecc.errors import InternalError, UserError
+from sparsecc.algorithms import Algorithms
+from sparsecc.errors import UserError
 from sparsecc.importer import import_model
 from sparsecc.lower import stored as configs
-from sparsecc.lower.choice import only
+from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, arrange, extract, reorder
+from sparsecc.pipeline import algorithms_of, arrange, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import of_target
-from sparsecc.records.record import Record
+from sparsecc.rewrite.rewritten import Extracted
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
-from sparsecc.tuning.bugs import write_bug
+from sparsecc.tuning.algorithms import as_measured, close_ones, find_algorithms, rivals_of
 from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.tuning.joins import find_joins
-from sparsecc.tuning.ranker import BoostedRanker, RandomRanker, Ranker
+from sparsecc.tuning.ranker import BoostedRanker, RandomRanker
 from sparsecc.tuning.runners import Runner
 from sparsecc.tuning.runners.command import CommandRunner
-from sparsecc.tuning.search import Event, Limits, Search
+from sparsecc.tuning.search import Event, Limits
+from sparsecc.tuning.session import Session
 from sparsecc.tuning.state import TaskState
-from sparsecc.tuning.tasks import Task, find_tasks
-from sparsecc.tuning.timing import Failure, Timing
+from sparsecc.tuning.tasks import KernelTask, find_tasks
 from sparsecc.untrusted.numbers import as_float, as_int
-from sparsecc.version import VERSION
 
-_PACKAGES = ("apache-tvm", "torch")
+#: share of the trials that algorithms may take
+_ALGORITHMS = 0.5
 
 
 @dataclass(frozen=True)
@@ -80,12 +79,15 @@ class Tuned:
         Those that it met.
     joins : tuple of TunedLayer
         One a distinct pair of a convolution and the window kernel after it: whether they are one kernel.
+    algorithms : tuple of TunedLayer
+        One a distinct layer that several algorithms compute: which one is fastest.
     """
 
     layers: tuple[TunedLayer, ...]
     log: Path
     bugs: tuple[str, ...]
     joins: tuple[TunedLayer, ...] = ()
+    algorithms: tuple[TunedLayer, ...] = ()
 
     @property
     def default_ms(self) -> float:
@@ -111,6 +113,7 @@ def tune(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
+    max_growth: float | None = None,
     seed: int = 0,
     cc: str | None = None,
     on_start: Callable[[Sequence[TaskState]], None] | None = None,
@@ -123,7 +126,7 @@ def tune(
 
     Parameters
     ----------
-    model, target, example_inputs, keep_dense, min_speedup, winograd, cc
+    model, target, example_inputs, keep_dense, min_speedup, winograd, max_growth, cc
         As for :func:`sparsecc.compile`.
     log : path
         File of records to read and to add to.
@@ -139,8 +142,8 @@ def tune(
     seed : int
         Of the random part of the search.
     on_start, on_event : callable, optional
-        Called with the tasks before each of both searches (which kernels to join, then their configs), and with every
-        measurement.
+        Called with the tasks before each of the searches (which algorithms compute layers, which kernels to join, then
+        their configs), and with every measurement.
 
     Returns
     -------
@@ -153,59 +156,77 @@ def tune(
     RunnerError
         Nothing can be measured.
     """
-    options = Options(threads=threads, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, cc=cc)
+    options = Options(
+        threads=threads, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, cc=cc
+    )
     path = Path(log)
     trials, threads = _count(trials, "trials"), _count(threads, "threads")
     _check(minutes, seed, path)
     resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
     imported = import_model(model, example_inputs)
-    plan = analyse(imported, resolved, options, cpu=processor_of(target))
-    network, plan = reorder(extract(imported), plan)
-    known = of_target(read_log(path), resolved)
-    pairs = find_joins(network, plan, resolved, partial(known.choose, threads=threads))
+    decider = algorithms_of(imported, resolved, options, cpu=processor_of(target))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
-    session = _Session(path, resolved, where, limits, threads, on_start, on_event)
-    joins = session.search(pairs, RandomRanker(seed=seed))
-    best = {state.task.key: state.best for state in joins}
-    decide = as_chosen(lambda choice: only(best[choice.key])(choice), resolved)
-    kernels = find_tasks(arrange(network, plan, resolved, decide=decide), resolved)
-    tasks = [task for task in kernels if not (where.flat and task.key.kind == "generic")]
-    if not tasks:
-        raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
-    states = session.search(tasks, BoostedRanker(resolved, seed=seed))
-    return Tuned(tuple(map(_layer, states)), path, tuple(session.bugs), tuple(map(_layer, joins)))
+    session = Session(path, resolved, where, limits, threads, on_start, on_event)
+    return _Tuning(session, extract(imported), decider, seed).run()
 
 
-@dataclass(eq=False)
-class _Session:
-    """Searches one after another: one log, one limit."""
+@dataclass(frozen=True, eq=False)
+class _Tuning:
+    """What is searched, in order: algorithms, pairs to join, kernels; at the end algorithms that came close again."""
 
-    path: Path
-    target: Target
-    runner: Runner
-    limits: Limits
-    threads: int
-    on_start: Callable[[Sequence[TaskState]], None] | None
-    on_event: Callable[[Event], None] | None
-    trials: int = 0
-    bugs: list[str] = field(default_factory=list)
+    session: Session
+    network: Extracted
+    decider: Algorithms
+    seed: int
 
-    def search(self, tasks: Sequence[Task], ranker: Ranker) -> list[TaskState]:
-        """Search, going on where the log ends."""
-        states = [TaskState(task) for task in tasks]
-        _recall(states, self.path, self.target, threads=self.threads)
-        if self.on_start is not None and states:
-            self.on_start(states)
-        made = Search(states, ranker, self.runner, threads=self.threads, listener=self._listen, trials=self.trials)
-        made.run(self.limits)
-        self.trials = made.trials
-        return states
+    def run(self) -> Tuned:
+        session, target = self.session, self.session.target
+        layers = find_algorithms(self.network, self.decider, target, self._known())
+        algorithms = session.search(layers, RandomRanker(seed=self.seed), share=_ALGORITHMS)
+        joins, tasks = self._kernels(algorithms)
+        if not tasks:
+            raise UserError("tune: the network has no kernel with knobs (convolution, pooling or linear layer)")
+        rivals = rivals_of(algorithms, tasks)
+        states = session.search([*tasks, *rivals], BoostedRanker(target, seed=self.seed))
+        if rivals:
+            algorithms = [self._again(state) for state in algorithms]
+            tasks = self._kernels(algorithms, joins)[1]
+        by_key = {state.task.key: state for state in states}
+        found = [by_key.get(task.key) or session.state(task) for task in tasks]
+        return Tuned(
+            tuple(map(_layer, found)), session.path, tuple(session.bugs), tuple(map(_layer, joins)),
+            tuple(map(_layer, algorithms)),
+        )  # fmt: skip
 
-    def _listen(self, event: Event) -> None:
-        _keep(event, self.path, self.target, threads=self.threads, bugs=self.bugs)
-        if self.on_event is not None:
-            self.on_event(event)
+    def _known(self) -> Choose:
+        """Chooses what the log knows."""
+        records = of_target(read_log(self.session.path), self.session.target)
+        return partial(records.choose, threads=self.session.threads)
+
+    def _kernels(
+        self, algorithms: Sequence[TaskState], joins: Sequence[TaskState] | None = None
+    ) -> tuple[Sequence[TaskState], list[KernelTask]]:
+        """Pairs, searched unless they are given, and kernels of the network with the algorithms that were found."""
+        session, target = self.session, self.session.target
+        network, plan = reorder(self.network, self.decider.plan(as_measured(algorithms, self._known())))
+        if joins is None:
+            joins = session.search(find_joins(network, plan, target, self._known()), RandomRanker(seed=self.seed))
+        best = {state.task.key: state.best for state in joins}
+
+        def chosen(choice: Choice) -> Chosen:
+            return only(best[choice.key])(choice) if choice.key in best else self._known()(choice)
+
+        kernels = find_tasks(arrange(network, plan, target, decide=as_chosen(chosen, target)), target)
+        return joins, [task for task in kernels if not (session.runner.flat and task.key.kind == "generic")]
+
+    def _again(self, state: TaskState) -> TaskState:
+        """The algorithms of a layer that came close, with the configs that are known by now."""
+        close = close_ones(state)
+        if len(close) > 1:
+            state = replace(state, task=replace(state.task, choose=self._known()))
+            self.session.compare(state, close)
+        return state
 
 
 def _count(value: int, name: str) -> int:
@@ -223,42 +244,6 @@ def _check(minutes: float | None, seed: int, path: Path) -> None:
     append(path, [])
 
 
-def _recall(states: Sequence[TaskState], path: Path, target: Target, *, threads: int) -> None:
-    """Take in what the log knows of the tasks."""
-    if not path.is_file():
-        return
-    by_key = {state.task.key: state for state in states}
-    log = read_log(path)
-    if log.problems and not log.records:
-        raise UserError(f"log: {path} holds no record ({log.problems[0]}); name a new file, or one of records")
-    for record in log.records:
-        state = by_key.get(record.layer)
-        if state is None or record.target != target.name or record.threads != threads:
-            continue
-        # what was compared with another config (other figures, another version) says nothing beside the rest
-        if record.default == state.default and record.config in state.task.legal:
-            state.timings.pop(record.config, None)
-            state.timings[record.config] = Timing(
-                record.us, record.default_us, record.spread, record.rounds, 0, 0.0, record.cpu
-            )
-
-
-def _keep(event: Event, path: Path, target: Target, *, threads: int, bugs: list[str]) -> None:
-    """Add a timing to the log; a wrong candidate is a bug and goes to a folder beside it."""
-    outcome, task = event.outcome, event.state.task
-    if isinstance(outcome, Failure):
-        if outcome.kind == "wrong":
-            bugs.append(write_bug(task, event.config, outcome, folder=path.with_suffix(".bugs")))
-        return
-    record = Record(
-        layer=task.key, target=target.name, isa=target.cpu_features, threads=threads, config=event.config,
-        us=outcome.us, spread=outcome.spread, default=task.choice.default, default_us=outcome.default_us,
-        rounds=outcome.rounds,
-        trial=event.trial, cpu=outcome.cpu, date=_now(), versions=_versions(),
-    )  # fmt: skip
-    append(path, [record])
-
-
 def _layer(state: TaskState) -> TunedLayer:
     default_us = state.default_us
     return TunedLayer(
@@ -266,17 +251,3 @@ def _layer(state: TaskState) -> TunedLayer:
         default_us=default_us, us=None if default_us is None else default_us * state.relative,
         config=configs.to_json(state.best),
     )  # fmt: skip
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-
-
-def _versions() -> dict[str, str]:
-    found = {"sparsecc": VERSION}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError as error:  # imported long ago: an installation without its own description
-            raise InternalError(f"tune: package {name} has no version") from error
-    return found
