@@ -31,7 +31,9 @@ from sparsecc.target import Target
 #: measured over predicted time of a sparse convolution, relative to that of the dense one
 Slower = Callable[[ConvSpec, Structure], float]
 #: bytes of all weights of a network where one layer is looked at alone
-_ALONE = 0
+_ALONE = 0.0
+#: the same where each byte more comes from memory
+_NONE_STAYS = math.inf
 
 
 class Algorithms:
@@ -92,7 +94,7 @@ class Algorithms:
 
     # --- by the cost model -----------------------------------------------------------------------------------------
 
-    def _planned(self, all_weights: int, *, winograd: bool) -> Plan:
+    def _planned(self, all_weights: float, *, winograd: bool) -> Plan:
         """By predicted cycles, where all of the network's weights are so many bytes."""
         gain = partial(self._gain, all_weights) if winograd else _no_gain
 
@@ -109,10 +111,10 @@ class Algorithms:
             winograd=gain,
         )  # fmt: skip
 
-    def _gain(self, all_weights: int, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
+    def _gain(self, all_weights: float, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         return winograd_gain(spec, structure, self._target, price=self._price(all_weights))
 
-    def _price(self, all_weights: int) -> Callable[[ConvSpec, Structure | None, int | None], float]:
+    def _price(self, all_weights: float) -> Callable[[ConvSpec, Structure | None, int | None], float]:
         def price(spec: ConvSpec, structure: Structure | None, tile: int | None) -> float:
             cycles = self._prices.cycles(spec, structure, tile)
             if all_weights == _ALONE or not suits(spec):
@@ -186,12 +188,12 @@ class Algorithms:
     # --- in the network --------------------------------------------------------------------------------------------
 
     def _in_network(self, recorded: Mapping[str, LayerPlan]) -> Plan:
-        """Where all weights do not stay in the last cache, they come from memory, or there are fewer of them."""
+        """As if all weights stayed in the last cache, as if none did, or so that they do: the fastest of the three."""
         alone = _with(self._alone, recorded)
-        nbytes, last = alone.totals.kept_bytes, self._target.l3_bytes
-        if nbytes <= last or not self._options.winograd:
+        last = self._target.l3_bytes
+        if alone.totals.kept_bytes <= last or not self._options.winograd:
             return alone
-        found = [_with(self._planned(nbytes, winograd=True), recorded)]
+        found = [alone, _with(self._planned(_NONE_STAYS, winograd=True), recorded)]
         close = self._within(alone, last, limit="all weights stay in the last cache", fixed=recorded)
         if close.totals.kept_bytes <= last:
             found.append(close)
@@ -237,4 +239,4 @@ def _image_bytes(layer: LayerPlan) -> int:
     if layer.tile is not None:
         tiling = Tiling(spec, layer.tile)
         floats += tiling.products * spec.n * tiling.tiles * (spec.ic + spec.oc)
-    return 4 * math.ceil(floats)
+    return 4 * floats

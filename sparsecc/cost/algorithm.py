@@ -13,7 +13,9 @@ from sparsecc.target import Target
 
 Value = TypeVar("Value")
 
-#: share of the time to fetch weights from farther away that is not hidden
+#: share of the time to fetch weights from memory that is not hidden. On one core of a Zen 5, ResNet-18 by Winograd's
+#: algorithm, 1x16 and 1x4 at 75 %: 0.24 and 0.23 ms for 27 and 18 MB that were in the last cache before, which this
+#: predicts as 0.22 and 0.14; of direct kernels less shows, 0.04 ms for 14 MB
 _FETCHED = 0.5
 
 
@@ -45,10 +47,14 @@ class Prices:
         return cast(Value, self._known[key])
 
 
-def fetch_cycles(nbytes: int, all_weights: int, target: Target) -> float:
-    """Cycles that a layer's weights take longer because all of the network's together do not stay in the last cache."""
-    near, far = target.bandwidth(target.l2_bytes + nbytes), target.bandwidth(all_weights)
-    return _FETCHED * nbytes * max(0.0, 1 / far - 1 / near)
+def fetch_cycles(nbytes: int, all_weights: float, target: Target) -> float:
+    """Cycles that a layer's weights take longer because all of the network's together do not stay in the last cache.
+
+    What has no room there comes from memory. The next byte of a network beyond that room costs as if all were infinite.
+    """
+    away = max(0.0, 1 - target.l3_bytes / all_weights) if all_weights else 0.0
+    near, far = target.bandwidth(target.l2_bytes + nbytes), target.memory_bandwidth
+    return _FETCHED * nbytes * away * max(0.0, 1 / far - 1 / near)
 
 
 def _kept(structure: Structure | None) -> tuple[object, ...] | None:
