@@ -26,7 +26,7 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
 from sparsecc.importer import import_model
 from sparsecc.ir.graph import View
-from sparsecc.lower.config import Config, JoinConfig
+from sparsecc.lower.config import AlgorithmConfig, Config, JoinConfig
 from sparsecc.options import Options
 from sparsecc.records.lookup import load_records
 from sparsecc.rewrite.listing import placed_text
@@ -46,11 +46,11 @@ class Enough(UserError):  # noqa: N818
 
 
 class Runner:
-    """Claims that the cost model's config takes the least time, or that what it would join is faster apart."""
+    """Claims that the cost model's config takes the least time, but for one kind of decisions: there, any other."""
 
     flat, where = False, "nowhere"
 
-    def __init__(self, *, contrary: bool) -> None:
+    def __init__(self, *, contrary: type[Config] | None) -> None:
         self.contrary = contrary
 
     def measure(
@@ -58,7 +58,7 @@ class Runner:
     ) -> Iterator[tuple[Config, Outcome]]:
         """See the protocol."""
         for config in configs[first:]:
-            is_fast = (config == configs[0]) != (self.contrary and isinstance(config, JoinConfig))
+            is_fast = (config == configs[0]) != (self.contrary is not None and isinstance(config, self.contrary))
             yield config, Timing(1.0 if is_fast else 2.0, 1.5, 0.0, rounds, 0, 0.0, "nobody's")
 
 
@@ -75,7 +75,7 @@ def compiled(made: Made, log: Path, folder: Path, monkeypatch: pytest.MonkeyPatc
     return (folder / "10_in_place.txt").read_text()
 
 
-def tuned(made: Made, log: Path, *, contrary: bool = False) -> str | None:
+def tuned(made: Made, log: Path, *, contrary: type[Config] | None = None) -> str | None:
     """What a search times; None where there is nothing to search."""
     found: list[str] = []
 
@@ -85,7 +85,7 @@ def tuned(made: Made, log: Path, *, contrary: bool = False) -> str | None:
             raise Enough("searched")
 
     def listen(event: Event) -> None:
-        assert event.state.task.key.kind == "join"
+        assert event.state.task.key.kind in ("algorithm", "join")
 
     with pytest.raises(UserError, match=r"searched|has no kernel with knobs"):
         sparsecc.tune(
@@ -170,12 +170,16 @@ def test_the_same_kernels_with_a_pattern(name, impose, tmp_path, monkeypatch):
     assert advised(given, log, impose) == expected
 
 
-@pytest.mark.parametrize("name", ["advise", "in place"])
-def test_records_join_for_all_three(name, tmp_path, monkeypatch):
-    """Where a search found the other way faster, who compiles and who advises follows it."""
+@pytest.mark.parametrize(
+    ("name", "contrary"),
+    [("advise", JoinConfig), ("in place", JoinConfig), ("advise", AlgorithmConfig)],
+    ids=["advise", "in place", "algorithms"],
+)
+def test_records_decide_for_all_three(name, contrary, tmp_path, monkeypatch):
+    """Where a search found another way faster, who compiles and who advises follows it."""
     given, log, empty = made(name), tmp_path / "log.jsonl", tmp_path / "empty.jsonl"
     empty.touch()
-    searched = tuned(given, log, contrary=True)
+    searched = tuned(given, log, contrary=contrary)
     assert searched != compiled(given, empty, tmp_path / "before", monkeypatch)
     assert compiled(given, log, tmp_path / "after", monkeypatch) == searched
     assert advised(given, log) == searched

@@ -90,7 +90,7 @@ def test_in_a_constant() -> None:
 
 #: function of the pipeline -> what an error in it is said to be in
 STAGES = {
-    "make_plan": "analyse",
+    "find_layers": "analyse",
     "fuse_epilogues": "fuse",
     "legalize": "legalize",
     "extract_graph": "extract",
