@@ -32,7 +32,8 @@ def plan_table(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tu
     """
     reasons = list(dict.fromkeys(layer.reason for layer in layers if layer.decision == "dense"))
     notes = [f"[{number}] {reason}" for number, reason in enumerate(reasons, start=1)]
-    head, rows, legend = _HEAD, [_row(layer, reasons=reasons) for layer in layers], [_LEGEND]
+    head: tuple[str, ...] = _HEAD
+    rows, legend = [_row(layer, reasons=reasons) for layer in layers], [_LEGEND]
     if has_tiles(layers):
         head, legend = (*head[:-1], "algorithm", head[-1]), [_LEGEND, LEGEND]
         rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, layers, strict=True)]

@@ -42,7 +42,8 @@ def print_plan(console: Console, plan: Plan) -> None:
     """Print the table of layers, what its columns mean, why layers are dense, and totals."""
     dense = Counter(layer.reason for layer in plan.layers if layer.decision == "dense")
     reasons = list(dense)
-    columns, rows, legend = _COLUMNS, [_row(layer, reasons=reasons) for layer in plan.layers], _LEGEND
+    columns: tuple[Column, ...] = _COLUMNS
+    rows, legend = [_row(layer, reasons=reasons) for layer in plan.layers], _LEGEND
     if has_tiles(plan.layers):
         columns, legend = (*columns[:-1], Column("algorithm", drop=5), columns[-1]), f"{_LEGEND} {LEGEND}"
         rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, plan.layers, strict=True)]

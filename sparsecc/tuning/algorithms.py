@@ -152,6 +152,12 @@ def as_measured(states: Sequence[TaskState], otherwise: Choose) -> Choose:
     return choose
 
 
+def with_configs(task: Task, choose: Choose) -> Task:
+    """The same layer, its kernels with other configs."""
+    assert isinstance(task, AlgorithmTask), "a layer"
+    return replace(task, choose=choose)
+
+
 def close_ones(state: TaskState) -> list[Config]:
     """Algorithms that were measured and came close to the fastest, that one first."""
     ranked = state.ranked()

@@ -23,7 +23,7 @@ from sparsecc.records.lookup import of_target
 from sparsecc.rewrite.rewritten import Extracted
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
-from sparsecc.tuning.algorithms import as_measured, close_ones, find_algorithms, rivals_of
+from sparsecc.tuning.algorithms import as_measured, close_ones, find_algorithms, rivals_of, with_configs
 from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.tuning.joins import find_joins
 from sparsecc.tuning.ranker import BoostedRanker, RandomRanker
@@ -224,7 +224,7 @@ class _Tuning:
         """The algorithms of a layer that came close, with the configs that are known by now."""
         close = close_ones(state)
         if len(close) > 1:
-            state = replace(state, task=replace(state.task, choose=self._known()))
+            state = replace(state, task=with_configs(state.task, self._known()))
             self.session.compare(state, close)
         return state
 
