@@ -4,97 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+from algorithm_case import ALL, IDS, TARGET, X, choice_of, net, planned, tasks
 from torch import nn
 
 import sparsecc
-from sparsecc.advice.network import Network
-from sparsecc.analyse.impose import Impose
-from sparsecc.importer import import_model
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.config import Config
-from sparsecc.lower.choice import Choice, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
-from sparsecc.options import Options
-from sparsecc.pipeline import algorithms_of, extract
-from sparsecc.records.log import append, read_log
-from sparsecc.records.lookup import Records, distance
-from sparsecc.records.record import Record
-from sparsecc.target import resolve
-from sparsecc.tuning.algorithms import AlgorithmTask, find_algorithms
+from sparsecc.records.lookup import distance
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Outcome, Timing
-
-TARGET = "x86-64-v3"
-ALL = tuple(AlgorithmConfig(tile, sparse) for sparse in (False, True) for tile in (0, 2, 4))
-IDS = [config.label for config in ALL]
-
-
-class Net(nn.Module):
-    """A pruned 3x3 layer with a residual, and a classifier."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.point = nn.Conv2d(3, 16, 1)
-        self.conv = nn.Conv2d(16, 16, 3, padding=1)
-        self.head = nn.Linear(16, 4)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(1, 3, 10, 9) to (1, 4)."""
-        x = torch.relu(self.point(x))
-        return self.head(torch.relu(self.conv(x) + x).mean((2, 3)))
-
-
-@cache
-def net(*, pruned: bool = True) -> nn.Module:
-    torch.manual_seed(0)
-    made = Net().eval()
-    if pruned:
-        kept = (torch.rand(2, 16) < 0.5).repeat_interleave(8, dim=0)
-        made.conv.weight.data *= kept[:, :, None, None]
-    return made
-
-
-X = torch.randn(1, 3, 10, 9, generator=torch.Generator().manual_seed(1))
-
-
-def tasks(model: nn.Module, *, target: str = TARGET, **options) -> list[AlgorithmTask]:
-    resolved = resolve(target)
-    imported = import_model(model, (X,))
-    decider = algorithms_of(imported, resolved, Options(**options))
-    return find_algorithms(extract(imported), decider, resolved, by_cost_model)
-
-
-def choice_of(model: nn.Module, **options) -> Choice:
-    [task] = tasks(model, **options)
-    return task.choice
-
-
-def measured(key: LayerKey, config: AlgorithmConfig, *, default: AlgorithmConfig, cpu: str = "x") -> Record:
-    return Record(
-        layer=key, target=TARGET, isa=(), threads=1, config=config, us=1.0, spread=0.0, default=default,
-        default_us=2.0, rounds=21, trial=1, cpu=cpu, date="2026-01-01", versions={},
-    )  # fmt: skip
-
-
-def log_of(folder: Path, config: AlgorithmConfig, **options) -> Path:
-    """A log that says which algorithm is fastest for the net's layer."""
-    choice, path = choice_of(net(), **options), folder / "log.jsonl"
-    assert isinstance(choice.default, AlgorithmConfig)
-    append(path, [measured(choice.key, config, default=choice.default)])
-    return path
-
-
-def planned(log: Path | None, model: nn.Module | None = None, **options) -> tuple[str, int | None, str]:
-    plan = sparsecc.inspect(model or net(), TARGET, example_inputs=(X,), schedules=log, **options)
-    [layer] = [layer for layer in plan.layers if layer.name == "conv"]
-    return layer.decision, layer.tile, layer.why.by
 
 
 @pytest.mark.parametrize(("target", "threads"), [(TARGET, 1), ("x86-64-v4", 2)])
@@ -233,86 +158,3 @@ def test_algorithms_that_come_close_are_compared_with_the_best_configs_of_each(t
     order = [event.state.task.key.kind for event in events]
     assert order[0] == order[-1] == "algorithm"
     assert planned(log) == ("sparse", 4, "record")
-
-
-def test_options_overrule_records(tmp_path):
-    log = log_of(tmp_path, AlgorithmConfig(4, sparse=True))
-    assert planned(log) == ("sparse", 4, "record")
-    assert planned(log, winograd=False)[1:] == (None, "cost model")
-    assert planned(log, keep_dense=["conv"])[0] == "dense"
-    assert planned(log, keep_dense=["conv"])[2] == "cost model"
-    assert planned(log, min_speedup=1e9)[::2] == ("dense", "cost model")
-    # of 16 output channels by 16 input channels half of the blocks are kept: 4 times the direct kernel's weights
-    assert planned(log, max_growth=1.0)[1] is None
-
-
-def test_an_imposed_pattern_has_records_of_its_own(tmp_path):
-    """What was measured of the model's own blocks says nothing of others."""
-    log = log_of(tmp_path, AlgorithmConfig(4, sparse=False))
-    assert planned(log) == ("dense", 4, "record")
-    assert planned(log, impose=(4, 0.75))[2] == "cost model"
-
-
-@pytest.mark.parametrize("plausible", [True, False])
-def test_a_record_of_another_processor_must_be_plausible(plausible):
-    choice = choice_of(net())
-    assert isinstance(choice.default, AlgorithmConfig)
-    other = next(config for config in choice.space() if config != choice.default)
-    assert isinstance(other, AlgorithmConfig)
-    asked = replace(choice, predict=lambda config: 1.0 if config == choice.default or plausible else 2.0)
-    records = Records((measured(choice.key, other, default=choice.default, cpu="another"),), cpu="this")
-    chosen = records.choose(asked, threads=1)
-    assert (chosen.config, chosen.why.by) == ((other, "record") if plausible else (choice.default, "cost model"))
-
-
-def test_the_nearest_layer_decides(tmp_path):
-    choice, path = choice_of(net()), tmp_path / "log.jsonl"
-    assert isinstance(choice.default, AlgorithmConfig)
-    other = min((c for c in choice.space() if c != choice.default), key=lambda c: choice.predict(c) or 0.0)
-    assert isinstance(other, AlgorithmConfig)
-    key = replace(choice.key, density=choice.key.density + 5)
-    append(path, [measured(key, other, default=choice.default)])
-    chosen = Records(tuple(read_log(path).records)).choose(replace(choice, predict=lambda config: 1.0), threads=1)
-    assert (chosen.config, chosen.why.by) == (other, "nearest record")
-
-
-def test_the_advisor_follows_records(tmp_path):
-    target, impose = resolve(TARGET), Impose(8, 0.5)
-    imported = import_model(net(pruned=False), (X,))
-
-    def tile(records: Records) -> int | None:
-        network = Network(imported, target, Options(), records=records)
-        return next(layer.tile for layer in network.rewritten(impose).plan.layers if layer.name == "conv")
-
-    key = choice_of(net(pruned=False)).key
-    default = AlgorithmConfig(0, sparse=True)
-    key = replace(key, block_n=8, density=50, pattern="uniform")
-    found = {
-        config.tile: tile(Records((measured(key, config, default=default),)))
-        for config in (
-            AlgorithmConfig(0, sparse=True),
-            AlgorithmConfig(2, sparse=True),
-            AlgorithmConfig(4, sparse=True),
-        )
-    }
-    assert found == {0: None, 2: 2, 4: 4}
-
-
-def test_a_record_keeps_its_words(tmp_path):
-    path = log_of(tmp_path, AlgorithmConfig(4, sparse=True))
-    [record] = read_log(path).records
-    assert record.to_json()["config"] == {"kernel": "algorithm", "tile": 4, "sparse": True}
-    assert record.config.label == "4x4 sparse"
-    text = path.read_text()
-    for wrong, said in (
-        ('"tile":-1', "found -1, expected a number of things"),
-        ('"tile":4,"side":1', "unknown knobs side"),
-    ):
-        path.write_text(text.replace('"tile":4', wrong, 1))
-        assert said in read_log(path).problems[0]
-    path.write_text(text.replace('"sparse":true', '"sparse":1', 1))
-    assert "found 1, expected true or false" in read_log(path).problems[0]
-
-
-def test_a_tile_that_this_version_does_not_know_is_not_used(tmp_path):
-    assert planned(log_of(tmp_path, AlgorithmConfig(8, sparse=True)))[2] == "cost model"
