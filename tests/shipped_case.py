@@ -38,11 +38,12 @@ def asked(model: nn.Module, target: Target, records: Records, *, winograd: bool)
     found: dict[LayerKey, Choice] = {}
     imported = import_model(model, (torch.zeros(1, 3, _SIZE, _SIZE),))
 
-    def joined(choice: Choice) -> Chosen:
+    def decided(choice: Choice) -> Chosen:
         found[choice.key] = choice
         return records.choose(choice, threads=1)
 
-    made = rewrite(imported, analyse(imported, target, Options(winograd=winograd)), target, joined)
+    plan = analyse(imported, target, Options(winograd=winograd), choose=decided)
+    made = rewrite(imported, plan, target, decided)
     plans = {layer.key: layer for layer in made.plan.layers}
     for node in made.placed.nodes:
         if not isinstance(node.operator, View):

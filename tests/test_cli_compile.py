@@ -67,6 +67,7 @@ def test_compile_fails_before_the_work_where_it_can(made, tmp_path, capsys, monk
         (["--target", "z80"], "found 'z80', expected one of"),
         (["--keep-dense", "tail"], "no layer is called 'tail'"),
         (["--min-speedup", "0"], "min_speedup"),
+        (["--max-growth", "0.5"], "max_growth: found 0.5, expected a factor of 1 or more"),
         (["--name", "1st"], "C identifier"),
         (["--threads", "0"], "threads"),
         (["--tolerance", "7"], "tolerance between 0 and 1"),
