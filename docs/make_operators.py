@@ -35,6 +35,7 @@ _LAYERS = """\
 
 Convolutions and linear layers take the batch norm that follows them; all but transposed convolutions also take residual
 add and activation. They run sparse where the cost model says that it pays; depthwise convolutions stay dense.
+Norms by statistics of the input are one kernel, which takes constants for each channel and an activation after it.
 """
 
 _IDIOMS = """\
@@ -70,7 +71,8 @@ Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 * elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
   of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
 * `max` and `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
-* `pad` in other modes than `constant`; batch norm without running statistics, such as `nn.InstanceNorm2d`;
+* `pad` in other modes than `constant`;
+* mean and deviation of `native_layer_norm` and `native_group_norm`;
 * a model that changes its own state while it runs.
 """
 

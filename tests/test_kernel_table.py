@@ -46,6 +46,7 @@ class Everything(nn.Module):
         self.dense = nn.Conv2d(64, 64, 3, padding=1)
         self.apart = nn.Conv2d(64, 64, 3, padding=1, groups=64)
         self.pool = nn.MaxPool2d(3, 2, 1)
+        self.middle = nn.GroupNorm(4, 64)
         self.norm = nn.LPPool2d(2, 2)
         self.head = nn.Linear(64, 10)
 
@@ -53,7 +54,7 @@ class Everything(nn.Module):
         """Classify images."""
         x = self.depthwise(torch.relu(self.wide(torch.relu(self.stem(x)))))
         x = self.narrow(nn.functional.silu(x))
-        x = torch.relu(self.dense(x) + x)
+        x = torch.relu(self.middle(self.dense(x)) + x)
         x = self.pool(nn.functional.avg_pool2d(x, 3, 1, 1) + self.apart(x))
         return self.head(self.norm(x).mean((2, 3))).softmax(1)
 

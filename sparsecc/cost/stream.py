@@ -1,9 +1,10 @@
-"""Cost model of what mostly moves memory: copies between layouts, means, operators without a kernel, gaps to clear."""
+"""Cost model of what mostly moves memory: copies, means, norms, operators without a kernel, gaps to clear."""
 
 from __future__ import annotations
 
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.kernels.mean import MeanShape
+from sparsecc.kernels.norm_shape import NormShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.target import Target
 
@@ -14,6 +15,8 @@ _COPIED_PLANE, _ROW, _VECTOR, _DEALT = 30.0, 8.0, 2.0, 4.0
 _PLANE, _ADD = {True: 30.0, False: 8.0}, {True: 4.0, False: 1.0}
 #: cycles of a vector of results of an operator without a kernel: address arithmetic, loads, a store
 _GENERIC = 6.0
+#: cycles of a norm: of a vector that is read three times and written once, and of joining the sums of a vector
+_NORMED, _JOINED = 6.0, 60.0
 #: cycles to clear a run of floats: a call of ``memset``
 _CLEAR = 8.0
 
@@ -38,6 +41,16 @@ def mean_cycles(shape: MeanShape, target: Target) -> float:
     adding = shape.planes * (_PLANE[target.in_order] + (source.h * (chunks + rest) + lanes) * _ADD[target.in_order])
     read = 4 * shape.planes * source.channel
     return max(adding, read / target.bandwidth(read))
+
+
+def norm_cycles(shape: NormShape, target: Target) -> float:
+    """Predicted cycles of a norm by statistics of its input."""
+    planes = shape.items * shape.planes
+    computing = planes * shape.pixels / target.lanes * _NORMED
+    if not shape.across:
+        computing += shape.items * _JOINED
+    read, written = 4 * shape.source.size(planes), 4 * shape.target.size(planes)
+    return max(computing, (read + WRITTEN * written) / target.bandwidth(read + written))
 
 
 def generic_cycles(*, iterations: int, read: int, written: int, target: Target) -> float:

@@ -10,8 +10,13 @@ from torch import fx
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer.names import layer_name
 
-#: arguments that say what type a result has, which is checked by itself, and how it is kept
-_OF_MEMORY = frozenset({"dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "half_to_float"})
+#: arguments that say what type a result has, which is checked by itself, how it is kept, and who computes it
+_OF_MEMORY = frozenset(
+    {
+        "dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "half_to_float", "cudnn_enable",
+        "cudnn_enabled",
+    }
+)  # fmt: skip
 
 
 def arguments(node: fx.Node, count: int, defaults: Sequence[Any]) -> list[Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from torch import fx
-from torch.export import ExportedProgram, default_decompositions
+from torch.export import ExportedProgram
 
 from sparsecc._tvm import ExportedProgramImporter, IRModule, quiet_if_unfinished, relax
 from sparsecc.analyse.impose import Impose
@@ -19,6 +19,7 @@ from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
 from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
+from sparsecc.importer.decompositions import simpler
 from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.idioms import find_idioms
 from sparsecc.importer.impose import Keep, impose_on
@@ -159,11 +160,10 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
         unknown = {
             n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))
         }
-        table = default_decompositions() if unknown else {}
-        simpler = {target: table[target] for target in unknown if target in table}
-        if not simpler:
+        table = simpler(unknown)
+        if not table:
             break
-        program = run_decompositions(program, simpler)
+        program = run_decompositions(program, table)
     return program
 
 

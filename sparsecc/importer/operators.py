@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.importer import arithmetic, layers, linear, shapes, upsampling
+from sparsecc.importer import arithmetic, layers, linear, norms, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
@@ -15,6 +15,7 @@ from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
 from sparsecc.importer.l2_pool import l2_pool
 from sparsecc.importer.logic import LOGIC
+from sparsecc.importer.norm_idioms import divided_norm, multiplied_norm, norm_between_permutations
 from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
 from sparsecc.importer.scatter import SCATTER
@@ -59,10 +60,20 @@ LAYERS: dict[str, TranslateLayer] = {
     "adaptive_max_pool2d.default": layers.adaptive_max_pool2d,
     "mean.default": layers.mean,
     "mean.dim": layers.mean,
+    "layer_norm.default": norms.layer_norm,
+    "native_layer_norm.default": norms.native_layer_norm,
+    "group_norm.default": norms.group_norm,
+    "native_group_norm.default": norms.native_group_norm,
+    "rms_norm.default": norms.rms_norm,
 }
 
 #: last operator of layers that are several -> what recognises them
-IDIOMS: dict[str, Recognise] = {"pow.Tensor_Scalar": l2_pool}
+IDIOMS: dict[str, Recognise] = {
+    "pow.Tensor_Scalar": l2_pool,
+    "permute.default": norm_between_permutations,
+    "div.Tensor": divided_norm,
+    "mul.Tensor": multiplied_norm,
+}
 
 ACTIVATIONS: dict[str, Translate] = {
     name: _activation(name) for function in activation.ACTIVATIONS.values() for name in function.forms

@@ -10,7 +10,7 @@ from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
 from sparsecc.errors import NotSupportedError
-from sparsecc.importer.arguments import arguments, operator_name
+from sparsecc.importer.arguments import arguments, operator_name, schema_of
 from sparsecc.importer.context import Context, shape_of
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.pointwise import pointwise
@@ -54,6 +54,37 @@ def quantifier(ctx: Context, node: fx.Node) -> Any:
     x, axes, keepdim = arguments(node, 3, [None, None, False])
     best = te.max if operator_name(node) == "any" else te.min
     return _reduced(ctx, node, ctx.value(x), axes, keepdim, best, lambda x: _truth(x != f32(0)))
+
+
+def variance(ctx: Context, node: fx.Node) -> Any:
+    """``var(x, axes, correction, keepdim)`` and ``std``: of the distances from the mean."""
+    total, _ = _spread(ctx, node)
+    return ctx.emit(relax.op.sqrt(total)) if operator_name(node) == "std" else total
+
+
+def variance_and_mean(ctx: Context, node: fx.Node) -> Any:
+    """``var_mean(x, axes, correction, keepdim)``."""
+    return _spread(ctx, node)
+
+
+def _spread(ctx: Context, node: fx.Node) -> tuple[Any, Any]:
+    """Variance and mean; a correction of as many as there are numbers, or more, gives what PyTorch's division gives."""
+    names = [argument.name for argument in schema_of(node).arguments]
+    given = dict(zip(names, node.args, strict=False)) | node.kwargs
+    data, keepdim = ctx.value(given["self"]), bool(given.get("keepdim", False))
+    correction = given.get("correction", int(given.get("unbiased", True)))
+    shape = shape_of(data)
+    found = axes_of(len(shape), given.get("dim"))
+    count = math.prod(shape[axis] for axis in found)
+    freedom = max(0.0, count - (1.0 if correction is None else float(correction)))
+    mean = ctx.emit(relax.op.mean(data, found, True)) if found else data
+    distance = ctx.emit(relax.op.subtract(data, mean))
+    squares = ctx.emit(relax.op.multiply(distance, distance))
+    total = ctx.emit(relax.op.sum(squares, found, keepdim)) if found else squares
+    scale = 1 / freedom if freedom else math.inf
+    found_shape = shape_of(total)
+    mean = mean if shape_of(mean) == found_shape else ctx.emit(relax.op.reshape(mean, found_shape))
+    return ctx.emit(relax.op.multiply(total, relax.const(scale, "float32"))), mean
 
 
 def vector_norm(ctx: Context, node: fx.Node) -> Any:
@@ -109,4 +140,6 @@ REDUCTIONS: dict[str, Callable[[Context, fx.Node], Any]] = {
     "all.dim": quantifier,
     "all.dims": quantifier,
     "linalg_vector_norm.default": vector_norm,
+    **dict.fromkeys(("var.default", "var.dim", "var.correction", "std.default", "std.dim", "std.correction"), variance),
+    **dict.fromkeys(("var_mean.default", "var_mean.dim", "var_mean.correction"), variance_and_mean),
 }

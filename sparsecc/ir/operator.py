@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.ir.conv import ConvSpec
-from sparsecc.ir.epilogue import Epilogue
+from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layout import PlaneLayout
 
 #: what an operator does with channels: sums over all that it reads, keeps each in its place, is another shape of the
@@ -106,6 +106,18 @@ class Operator:
     @property
     def images(self) -> tuple[int, int, int] | None:
         """Images, channels read, channels written; None where what it reads are no images."""
+        return None
+
+    def activated(self, activation: Activation) -> Operator | None:
+        """Return the same with an activation after it; None where its kernel has no room for one."""
+        return None
+
+    def scaled(self, factor: NDArray[np.float32]) -> Operator | None:
+        """Return the same times a constant that is broadcast over its result; None where its kernel can't do it."""
+        return None
+
+    def shifted(self, summand: NDArray[np.float32]) -> Operator | None:
+        """The same plus a constant."""
         return None
 
     def reordered(self, reads: Order, writes: Order, constants: Mapping[int, tuple[int, Order]]) -> Operator:

@@ -16,6 +16,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node
 from sparsecc.ir.layer import ConvLayer, MeanLayer
+from sparsecc.ir.norm import NormLayer
 from sparsecc.ir.operator import Operator
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.winograd import WinogradInput, WinogradOutput
@@ -104,6 +105,10 @@ def _mean(operator: MeanLayer, _output: Shape) -> list[Shape]:
     return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
 
 
+def _norm(operator: NormLayer, _output: Shape) -> list[Shape]:
+    return [operator.shape, operator.shape]
+
+
 def _winograd_in(operator: WinogradInput, _output: Shape) -> list[Shape]:
     return [_ends(operator.tiling.spec)[0], _ends(operator.tiling.product_spec)[0]]
 
@@ -124,6 +129,7 @@ _WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
     "depthwise": _conv,
     "linear": _conv,
     "mean": _mean,
+    "norm": _norm,
     "winograd_in": _winograd_in,
     "winograd_out": _winograd_out,
 }

@@ -68,9 +68,11 @@ def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
 
 
 def _lists(node: PlacedNode) -> tuple[int, ...]:
-    """Tensors that are lists of numbers to a node: a view's and a linear layer's, and a mean's result."""
+    """Tensors that are lists of numbers to a node: a view's, a linear layer's, a norm's of those, a mean's result."""
     kernel = node.operator.kernel
-    return (*node.inputs, node.output) if kernel in ("", "linear") else (node.output,) if kernel == "mean" else ()
+    if kernel in ("", "linear") or (kernel == "norm" and not node.operator.reads_rows):
+        return (*node.inputs, node.output)
+    return (node.output,) if kernel == "mean" else ()
 
 
 def _flat(node: PlacedNode, spec: ConvSpec, placed: Placed) -> Iterator[str]:

@@ -14,6 +14,7 @@ from sparsecc.importer.context import ACTIVATION
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue, Residual
 from sparsecc.ir.layer import ConvLayer, Layer
+from sparsecc.ir.operator import Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,8 @@ _BIAS_ONLY = Epilogue()
 class _Chain:
     """A layer and the bindings it absorbs; ``last`` is the call that the fused layer replaces."""
 
-    layer: ConvLayer
+    key: str
+    layer: Layer
     source: Any
     last: Any
     epilogue: Epilogue = _BIAS_ONLY
@@ -64,7 +66,7 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
 
         y = call("conv1", x, shortcut)      # epilogue bias+residual+relu
 
-    A result that is also used elsewhere ends the chain.
+    A result that is also used elsewhere ends the chain. Norms take constants for each channel, and an activation.
     """
     main = module["main"]
     bindings = [binding for block in main.body.blocks for binding in block.bindings]
@@ -77,16 +79,15 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
         layer = layers.get(key)
         if layer is not None:
             stored[key] = binding.var
-        if isinstance(layer, ConvLayer):
-            chain = _grow(_Chain(layer, binding.value.args[1][0], binding), module, users, absorbed)
+            chain = _grow(_Chain(key, layer, binding.value.args[1][0], binding), module, users, absorbed)
             chains[chain.last.value] = chain
             stored[key] = chain.last.var
     rewritten = _Rewrite(module, chains).transform()
     rewritten = relax.transform.DeadCodeElimination()(rewritten)
     return Fused(
         module=rewritten,
-        layers={**layers, **{chain.layer.key: chain.layer for chain in chains.values()}},
-        epilogues={chain.layer.key: chain.epilogue for chain in chains.values()},
+        layers={**layers, **{chain.key: chain.layer for chain in chains.values()}},
+        epilogues={chain.key: chain.epilogue for chain in chains.values()},
         origins={key: origins[var] for key, var in stored.items() if var in origins},
     )
 
@@ -108,12 +109,15 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     """The chain with its only reader, which reads it once; None where they can't be one kernel."""
     value, epilogue = follower.value, chain.epilogue
     act = _activation(value, module)
+    if not isinstance(chain.layer, ConvLayer):
+        changed = _changed(chain, value, act)
+        return None if changed is None else replace(chain, last=follower, layer=changed)
     if act is not None and epilogue.activation is None:
         return replace(chain, last=follower, epilogue=replace(epilogue, activation=act))
     if not is_operator(value, "relax.add"):
         return None
     other = value.args[1] if value.args[0].same_as(chain.last.var) else value.args[0]
-    constant = _channel_constant(other, chain)
+    constant = _channel_constant(other, chain, chain.layer)
     if constant is not None and epilogue == _BIAS_ONLY:
         return replace(chain, last=follower, layer=replace(chain.layer, bias=chain.layer.bias + constant))
     same_shape = [int(e) for e in other.ty.shape] == [int(e) for e in chain.last.var.ty.shape]
@@ -123,13 +127,28 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     return replace(chain, last=follower, epilogue=replace(epilogue, residual=place), residual=other)
 
 
-def _channel_constant(value: Any, chain: _Chain) -> Any:
+def _changed(chain: _Chain, value: Any, act: Activation | None) -> Operator | None:
+    """An operator that computes its only reader too; None where it can't."""
+    layer = chain.layer
+    assert not isinstance(layer, ConvLayer), "convolutions have epilogues"
+    if act is not None:
+        return layer.activated(act)
+    takes = {"relax.multiply": layer.scaled, "relax.add": layer.shifted}
+    for name, take in takes.items():
+        if is_operator(value, name):
+            a, b = value.args
+            other = b if a.same_as(chain.last.var) else a
+            return take(other.value.numpy()) if isinstance(other, tvm.ir.GenericConst) else None
+    return None
+
+
+def _channel_constant(value: Any, chain: _Chain, layer: ConvLayer) -> Any:
     """A constant that adds one number to every output channel, as ``(oc,)``."""
     if not isinstance(value, tvm.ir.GenericConst):
         return None
     array = value.value.numpy()
     shape = tuple(int(extent) for extent in chain.last.var.ty.shape)
-    axis, oc = channel_axis(chain.layer.spec, shape), chain.layer.spec.oc
+    axis, oc = channel_axis(layer.spec, shape), layer.spec.oc
     if array.ndim > len(shape):
         return None
     extents = (1,) * (len(shape) - array.ndim) + array.shape
@@ -199,7 +218,7 @@ class _Rewrite(PyExprMutator):  # type: ignore[misc]  # TVM has no types
             return self.visit_expr_post_order(call)
         operands = [chain.source] if chain.residual is None else [chain.source, chain.residual]
         arguments = relax.Tuple([self.visit_expr(operand) for operand in operands])
-        return relax.op.call_dps_packed(chain.layer.key, arguments, call.ty)
+        return relax.op.call_dps_packed(chain.key, arguments, call.ty)
 
     def transform(self) -> IRModule:
         main = next(gv for gv in self._module.functions if gv.name_hint == "main")

@@ -11,6 +11,7 @@ from .elementwise import ACTIVATIONS, ARITHMETIC
 from .indexing import INDEXING
 from .logic import LOGIC
 from .networks import NETWORK_SHAPES
+from .norms import NORMS
 from .pools import POOLS
 from .shapes import SHAPES, UPSAMPLING
 from .writes import WRITES
@@ -27,6 +28,7 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "shapes": SHAPES,
     "upsampling": UPSAMPLING,
     "batch_norms": BATCH_NORMS,
+    "norms": NORMS,
     "logic": LOGIC,
     "indexing": INDEXING,
     "writes": WRITES,

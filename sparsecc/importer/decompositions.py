@@ -1,0 +1,58 @@
+"""Operators that are expressed by others: as we want them, or as PyTorch knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.export import default_decompositions
+
+aten = torch.ops.aten
+
+
+def instance_norm(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    mean: Tensor | None,
+    variance: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    _cudnn: bool,
+) -> Any:
+    """A group norm with a group for each channel; with running statistics a batch norm."""
+    if use_input_stats or mean is None or variance is None:
+        return aten.group_norm(x, x.shape[1], weight, bias, eps)
+    return aten._native_batch_norm_legit_no_training(x, weight, bias, mean, variance, momentum, eps)[0]
+
+
+def batch_norm_without_statistics(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, training: bool, momentum: float, eps: float
+) -> Any:
+    """A group norm of images side by side; nobody reads the statistics at inference."""
+    n, c = x.shape[:2]
+    if n == 1:
+        return aten.group_norm(x, c, weight, bias, eps), x.new_zeros(c), x.new_zeros(c)
+    beside = x.transpose(0, 1).reshape(1, c, n, -1)
+    y = aten.group_norm(beside, c, weight, bias, eps)
+    unused = x.new_zeros(c)
+    return y.reshape(c, n, *x.shape[2:]).transpose(0, 1), unused, unused
+
+
+#: in the place of PyTorch's own ways
+_OWN: dict[Any, Callable[..., Any]] = {
+    aten.instance_norm.default: instance_norm,
+    aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
+}
+
+
+def simpler(operators: Iterable[Any]) -> dict[Any, Callable[..., Any]]:
+    """How operators are expressed by others; those that nobody knows how are missing."""
+    wanted = set(operators)
+    if not wanted:
+        return {}
+    table = {**default_decompositions(), **_OWN}
+    return {target: table[target] for target in wanted if target in table}
