@@ -71,7 +71,6 @@ Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 * elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
   of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
 * `max` and `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
-* `pad` in other modes than `constant`;
 * mean and deviation of `native_layer_norm` and `native_group_norm`;
 * a model that changes its own state while it runs.
 """

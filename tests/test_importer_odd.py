@@ -192,7 +192,11 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
     "batch norm": (lambda x, m: F.batch_norm(x, m, m), (IMAGE, (6,)), "its mean depends on the input"),
     "three axes": (lambda x: F.max_pool2d(x, 2), ((6, 9, 11),), "of shape (6, 9, 11) is not supported, expected"),
     "pixel shuffle": (lambda x: F.pixel_shuffle(x, 2), ((8, 3, 5),), "of shape (8, 3, 5) is not supported"),
-    "reflection": (lambda x: F.pad(x, (1, 1, 1, 1), "reflect"), (IMAGE,), "pad mode 'reflect' is not supported"),
+    "circle": (
+        lambda x: F.pad(x, (-7, 5, 0, 0), "circular"), (IMAGE,),
+        "circular pad by -7 and 5 of an axis of 11, expected at most as many as are left of it",
+    ),
+    "reflection": (lambda x: F.pad(x, (11, 1, 1, 1), "reflect"), (IMAGE,), "the model fails on them"),
     "view": (
         lambda x: x.contiguous(memory_format=torch.channels_last).view(-1), (IMAGE,),
         "the model fails on them",

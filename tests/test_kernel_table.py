@@ -43,7 +43,7 @@ class Everything(nn.Module):
         self.wide = nn.Conv2d(16, 96, 1)
         self.depthwise = nn.Conv2d(96, 96, 3, stride=2, padding=1, groups=96)
         self.narrow = nn.Conv2d(96, 64, 1)
-        self.dense = nn.Conv2d(64, 64, 3, padding=1)
+        self.dense = nn.Conv2d(64, 64, 3, padding=1, padding_mode="reflect")
         self.apart = nn.Conv2d(64, 64, 3, padding=1, groups=64)
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.middle = nn.GroupNorm(4, 64)

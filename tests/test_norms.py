@@ -15,55 +15,27 @@ from generic_case import kinds as loops
 from helpers import Array, agree, close, compiled, kinds, random_inputs, run_strictly
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_case import call, layouts, placed, view
 from nets import impose_1xn
 from operator_cases.case import Function, OperatorCase, Together
 from operator_cases.norms import ChannelNorm, lively
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from sparsecc._codegen import PIPELINE
-from sparsecc._tvm import IRModule, PrimFunc, tirx, tvm
+from sparsecc._tvm import IRModule, PrimFunc
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer import import_model
 from sparsecc.ir.epilogue import Activation
-from sparsecc.ir.layout import PlaneLayout, compact, padded, plain
+from sparsecc.ir.layout import compact, padded, plain
 from sparsecc.ir.norm import NormLayer
 from sparsecc.kernels.norm import norm
 from sparsecc.kernels.norm_parts import has_parts
 from sparsecc.kernels.norm_shape import NormShape
 from sparsecc.lower.table import KERNELS
-from sparsecc.target import TARGETS
 
 PARALLEL, VECTORIZED = 1, 2
 EXTENTS = (1, 2, 3, 5, 7, 8, 13, 16, 17, 31, 33, 64, 67, 129, 1021)
 MOST = 60_000
-
-
-def call(function: PrimFunc, arrays: list[Array], size: int, lanes: int) -> Array:
-    """Build a kernel, and its result, between NaN."""
-    module = IRModule({"main": function.with_attr("global_symbol", "called")})
-    llvm = TARGETS[LANES[lanes]].llvm
-    built = tirx.build(module, target=tvm.target.Target(dict(llvm)), pipeline=PIPELINE)
-    tensors = [tvm.runtime.tensor(x) for x in (*arrays, np.full(size, np.nan, np.float32))]
-    built["called"](*tensors)
-    return np.asarray(tensors[-1].numpy())
-
-
-def placed(x: Array, layout: PlaneLayout) -> Array:
-    """Planes ``(n, h, w)`` as a layout has them; gaps are NaN, for nobody may read them."""
-    flat = np.full(layout.size(len(x)), np.nan, np.float32)
-    _view(flat, layout, len(x))[...] = x
-    return flat
-
-
-def _view(flat: Array, layout: PlaneLayout, planes: int) -> Array:
-    strides = tuple(4 * step for step in (layout.channel, layout.pitch, 1))
-    return np.lib.stride_tricks.as_strided(flat[layout.lead :], (planes, layout.h, layout.w), strides)
-
-
-def layouts(h: int, w: int) -> list[PlaneLayout]:
-    """Forms in which images lie."""
-    return [plain(h, w), compact(h, w), padded(h, w, halo=(1, 1, 1, 1), pitch=w + 1)]
 
 
 @st.composite
@@ -112,7 +84,7 @@ def check(shape: NormShape, lanes: int, *, offset: float = 0.0) -> PrimFunc:
     found = call(function, [placed(x, shape.source), weight, bias], size, lanes)
     flat = torch.from_numpy(x).view(shape.items, shape.planes, -1)
     truth, single = pytorch(layer, flat.double()).numpy(), pytorch(layer, flat).numpy()
-    result = _view(found, shape.target, planes).reshape(truth.shape)
+    result = view(found, shape.target, planes).reshape(truth.shape)
     scale = np.abs(truth).max() + 1e-6
     assert np.abs(result - truth).max() / scale <= 2 * np.abs(single - truth).max() / scale + 4e-7
     assert np.isnan(placed(x * 0, shape.target)).sum() == np.isnan(found).sum(), "it wrote between the pixels"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sparsecc.cost.direct import WRITTEN
 from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.norm_shape import NormShape
+from sparsecc.kernels.pad import PadShape
 from sparsecc.kernels.repack import RepackShape
 from sparsecc.target import Target
 
@@ -51,6 +52,14 @@ def norm_cycles(shape: NormShape, target: Target) -> float:
         computing += shape.items * _JOINED
     read, written = 4 * shape.source.size(planes), 4 * shape.target.size(planes)
     return max(computing, (read + WRITTEN * written) / target.bandwidth(read + written))
+
+
+def pad_cycles(shape: PadShape, target: Target) -> float:
+    """Predicted cycles of padding with own pixels: rows in vectors, and what is left of them one by one."""
+    (start, end), layout = shape.run, shape.target
+    row = _ROW + -(-(end - start) // target.lanes) * _VECTOR + layout.w - (end - start)
+    read, written = 4 * shape.source.size(shape.planes), 4 * layout.size(shape.planes)
+    return max(shape.planes * layout.h * row, (read + WRITTEN * written) / target.bandwidth(read + written))
 
 
 def generic_cycles(*, iterations: int, read: int, written: int, target: Target) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.importer import arithmetic, layers, linear, norms, shapes, upsampling
+from sparsecc.importer import arithmetic, layers, linear, norms, padding, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
@@ -126,8 +126,8 @@ SHAPES: dict[str, Translate] = {
     "permute.default": shapes.permute,
     "transpose.int": shapes.transpose,
     "pixel_shuffle.default": shapes.pixel_shuffle,
-    "pad.default": shapes.pad,
-    "constant_pad_nd.default": shapes.pad,
+    "pad.default": padding.pad,
+    "constant_pad_nd.default": padding.pad,
     "upsample_nearest2d.vec": upsampling.upsample_nearest,
     "upsample_nearest2d.default": upsampling.upsample_nearest,
     "upsample_bilinear2d.vec": upsampling.upsample_bilinear,

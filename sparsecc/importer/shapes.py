@@ -9,11 +9,9 @@ import numpy as np
 from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
-from sparsecc.errors import NotSupportedError
-from sparsecc.importer.arguments import arguments, operator_name, pad_arguments
+from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm
-from sparsecc.importer.names import layer_name
 from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels import exponential
 
@@ -157,19 +155,3 @@ def pixel_shuffle(ctx: Context, node: fx.Node) -> Any:
     return ctx.emit(
         relax.op.reshape(ctx.emit(relax.op.permute_dims(dealt, [0, 1, 4, 2, 5, 3])), (n, c // (r * r), h * r, w * r))
     )
-
-
-def pad(ctx: Context, node: fx.Node) -> Any:
-    """``pad`` with a constant; a negative amount crops, as in PyTorch."""
-    x, amounts, mode, value = pad_arguments(node)
-    if mode != "constant":
-        raise NotSupportedError(f"layer {layer_name(node)}: pad mode {mode!r} is not supported, expected 'constant'")
-    data = ctx.value(x)
-    shape = shape_of(data)
-    pairs = [(amounts[i], amounts[i + 1]) for i in range(0, len(amounts), 2)][::-1]
-    pairs = [(0, 0)] * (len(shape) - len(pairs)) + pairs
-    for axis, (before, after) in enumerate(pairs):
-        if before < 0 or after < 0:
-            data = ctx.emit(relax.op.strided_slice(data, [axis], [max(0, -before)], [shape[axis] + min(0, after)]))
-    width = [max(0, amount) for pair in pairs for amount in pair]
-    return ctx.emit(relax.op.nn.pad(data, width, "constant", float(value or 0))) if any(width) else data

@@ -11,7 +11,7 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.ir.operator import Operator
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
-from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, norm, reference, repack, window, winograd
+from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, norm, pad, reference, repack, window, winograd
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
 from sparsecc.lower.kernel import Cost, Kernel, Once
 from sparsecc.lower.lowered import Lowered
@@ -29,6 +29,7 @@ KERNELS: dict[str, Kernel[Any, Any]] = {
     "chain": Kernel(chain.opened, chain.lower, chain.cost, reference.joined, chain.KNOBS),
     "mean": Kernel(mean.opened, mean.lower, mean.cost, reference.mean),
     "norm": Kernel(norm.opened, norm.lower, norm.cost, norm.reference),
+    "pad": Kernel(pad.opened, pad.lower, pad.cost, pad.reference),
     "repack": Kernel(repack.opened, repack.lower, repack.cost, reference.copied),
     "winograd_in": Kernel(winograd.input_opened, winograd.input_lower, winograd.input_cost, reference.tiles),
     "winograd_out": Kernel(winograd.output_opened, winograd.output_lower, winograd.output_cost, reference.untiled),

@@ -18,6 +18,7 @@ from sparsecc.ir.graph import FusedConv, Graph, Node
 from sparsecc.ir.layer import ConvLayer, MeanLayer
 from sparsecc.ir.norm import NormLayer
 from sparsecc.ir.operator import Operator
+from sparsecc.ir.pad import PadLayer
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.winograd import WinogradInput, WinogradOutput
 
@@ -109,6 +110,10 @@ def _norm(operator: NormLayer, _output: Shape) -> list[Shape]:
     return [operator.shape, operator.shape]
 
 
+def _pad(operator: PadLayer, _output: Shape) -> list[Shape]:
+    return [operator.shape, (*operator.shape[:2], len(operator.rows), len(operator.columns))]
+
+
 def _winograd_in(operator: WinogradInput, _output: Shape) -> list[Shape]:
     return [_ends(operator.tiling.spec)[0], _ends(operator.tiling.product_spec)[0]]
 
@@ -130,6 +135,7 @@ _WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
     "linear": _conv,
     "mean": _mean,
     "norm": _norm,
+    "pad": _pad,
     "winograd_in": _winograd_in,
     "winograd_out": _winograd_out,
 }

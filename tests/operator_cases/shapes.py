@@ -10,6 +10,17 @@ from torch.nn import functional as F  # noqa: N812
 
 from .case import IMAGE, function, module
 
+_MODES = ("reflect", "replicate", "circular")
+
+
+def _padded(mode: str) -> nn.Module:
+    """Convolutions that pad with their image, and one that pads with zeros."""
+    return nn.Sequential(
+        nn.Conv2d(6, 8, 3, padding=2, padding_mode=mode), nn.ReLU(),
+        nn.Conv2d(8, 4, (1, 3), 2, (0, 2), padding_mode=mode), nn.Conv2d(4, 4, 3, padding=1),
+    )  # fmt: skip
+
+
 SHAPES = [
     function("cat_channels", lambda x, y: torch.cat([x, y, x], 1), IMAGE, (2, 3, 9, 11)),
     function("cat_rows", lambda x, y: torch.cat([x, y], 2), IMAGE, (2, 6, 4, 11)),
@@ -69,6 +80,18 @@ SHAPES = [
     function("pad_crop", lambda x: F.pad(x, (-1, -2)), IMAGE),
     function("pad_channels", lambda x: F.pad(x, (0, 0, 0, 0, 1, 2)), IMAGE),
     function("pad_nothing", lambda x: F.pad(x, (0, 0)), IMAGE),
+    *(function(f"pad_{mode}", lambda x, m=mode: F.pad(x, (3, 2, 1, 4), mode=m), IMAGE) for mode in _MODES),
+    *(function(f"pad_{mode}_sequences", lambda x, m=mode: F.pad(x, (4, 0), mode=m), (2, 3, 9)) for mode in _MODES),
+    *(
+        function(f"pad_{mode}_one_image", lambda x, m=mode: F.pad(x, (1, 2, 0, 3), mode=m), (6, 9, 4))
+        for mode in _MODES
+    ),
+    *(
+        function(f"pad_{mode}_volumes", lambda x, m=mode: F.pad(x, (1, 0, 2, 1, 1, 2), mode=m), (2, 3, 4, 5, 6))
+        for mode in _MODES
+    ),
+    *(function(f"pad_{mode}_crops", lambda x, m=mode: F.pad(x, (-2, 1, 2, -3), mode=m), IMAGE) for mode in _MODES),
+    *(module(f"pad_{mode}_between", lambda m=mode: _padded(m), IMAGE) for mode in _MODES),
     function("pad_minus_infinity", lambda x: F.max_pool2d(F.pad(x, (1, 1, 1, 1), value=-float("inf")), 2), IMAGE),
 ]
 
