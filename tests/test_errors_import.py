@@ -74,11 +74,15 @@ def test_unsupported_operator(tail: nn.Module, operator: str) -> None:
     refused(NotSupportedError, f"layer tail: operator {operator} is not supported; ", model=Net(tail))
 
 
-@pytest.mark.parametrize(("make", "rank"), [(nn.Conv1d, 3), (nn.Conv3d, 5)])
-def test_convolutions_of_other_than_images(make: Callable[..., nn.Module], rank: int) -> None:
-    model, x = nn.Sequential(make(8, 8, 1)), torch.randn(1, 8, *[4] * (rank - 2))
+def test_convolutions_of_volumes() -> None:
+    model, x = nn.Sequential(nn.Conv3d(8, 8, 1)), torch.randn(1, 8, 4, 4, 4)
     parts = "layer 0: aten.convolution.default", f"of shape {tuple(x.shape)}", "expected images (n, c, h, w)"
     refused(NotSupportedError, *parts, model=model, inputs=(x,))
+
+
+def test_a_sequence_without_a_batch() -> None:
+    parts = "layer 0: aten.conv1d.default", "of shape (8, 6)", "expected images (n, c, h, w)"
+    refused(NotSupportedError, *parts, model=nn.Sequential(nn.Conv1d(8, 8, 1)), inputs=(X[0, 0],))
 
 
 def test_an_image_without_a_batch() -> None:

@@ -74,6 +74,8 @@ IN_CORE = [
     "softmax_channels", "log_softmax", "hardswish", "relu6", "selu", "clamp_low", "pad_negative",
     "chunk_uneven", "unflatten", "squeeze", "contiguous", "dropout", "add_alpha", "rsub_alpha", "mean_of_image",
     "interpolate_nearest_fraction", "interpolate_bilinear_aligned_size", "conv_functional_mask", "channel_shuffle",
+    "conv1d_moves", "conv_transpose1d_moves", "conv1d_norm_relu", "max_pool1d_moves", "layer_norm", "group_norm",
+    "instance_norm", "rms_norm", "channel_norm_permuted", "pad_reflect", "pad_circular",
 ]  # fmt: skip
 
 

@@ -19,7 +19,9 @@ Binary = Callable[[Any, Any], Any]
 def add(ctx: Context, node: fx.Node) -> Any:
     """``add(a, b, alpha)``: ``a + alpha * b``; of truth values it is true where one of them is."""
     a, b = _operands(ctx, node)
-    return ctx.emit(relax.op.maximum(a, b) if node.meta["val"].dtype is torch.bool else relax.op.add(a, b))
+    if node.meta["val"].dtype is torch.bool:
+        return ctx.emit(relax.op.maximum(a, b))
+    return ctx.on_images(lambda a, b: ctx.emit(relax.op.add(a, b)), a, b)
 
 
 def subtract(ctx: Context, node: fx.Node) -> Any:

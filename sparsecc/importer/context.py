@@ -31,6 +31,7 @@ class Context:
         self.layers: dict[str, Layer] = {}
         self.keys = Keys()
         self._constants = constants
+        self._images: dict[Any, Any] = {}
 
     def value(self, node: Any) -> Any:
         """Relax expression of a node (a tuple of them for several results); Python numbers pass through."""
@@ -70,6 +71,37 @@ class Context:
         call = self.builder.call_te(function, *args, primfunc_name_hint=key, primfunc_attrs=attrs)
         return self.emit(call, key)
 
+    def as_image(self, x: Any, shape: Sequence[int]) -> Any:
+        """A value in a shape of four axes: the one that it was made of, if that has it."""
+        known = self._images.get(x)
+        if known is not None and shape_of(known) == tuple(shape):
+            return known
+        return self.emit(relax.op.reshape(x, tuple(shape)))
+
+    def from_image(self, image: Any, shape: Sequence[int]) -> Any:
+        """An image in another shape, which :meth:`as_image` takes back."""
+        value = self.emit(relax.op.reshape(image, tuple(shape)))
+        self._images[value] = image
+        return value
+
+    def on_images(self, function: Callable[..., Any], *values: Any) -> Any:
+        """An elementwise function of values of one shape; of the images that they were made of, if all were."""
+        images = [self._images.get(value) if isinstance(value, relax.Var) else None for value in values]
+        shapes = {None if image is None else shape_of(image) for image in images}
+        if None in shapes or len(shapes | {None}) != 2 or len({shape_of(value) for value in values}) != 1:
+            return function(*values)
+        return self.from_image(function(*images), shape_of(values[0]))
+
+    def finished(self, module: Any) -> Any:
+        """The module without sequences that nobody reads, as all do who know the images that they were made of."""
+        return relax.transform.DeadCodeElimination()(module) if self._images else module
+
+    @property
+    def origins(self) -> dict[Any, str]:
+        """Relax variable -> name of the node with the same numbers."""
+        found = {value: node.name for node, value in self.values.items() if isinstance(value, relax.Var)}
+        return {**{image: found[value] for value, image in self._images.items() if value in found}, **found}
+
     def activation(self, node: fx.Node, act: Activation, x: Any) -> Any:
         """Emit an activation, marked so that it may join the layer before it."""
 
@@ -77,7 +109,7 @@ class Context:
             return te.compute(x.shape, lambda *i: expressions.apply(act, x(*i)), name=act.kind)
 
         mark = json.dumps({"kind": act.kind, "params": list(act.params)})
-        return self.compute(node, elementwise, x, attrs={ACTIVATION: mark})
+        return self.on_images(lambda x: self.compute(node, elementwise, x, attrs={ACTIVATION: mark}), x)
 
     def copy(self, node: fx.Node) -> Any:
         """Emit a kernel that copies a value; as bits, so that Relax does not take it for a reshape."""

@@ -114,7 +114,7 @@ def import_model(
             outputs = builder.emit_output(relax.Tuple(results))
         builder.emit_func_output(outputs)
     return Imported(
-        module=builder.get(),
+        module=ctx.finished(builder.get()),
         layers=ctx.layers,
         inputs=_ports(inputs, port_names([(node.name,) for node in inputs], kind="input")),
         outputs=_ports(returned.nodes, returned.names),
@@ -123,7 +123,7 @@ def import_model(
         program=program,
         original=original,
         notes=(*notes, *notes_on(program, ctx.layers.values())),
-        origins={value: node.name for node, value in ctx.values.items() if isinstance(value, relax.Var)},
+        origins=ctx.origins,
     )
 
 

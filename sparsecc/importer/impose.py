@@ -45,7 +45,7 @@ def prunable_layers(program: ExportedProgram) -> list[Prunable]:
     linears: list[tuple[int, Prunable]] = []
     for place, node in enumerate(program.graph.nodes):
         name = operator_name(node)
-        if name == "conv2d":
+        if name in ("conv1d", "conv2d"):
             _, weight, _bias, _stride, _padding, _dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
             convs.append((place, Prunable(module_path(node), weight, groups)))
         elif name == "convolution" and not node.args[6]:
@@ -105,4 +105,6 @@ def _unturned(node: Any) -> Any:
 
 
 def _is_depthwise(layer: Prunable) -> bool:
-    return layer.groups > 1 and int(layer.weight.meta["val"].shape[1]) == 1
+    """Also true of what moves along a sequence of one channel, as channel attention does."""
+    shape = layer.weight.meta["val"].shape
+    return int(shape[1]) == 1 and (layer.groups > 1 or len(shape) == 3)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import fx
 
 from sparsecc._tvm import relax
 from sparsecc.errors import NotSupportedError
-from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair
+from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair, result_shape
 from sparsecc.importer.context import Context, image_shape, shape_of
 from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.reductions import axes_of
+from sparsecc.importer.unequal_windows import unequal_maximum
+from sparsecc.importer.windows import pool_window
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 
@@ -22,24 +25,25 @@ from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 def conv2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv2d(x, weight, bias, stride, padding, dilation, groups)``."""
     x, w, b, stride, padding, dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
-    return _conv2d(ctx, node, norm, _Operands(x, w, b), _Window(stride, padding, dilation), groups)
+    return image_conv(ctx, node, norm, Operands(x, w, b), WindowArguments(stride, padding, dilation), groups)
 
 
 def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``conv_transpose2d(x, weight, bias, stride, padding, output_padding, groups, dilation)``."""
     x, w, b, stride, padding, out_padding, groups, dilation = arguments(node, 8, [None, None, None, 1, 0, 0, 1, 1])
-    window = _Window(stride, padding, dilation, out_padding)
-    return _conv_transpose2d(ctx, node, norm, _Operands(x, w, b), window, groups)
+    window = WindowArguments(stride, padding, dilation, out_padding)
+    return image_conv_transpose(ctx, node, norm, Operands(x, w, b), window, groups)
 
 
 def convolution(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
     """``convolution(x, weight, bias, stride, padding, dilation, transposed, output_padding, groups)``: both of them."""
     x, w, b, stride, padding, dilation, transposed, out_padding, groups = node.args
-    make = _conv_transpose2d if transposed else _conv2d
-    return make(ctx, node, norm, _Operands(x, w, b), _Window(stride, padding, dilation, out_padding), int(str(groups)))
+    make = image_conv_transpose if transposed else image_conv
+    window = WindowArguments(stride, padding, dilation, out_padding)
+    return make(ctx, node, norm, Operands(x, w, b), window, int(str(groups)))
 
 
-class _Operands(NamedTuple):
+class Operands(NamedTuple):
     """Nodes of a convolution's tensors; the bias may be None."""
 
     x: Any
@@ -47,7 +51,7 @@ class _Operands(NamedTuple):
     bias: Any
 
 
-class _Window(NamedTuple):
+class WindowArguments(NamedTuple):
     """How a convolution moves, each a number or one for each axis."""
 
     stride: Any
@@ -56,12 +60,13 @@ class _Window(NamedTuple):
     out_padding: Any = 0
 
 
-def _conv2d(
-    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: _Operands, window: _Window, groups: int
+def image_conv(
+    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: Operands, window: WindowArguments, groups: int
 ) -> Any:
-    weight = ctx.array(operands.weight, "its weight")
+    """A convolution; of a sequence it is one of an image with one row."""
+    weight = _image_weight(ctx.array(operands.weight, "its weight"))
     extra, x = absorbed_padding(operands.x)
-    data = ctx.value(x)
+    data, window = _image(ctx, node, ctx.value(x), operands, window)
     n, ic, ih, iw = image_shape(node, data)
     kh, kw = weight.shape[2:]
     spec = ConvSpec(
@@ -69,16 +74,17 @@ def _conv2d(
         stride=pair(window.stride), dilation=pair(window.dilation), groups=groups,
         padding=_padding(window.padding, (kh, kw), pair(window.dilation)),
     )  # fmt: skip
-    return _conv(ctx, node, with_padding(spec, extra), data, weight, operands.bias, norm)
+    return _result(ctx, node, _conv(ctx, node, with_padding(spec, extra), data, weight, operands.bias, norm))
 
 
-def _conv_transpose2d(
-    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: _Operands, window: _Window, groups: int
+def image_conv_transpose(
+    ctx: Context, node: fx.Node, norm: BatchNorm | None, operands: Operands, window: WindowArguments, groups: int
 ) -> Any:
-    data = ctx.value(operands.x)
+    """A transposed convolution, as :func:`image_conv`."""
+    data, window = _image(ctx, node, ctx.value(operands.x), operands, window)
     n, _, ih, iw = image_shape(node, data)
     turned = untranspose(
-        ctx.array(operands.weight, "its weight"), n=n, ih=ih, iw=iw, stride=pair(window.stride),
+        _image_weight(ctx.array(operands.weight, "its weight")), n=n, ih=ih, iw=iw, stride=pair(window.stride),
         padding=pair(window.padding), output_padding=pair(window.out_padding), dilation=pair(window.dilation),
         groups=groups,
     )  # fmt: skip
@@ -94,25 +100,63 @@ def _conv_transpose2d(
     qh, qw = turned.spec.oh, turned.spec.ow
     dealt = relax.op.permute_dims(relax.op.reshape(y, (n, oc, sh, sw, qh, qw)), [0, 1, 4, 2, 5, 3])
     image = ctx.emit(relax.op.reshape(ctx.emit(dealt), (n, oc, qh * sh, qw * sw)))
-    if (top, left, height, width) == (0, 0, qh * sh, qw * sw):
-        return image
-    return ctx.emit(relax.op.strided_slice(image, [2, 3], [top, left], [top + height, left + width]))
+    if (top, left, height, width) != (0, 0, qh * sh, qw * sw):
+        image = ctx.emit(relax.op.strided_slice(image, [2, 3], [top, left], [top + height, left + width]))
+    return _result(ctx, node, image)
+
+
+def _image(
+    ctx: Context, node: fx.Node, data: Any, operands: Operands, window: WindowArguments
+) -> tuple[Any, WindowArguments]:
+    """A sequence as an image with one row, and a window of one row; images stay what they are."""
+    shape = shape_of(data)
+    if len(shape) != 3 or len(operands.weight.meta["val"].shape) != 3:
+        return data, window
+    moves = WindowArguments(
+        row(window.stride), row(window.padding, 0), row(window.dilation), row(window.out_padding, 0)
+    )
+    return ctx.as_image(data, (*shape[:2], 1, shape[2])), moves
+
+
+def _image_weight(weight: NDArray[Any]) -> NDArray[Any]:
+    return weight[:, :, None] if weight.ndim == 3 else weight
+
+
+def _result(ctx: Context, node: fx.Node, image: Any) -> Any:
+    """An image with one row as the sequence that PyTorch has."""
+    shape = result_shape(node)
+    return image if len(shape) == 4 else ctx.from_image(image, shape)
+
+
+def row(value: Any, other: int = 1) -> Any:
+    """An argument of a window on sequences for both axes of an image; texts, and none given, stay so."""
+    if isinstance(value, list | tuple):
+        return (other, value[0]) if len(value) else []
+    return value if isinstance(value, str) else (other, value)
 
 
 def max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``max_pool2d(x, kernel, stride, padding, dilation, ceil_mode)``."""
-    x, kernel, stride, padding, dilation, ceil_mode = arguments(node, 6, [None, None, [], 0, 1, False])
-    spec, _ = _window(image_shape(node, ctx.value(x)), kernel, stride, padding, dilation, ceil_mode)
-    return _pool(ctx, node, ctx.value(x), lambda key, name: PoolLayer(key, name, spec, "max"), spec)
+    x, *window = arguments(node, 6, [None, None, [], 0, 1, False])
+    return maximum(ctx, node, ctx.value(x), *window)
+
+
+def maximum(
+    ctx: Context, node: fx.Node, data: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> Any:
+    """The largest pixels of windows of an image."""
+    spec, _ = pool_window(image_shape(node, data), kernel, stride, padding, dilation, ceil_mode)
+    return _pool(ctx, node, data, lambda key, name: PoolLayer(key, name, spec, "max"), spec)
 
 
 def max_pool2d_with_indices(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """Like ``max_pool2d``; using the indices is an error."""
-    _check_indices_unused(node, "max_pool2d")
+    check_indices_unused(node, "max_pool2d")
     return (max_pool2d(ctx, node, None),)
 
 
-def _check_indices_unused(node: fx.Node, name: str) -> None:
+def check_indices_unused(node: fx.Node, name: str) -> None:
+    """Nobody reads the second result."""
     if any(user.args[1] != 0 for user in node.users):
         raise NotSupportedError(f"layer {layer_name(node)}: the indices of {name} are not supported")
 
@@ -124,9 +168,16 @@ def avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
 
 def average(ctx: Context, node: fx.Node, data: Any, made_of: Callable[[PoolLayer], Layer]) -> Any:
     """A layer that is made of an ``avg_pool2d`` of ``data`` with the arguments of ``node``."""
-    defaults: list[Any] = [None, None, [], 0, False, True, None]
-    _, kernel, stride, padding, ceil_mode, include_pad, divisor = arguments(node, 7, defaults)
-    spec, (ph, pw) = _window(image_shape(node, data), kernel, stride, padding, 1, ceil_mode)
+    _, *window = arguments(node, 7, [None, None, [], 0, False, True, None])
+    return window_average(ctx, node, data, window, made_of)
+
+
+def window_average(
+    ctx: Context, node: fx.Node, data: Any, window: Sequence[Any], made_of: Callable[[PoolLayer], Layer]
+) -> Any:
+    """The same with arguments that are given."""
+    kernel, stride, padding, ceil_mode, include_pad, divisor = window
+    spec, (ph, pw) = pool_window(image_shape(node, data), kernel, stride, padding, 1, ceil_mode)
     counted = (ph, pw, ph, pw) if include_pad else (0, 0, 0, 0)
 
     def make(key: str, name: str) -> Layer:
@@ -138,31 +189,42 @@ def average(ctx: Context, node: fx.Node, data: Any, made_of: Callable[[PoolLayer
 def adaptive_avg_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
     """``adaptive_avg_pool2d(x, size)``: a mean, a regular pooling, or TVM's own for windows that differ."""
     x, size = arguments(node, 2, [None, None])
-    data = ctx.value(x)
+    return adaptive_average(ctx, node, ctx.value(x), size)
+
+
+def adaptive_average(ctx: Context, node: fx.Node, data: Any, size: Any) -> Any:
+    """Averages of an image in so many windows."""
     n, c, h, w = image_shape(node, data)
-    oh, ow = pair(size)
-    oh, ow = h if oh is None else oh, w if ow is None else ow
+    oh, ow = _size(size, (h, w))
     if (oh, ow) == (1, 1):
         return ctx.layer(node, lambda key, name: MeanLayer(key, name, n, c, h, w), data, (n, c, 1, 1))
     if h % oh == 0 and w % ow == 0:
-        spec, _ = _window((n, c, h, w), (h // oh, w // ow), [], 0, 1, False)
+        spec, _ = pool_window((n, c, h, w), (h // oh, w // ow), [], 0, 1, False)
         return _pool(ctx, node, data, lambda key, name: PoolLayer(key, name, spec, "sum"), spec)
     return ctx.emit(relax.op.nn.adaptive_avg_pool2d(data, (oh, ow)))
 
 
 def adaptive_max_pool2d(ctx: Context, node: fx.Node, _norm: None) -> Any:
-    """``adaptive_max_pool2d(x, size)`` where the size divides the image; using the indices is an error."""
-    _check_indices_unused(node, "adaptive_max_pool2d")
+    """``adaptive_max_pool2d(x, size)``: a regular pooling, or windows that differ; using the indices is an error."""
+    check_indices_unused(node, "adaptive_max_pool2d")
     x, size = arguments(node, 2, [None, None])
-    data = ctx.value(x)
+    return (adaptive_maximum(ctx, node, ctx.value(x), size),)
+
+
+def adaptive_maximum(ctx: Context, node: fx.Node, data: Any, size: Any) -> Any:
+    """The largest pixels of an image in so many windows."""
     n, c, h, w = image_shape(node, data)
-    oh, ow = pair(size)
+    oh, ow = _size(size, (h, w))
     if h % oh or w % ow:
-        raise NotSupportedError(
-            f"layer {layer_name(node)}: adaptive_max_pool2d from {(h, w)} to {(oh, ow)}; expected a size that divides"
-        )
-    spec, _ = _window((n, c, h, w), (h // oh, w // ow), [], 0, 1, False)
-    return (_pool(ctx, node, data, lambda key, name: PoolLayer(key, name, spec, "max"), spec),)
+        return unequal_maximum(ctx, node, data, (oh, ow))
+    spec, _ = pool_window((n, c, h, w), (h // oh, w // ow), [], 0, 1, False)
+    return _pool(ctx, node, data, lambda key, name: PoolLayer(key, name, spec, "max"), spec)
+
+
+def _size(size: Any, image: tuple[int, int]) -> tuple[int, int]:
+    """Windows along both axes; None stands for as many as there are pixels."""
+    oh, ow = pair(size)
+    return image[0] if oh is None else oh, image[1] if ow is None else ow
 
 
 def mean(ctx: Context, node: fx.Node, _norm: None) -> Any:
@@ -224,29 +286,3 @@ def absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
         return (0, 0, 0, 0), x
     left, right, top, bottom = [*amounts, 0, 0][:4]
     return (top, left, bottom, right), source
-
-
-def _window(
-    shape: Sequence[int], kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
-) -> tuple[ConvSpec, tuple[int, int]]:
-    """A pooling window as a depthwise spec. A last window may hang over, but starts inside the padded image."""
-    n, c, h, w = shape
-    kernel, dilation, (ph, pw) = pair(kernel), pair(dilation), pair(padding)
-    stride = pair(stride) if stride else kernel
-    below = _overhang(h, kernel[0], stride[0], ph, dilation[0], ceil_mode)
-    right = _overhang(w, kernel[1], stride[1], pw, dilation[1], ceil_mode)
-    spec = ConvSpec(
-        n=n, ic=c, ih=h, iw=w, oc=c, kh=kernel[0], kw=kernel[1],
-        stride=stride, dilation=dilation, groups=c, padding=(ph, pw, below, right),
-    )  # fmt: skip
-    return spec, (ph, pw)
-
-
-def _overhang(size: int, kernel: int, stride: int, padding: int, dilation: int, ceil_mode: bool) -> int:
-    """Padding after the last pixel that the windows really touch."""
-    reach = dilation * (kernel - 1) + 1
-    free = size + 2 * padding - reach
-    count = (-(-free // stride) if ceil_mode else free // stride) + 1
-    if ceil_mode and (count - 1) * stride >= size + padding:
-        count -= 1
-    return max(0, (count - 1) * stride + reach - size - padding)

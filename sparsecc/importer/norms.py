@@ -89,10 +89,10 @@ def _grouped(
     shape = shape_of(data)
     n, c, *pixels = shape
     norm = Norm(n * groups, c // groups, groups=groups, eps=eps, centred=centred)
-    image = data if len(shape) in (2, 4) else ctx.emit(relax.op.reshape(data, (n, c, 1, math.prod(pixels))))
+    image = data if len(shape) in (2, 4) else ctx.as_image(data, (n, c, 1, math.prod(pixels)))
     own = (c,) if len(shape) == 2 else (c, 1, 1)
     y = _emit(ctx, node, image, norm, affine, own)
-    return y if image is data else ctx.emit(relax.op.reshape(y, shape))
+    return y if image is data else ctx.from_image(y, shape)
 
 
 def each_channel(ctx: Context, node: fx.Node, data: Any, *, eps: float, centred: bool) -> Any:

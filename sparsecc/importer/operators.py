@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.importer import arithmetic, layers, linear, norms, padding, shapes, upsampling
+from sparsecc.importer import arithmetic, layers, linear, norms, padding, sequences, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
@@ -44,6 +44,9 @@ FOLDING: dict[str, TranslateLayer] = {
     "conv2d.default": layers.conv2d,
     "conv2d.padding": layers.conv2d,
     "conv_transpose2d.input": layers.conv_transpose2d,
+    "conv1d.default": sequences.conv1d,
+    "conv1d.padding": sequences.conv1d,
+    "conv_transpose1d.default": sequences.conv_transpose1d,
     "convolution.default": layers.convolution,
     "linear.default": linear.linear,
     "addmm.default": linear.addmm,
@@ -58,6 +61,10 @@ LAYERS: dict[str, TranslateLayer] = {
     "adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
     "_adaptive_avg_pool2d.default": layers.adaptive_avg_pool2d,
     "adaptive_max_pool2d.default": layers.adaptive_max_pool2d,
+    "max_pool1d.default": sequences.max_pool1d,
+    "avg_pool1d.default": sequences.avg_pool1d,
+    "adaptive_avg_pool1d.default": sequences.adaptive_avg_pool1d,
+    "adaptive_max_pool1d.default": sequences.adaptive_max_pool1d,
     "mean.default": layers.mean,
     "mean.dim": layers.mean,
     "layer_norm.default": norms.layer_norm,

@@ -73,9 +73,9 @@ def _own(ctx: Context, node: fx.Node, data: Any, tables: Sequence[Ints]) -> Any:
     def make(key: str, name: str) -> PadLayer:
         return PadLayer(key, name, image, rows, tables[-1])
 
-    planes = data if shape == image else ctx.emit(relax.op.reshape(data, image))
+    planes = data if shape == image else ctx.as_image(data, image)
     y = ctx.layer(node, make, planes, (*image[:2], len(rows), len(tables[-1])))
-    return y if shape_of(y) == result_shape(node) else ctx.emit(relax.op.reshape(y, result_shape(node)))
+    return y if shape_of(y) == result_shape(node) else ctx.from_image(y, result_shape(node))
 
 
 def _moved(ctx: Context, node: fx.Node, data: Any, axis: int, table: Ints) -> Any:

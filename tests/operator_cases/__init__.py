@@ -13,6 +13,7 @@ from .logic import LOGIC
 from .networks import NETWORK_SHAPES
 from .norms import NORMS
 from .pools import POOLS
+from .sequences import SEQUENCES
 from .shapes import SHAPES, UPSAMPLING
 from .writes import WRITES
 
@@ -29,6 +30,7 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "upsampling": UPSAMPLING,
     "batch_norms": BATCH_NORMS,
     "norms": NORMS,
+    "sequences": SEQUENCES,
     "logic": LOGIC,
     "indexing": INDEXING,
     "writes": WRITES,

@@ -41,6 +41,8 @@ POOLS = [
     module("adaptive_avg_same", lambda: nn.AdaptiveAvgPool2d((9, 11)), IMAGE),
     module("adaptive_max_1", lambda: nn.AdaptiveMaxPool2d(1), IMAGE),
     module("adaptive_max_divides", lambda: nn.AdaptiveMaxPool2d((3, 4)), (2, 6, 9, 12)),
+    module("adaptive_max_uneven", lambda: nn.AdaptiveMaxPool2d((4, 3)), IMAGE),
+    module("adaptive_max_enlarges", lambda: nn.AdaptiveMaxPool2d((7, None)), (1, 6, 3, 5)),
     function("mean_of_image", lambda x: x.mean((2, 3)), IMAGE),
     function("mean_of_image_kept", lambda x: x.mean((-1, -2), keepdim=True), IMAGE),
     function("mean_of_channels", lambda x: x.mean(1, keepdim=True), IMAGE),
