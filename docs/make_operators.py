@@ -19,15 +19,18 @@ _HEAD = """\
 Generated from `sparsecc/importer/operators.py` by `make docs`; do not edit.
 
 A model is exported by `torch.export` before it is translated; names are those of the exported program, as error
-messages show them. An operator that is not listed is replaced by simpler ones where PyTorch knows how
-(`nn.SELU`, `nn.GLU`, `nn.ChannelShuffle`); if those are not listed either, `compile` raises `NotSupportedError` with
-the names of operator and layer. Whatever depends on weights alone is computed at compile time, with any operator:
-masks of every form end as plain zeros.
+messages show them. An operator that is not listed is replaced by simpler ones where PyTorch knows how (`nn.SELU`,
+`nn.GLU`, `nn.ChannelShuffle`, `torch.einsum`, bicubic resizing), or where we know a better way
+(`avg_pool3d` in local response norms, instance norms); if those are not listed either,
+`compile` raises `NotSupportedError` with the names of operator and layer, and of what the operator was made of.
+Whatever depends on weights alone is computed at compile time, with any operator: masks of every form end as plain
+zeros.
 
-Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings are two-dimensional. Truth
-values, such as `x > 0`, may stand between operators, where they are 0 or 1; inputs and outputs are float32. Writes
-through views (`y[:, :2] = v`, `y[..., 1] += 2`, `masked_fill_`) become new tensors, and so does what `torch.no_grad()`
-and the like enclose. Tensors in `channels_last` order are taken as what they mean.
+Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings have one or two dimensions;
+those of sequences are those of images with one row, sparse ones too. Truth values, such as `x > 0`, may stand between
+operators, where they are 0 or 1; inputs and outputs are float32. Writes through views (`y[:, :2] = v`, `y[..., 1] +=
+2`, `masked_fill_`) become new tensors, and so does what `torch.no_grad()` and the like enclose. Tensors in
+`channels_last` order are taken as what they mean.
 """
 
 _LAYERS = """\
@@ -70,7 +73,7 @@ Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 * integers, float64 and other types that are computed from the input; shapes that depend on values, such as `x[x > 0]`;
 * elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
   of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
-* `max` and `max_pool2d` whose indices are used, `adaptive_max_pool2d` to a size that does not divide the image;
+* `max`, `max_pool2d` and `adaptive_max_pool2d` whose indices are used;
 * mean and deviation of `native_layer_norm` and `native_group_norm`;
 * a model that changes its own state while it runs.
 """

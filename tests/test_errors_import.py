@@ -21,6 +21,7 @@ import pytest
 import torch
 from operator_cases import Function
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 import sparsecc
 from sparsecc.errors import ModelError, NotSupportedError, OutputError, SparseccError, TargetError, UserError
@@ -74,6 +75,13 @@ def test_unsupported_operator(tail: nn.Module, operator: str) -> None:
     refused(NotSupportedError, f"layer tail: operator {operator} is not supported; ", model=Net(tail))
 
 
+def test_an_operator_that_is_made_of_another() -> None:
+    """The message names what the user wrote, too."""
+    operator = "aten.grid_sampler_2d.default, which PyTorch makes of aten.grid_sampler.default, is not supported; "
+    model = Function(lambda x, grid: F.grid_sample(x, grid, align_corners=False))
+    refused(NotSupportedError, operator, model=model, inputs=(X, torch.zeros(1, 2, 2, 2)))
+
+
 def test_convolutions_of_volumes() -> None:
     model, x = nn.Sequential(nn.Conv3d(8, 8, 1)), torch.randn(1, 8, 4, 4, 4)
     parts = "layer 0: aten.convolution.default", f"of shape {tuple(x.shape)}", "expected images (n, c, h, w)"
@@ -82,7 +90,7 @@ def test_convolutions_of_volumes() -> None:
 
 def test_a_sequence_without_a_batch() -> None:
     parts = "layer 0: aten.conv1d.default", "of shape (8, 6)", "expected images (n, c, h, w)"
-    refused(NotSupportedError, *parts, model=nn.Sequential(nn.Conv1d(8, 8, 1)), inputs=(X[0, 0],))
+    refused(NotSupportedError, *parts, model=nn.Sequential(nn.Conv1d(8, 8, 1)), inputs=(X[0, :, 0],))
 
 
 def test_an_image_without_a_batch() -> None:

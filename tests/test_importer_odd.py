@@ -192,6 +192,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
     "batch norm": (lambda x, m: F.batch_norm(x, m, m), (IMAGE, (6,)), "its mean depends on the input"),
     "three axes": (lambda x: F.max_pool2d(x, 2), ((6, 9, 11),), "of shape (6, 9, 11) is not supported, expected"),
     "pixel shuffle": (lambda x: F.pixel_shuffle(x, 2), ((8, 3, 5),), "of shape (8, 3, 5) is not supported"),
+    "attention that drops": (
+        lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5), (IMAGE,),
+        "attention with dropout 0.5 is not supported, expected 0",
+    ),
     "circle": (
         lambda x: F.pad(x, (-7, 5, 0, 0), "circular"), (IMAGE,),
         "circular pad by -7 and 5 of an axis of 11, expected at most as many as are left of it",

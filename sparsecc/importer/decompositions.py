@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -42,10 +42,39 @@ def batch_norm_without_statistics(
     return y.reshape(c, n, *x.shape[2:]).transpose(0, 1), unused, unused
 
 
+def avg_pool3d(
+    x: Tensor,
+    kernel: Sequence[int],
+    stride: Sequence[int] = (),
+    padding: Sequence[int] = (0,),
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Any:
+    """Over depth, pixels side by side, then over the pixels: divisors are products of those of both."""
+    (kd, *kernel), (pd, *padding) = _three(kernel), _three(padding)
+    sd, *stride = _three(stride) if len(stride) else (kd, *kernel)
+    last, divisor = x.shape[-2:], None if divisor_override is None else 1
+    options = (ceil_mode, count_include_pad, divisor)
+    if (kd, sd, pd) != (1, 1, 0):
+        deep = x.reshape(-1, 1, x.shape[-3], last.numel())
+        x = aten.avg_pool2d(deep, [kd, 1], [sd, 1], [pd, 0], *options).reshape(*x.shape[:-3], -1, *last)
+    if (kernel, stride, padding) != ([1, 1], [1, 1], [0, 0]):
+        flat = x.reshape(1, -1, *last)
+        pooled = aten.avg_pool2d(flat, kernel, stride, padding, *options)
+        x = pooled.reshape(*x.shape[:-2], *pooled.shape[-2:])
+    return x if divisor_override is None else x / divisor_override
+
+
+def _three(value: Sequence[int]) -> tuple[int, ...]:
+    return tuple(value) * 3 if len(value) == 1 else tuple(value)
+
+
 #: in the place of PyTorch's own ways
 _OWN: dict[Any, Callable[..., Any]] = {
     aten.instance_norm.default: instance_norm,
     aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
+    aten.avg_pool3d.default: avg_pool3d,
 }
 
 

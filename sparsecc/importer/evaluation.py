@@ -19,6 +19,8 @@ from sparsecc.importer.names import layer_name
 _TENSORS = ("_parameters", "_buffers", "_modules")
 #: what operators call the argument that says whether they run as in training
 _TRAINING = ("train", "training", "use_input_stats")
+#: those whose argument of that kind says nothing: they have no running statistics
+_WITHOUT_MODES = frozenset({torch.ops.aten._native_batch_norm_legit.no_stats})
 
 
 @contextmanager
@@ -96,7 +98,7 @@ def check_evaluation_mode(program: ExportedProgram) -> None:
 
 
 def _trains(node: fx.Node) -> bool:
-    if node.op != "call_function" or not hasattr(node.target, "_schema"):
+    if node.op != "call_function" or not hasattr(node.target, "_schema") or node.target in _WITHOUT_MODES:
         return False
     formal = schema_of(node).arguments
     names = [argument.name for argument in formal]

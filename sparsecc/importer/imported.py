@@ -24,7 +24,7 @@ from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.idioms import find_idioms
 from sparsecc.importer.impose import Keep, impose_on
 from sparsecc.importer.known_shapes import with_known_shapes
-from sparsecc.importer.names import layer_name, port_names
+from sparsecc.importer.names import layer_name, operator_names, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.selections import without_selections
@@ -217,6 +217,6 @@ def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Nod
             ctx.value(source)
         return relax_importer.convert_map[name](node)
     raise NotSupportedError(
-        f"layer {layer_name(node)}: operator {node.target} is not supported; "
+        f"layer {layer_name(node)}: operator {operator_names(node)} is not supported; "
         "compile the part of the model before it, or express it by supported operators"
     )

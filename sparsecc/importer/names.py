@@ -32,6 +32,18 @@ def layer_name(node: fx.Node) -> str:
     return printable(module_path(node))
 
 
+def operator_names(node: fx.Node) -> str:
+    """What messages call the operator of ``node``: of one that PyTorch made of another also the user's own."""
+    found = node.meta.get("from_node") or ()
+    first = ""
+    while found:
+        first = str(getattr(found[-1], "target", ""))
+        found = getattr(found[-1], "from_node", ())
+    if first in ("", str(node.target)) or not first.startswith("aten."):
+        return str(node.target)
+    return f"{node.target}, which PyTorch makes of {printable(first)},"
+
+
 def module_path(node: fx.Node) -> str:
     """Path of the innermost module that ``node`` came from, exactly, or the node's own name."""
     stack: dict[str, Any] = node.meta.get("nn_module_stack") or {}

@@ -9,6 +9,7 @@ from torch import fx
 
 from sparsecc.importer import arithmetic, layers, linear, norms, padding, sequences, shapes, upsampling
 from sparsecc.importer.arguments import arguments
+from sparsecc.importer.attention import attention
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
 from sparsecc.importer.idioms import Recognise
@@ -114,6 +115,7 @@ SHAPES: dict[str, Translate] = {
     "_softmax.default": shapes.softmax,
     "log_softmax.int": shapes.log_softmax,
     "_log_softmax.default": shapes.log_softmax,
+    "scaled_dot_product_attention.default": attention,
     "split.Tensor": shapes.split,
     "split_with_sizes.default": shapes.split,
     "chunk.default": shapes.split,

@@ -51,11 +51,22 @@ def log_softmax(ctx: Context, node: fx.Node) -> Any:
 
 
 def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any, Any], Any]) -> Any:
-    """``result(x - top, exp(x - top), sum of those)`` along an axis."""
+    """The function along the axis that a node names."""
     axis = arguments(node, 2, [None, -1])[1]
     data = ctx.value(node.args[0])
     if not shape_of(data):  # PyTorch takes one number for a row of one
         data = ctx.emit(relax.op.reshape(data, (1,)))
+    found = _along(ctx, node, data, axis, name, result)
+    return found if shape_of(ctx.value(node.args[0])) else ctx.emit(relax.op.reshape(found, ()))
+
+
+def softmax_of(ctx: Context, node: fx.Node, data: Any, axis: int) -> Any:
+    """The same of a value that is no node's."""
+    return _along(ctx, node, data, axis, "softmax", lambda x, power, total: power / total)
+
+
+def _along(ctx: Context, node: fx.Node, data: Any, axis: int, name: str, result: Callable[[Any, Any, Any], Any]) -> Any:
+    """``result(x - top, exp(x - top), sum of those)`` along an axis."""
 
     def of(x: Any) -> Any:
         at = axis % len(x.shape)
@@ -76,8 +87,7 @@ def _softmax(ctx: Context, node: fx.Node, name: str, result: Callable[[Any, Any,
 
         return te.compute(x.shape, finish, name=name)
 
-    found = ctx.compute(node, of, data)
-    return found if shape_of(ctx.value(node.args[0])) else ctx.emit(relax.op.reshape(found, ()))
+    return ctx.compute(node, of, data)
 
 
 def split(ctx: Context, node: fx.Node) -> Any:

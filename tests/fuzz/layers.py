@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from fuzz.network import Maker, Step, pick, rarely
+from fuzz.network import Maker, Step, pick
 
 
 def _module(module: nn.Module, source: int) -> Step:
@@ -28,7 +28,7 @@ def conv(random: Random, values: Sequence[Tensor], source: int) -> Step | None:
     oc = groups * choice([1, 2, 4, 8])
     padding = choice([0, 1, 2, (0, 1), "same", "valid"])
     stride = 1 if padding == "same" else choice([1, 1, 2, (1, 2), 3])
-    mode = choice(["reflect", "circular"]) if rarely(random) else "zeros"
+    mode = choice(["reflect", "circular", "replicate"]) if choice([True] + [False] * 5) else "zeros"
     made = nn.Conv2d(
         ic, oc, kernel, stride, padding, choice([1, 1, 2]), groups, bias=choice([True, False]), padding_mode=mode
     )
@@ -119,9 +119,8 @@ def norm(random: Random, values: Sequence[Tensor], source: int) -> Step | None:
         made.append(nn.BatchNorm2d(c))
     if x.dim() in (2, 3):
         made.append(nn.BatchNorm1d(c))
-    if not made or rarely(random):
-        made += [nn.LayerNorm(x.shape[-1]), nn.GroupNorm(1, c), nn.LayerNorm(list(x.shape[1:]))]
-        made += [nn.InstanceNorm2d(c), nn.LocalResponseNorm(3)] if x.dim() == 4 else []
+    made += [nn.LayerNorm(x.shape[-1]), nn.GroupNorm(choice([1, c]), c), nn.LayerNorm(list(x.shape[1:]))]
+    made += [nn.InstanceNorm2d(c, affine=True), nn.LocalResponseNorm(3)] if x.dim() == 4 else []
     made.append(nn.RMSNorm(x.shape[-1]))
     module = choice(made)
     _shake(module)

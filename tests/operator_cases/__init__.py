@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from .batch_norms import BATCH_NORMS
 from .case import IMAGE, Function, OperatorCase, Together
 from .convolutions import CONVOLUTIONS, TRANSPOSED
+from .decomposed import DECOMPOSED
 from .elementwise import ACTIVATIONS, ARITHMETIC
 from .indexing import INDEXING
 from .logic import LOGIC
@@ -31,6 +32,7 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "batch_norms": BATCH_NORMS,
     "norms": NORMS,
     "sequences": SEQUENCES,
+    "decomposed": DECOMPOSED,
     "logic": LOGIC,
     "indexing": INDEXING,
     "writes": WRITES,
