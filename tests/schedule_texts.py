@@ -93,7 +93,7 @@ WINDOW_AFTER = """
         if: call
     """
 LINEAR_BEFORE = """
-    for 1: for 1:
+    parallel 1: for 1:
         room for own
         for 12: for 2: for 2: for 4: for 8:
             at the start: own = bias
@@ -110,7 +110,7 @@ LINEAR_AFTER = """
         unrolled 2: unrolled 4: vector 8: output = own
     """
 CHAIN_BEFORE = """
-    for 1: for 1: for 1: for 4:
+    parallel 4:
         room for own
         for 16: own = 0
         for 4: for 19: own = 0

@@ -282,6 +282,15 @@ def _parsed(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "kernels").glob("*_schedule.py")), ids=lambda path: path.stem)
+def test_threads_are_written_in_kernels(path):
+    """Their schedules have vectors, unrolled loops and starts of sums."""
+    tree = ast.parse(path.read_text())
+    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    assert used & {"vectorize", "unroll"} or "schedule_tiles" in path.read_text()
+    assert used.isdisjoint({"parallel", "bind"})
+
+
 def test_files_stay_short():
     files = [*source_files(), *(PACKAGE / "build" / "csrc").iterdir()]
     lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in files}

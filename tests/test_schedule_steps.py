@@ -96,7 +96,7 @@ def test_window(kind: str, taps: str) -> None:
     number = taps[-1]
     assert before.endswith(indent(text(WINDOW_BEFORE), "    ").replace("TAPS", f"for {number}: for {number}"))
     assert after.endswith(indent(text(WINDOW_AFTER), "    ").replace("TAPS", taps))
-    assert (before.splitlines()[0], after.splitlines()[0]) == ("for 1: for 1: for 16:", "parallel 16:")
+    assert (before.splitlines()[0], after.splitlines()[0]) == ("parallel 16:", "parallel 16:")
 
 
 def test_linear() -> None:

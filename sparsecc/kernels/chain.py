@@ -77,7 +77,7 @@ def chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
 
     Loops::
 
-        for image, part of the plane, row, sub:
+        parallel for image, part of the plane, row, sub:
             for band of rows of the output:
                 for tile that it needs and that is not done: planes[reg_n] = epilogue(convolution)
                 for n in reg_n: band of output plane = epilogue(window(planes[n]))
@@ -98,8 +98,9 @@ def _body(shape: ChainShape, config: ChainConfig, buffers: dict[str, Any]) -> No
     layout = conv.store.layout
     tiles = direct.tiles_of(conv, config.conv)
     banded, bands = window.is_banded(shape.window, config.window), bands_of(shape.window, config.window)
-    with T.grid(conv.spec.n, config.parts, conv.rows, conv.block_n // reg_n) as loops, T.sblock("row"):
-        image, part, row, sub = T.axis.remap("SSSS", list(loops))
+    extents = (conv.spec.n, config.parts, conv.rows, conv.block_n // reg_n)
+    with shares.shared_out(*extents) as loops, T.sblock("row"):
+        image, part, row, sub = map(T.axis.spatial, extents, loops)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         planes = T.alloc_buffer((layout.size(reg_n),), "float32", scope="global")

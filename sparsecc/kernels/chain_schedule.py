@@ -11,22 +11,21 @@ from sparsecc.kernels.window_schedule import schedule_plane
 def schedule_chain(shape: ChainShape, config: ChainConfig) -> PrimFunc:
     """Schedule the chain kernel.
 
-    Before::
+    Threads are as the kernel has them. Before::
 
-        for image, part of the plane, row, sub:
+        parallel for image, part of the plane, row, sub:
             for band:
                 for tile: planes = convolution
                 for n: output = window(planes)
 
     After::
 
-        parallel image * part * row * sub:
+        parallel for image, part of the plane, row, sub:
             for band:
                 for tile: as in the direct kernel
                 for n: as in the window kernel
     """
     schedule = Schedule(chain(shape, config))
-    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("row"))))
     schedule_tiles(schedule, shape.conv, config.conv)
     schedule_plane(schedule, shape.window, config.window)
     return schedule.mod["main"]

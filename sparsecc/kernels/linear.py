@@ -94,7 +94,7 @@ def linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
 
     Loops::
 
-        for row of blocks, tile of input rows:
+        parallel for row of blocks: for tile of input rows:
             for kept blocks, chains of them at a time: acc[chains, reg_m, block_n] += data * input
             for kept blocks that are left: acc[0] += data * input
             output = epilogue(sum of acc over chains)
@@ -121,8 +121,8 @@ def _buffer(name: str, shape: LinearShape) -> tuple[tuple[int], str]:
 def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> None:
     output, vectors = buffers["output"], shape.block_n // config.lanes
     tiles = -(-shape.m // config.reg_m)
-    with T.grid(shape.rows, tiles) as loops, T.sblock("tile"):
-        row, tile = T.axis.remap("SS", list(loops))
+    with T.parallel(0, shape.rows) as i, T.serial(0, tiles) as j, T.sblock("tile"):
+        row, tile = T.axis.remap("SS", [i, j])
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         acc = T.alloc_buffer((config.chains, config.reg_m, vectors, config.lanes), "float32", scope="global")

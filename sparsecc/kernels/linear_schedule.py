@@ -9,25 +9,22 @@ from sparsecc.kernels.linear import LinearConfig, LinearShape, linear
 def schedule_linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
     """Schedule the linear kernel.
 
-    Before::
+    Threads are as the kernel has them. Before::
 
-        for row, tile:
+        parallel for row: for tile:
             for block, chain, m, v, lane: acc += data * input
             for block: unrolled m, v: vector lane: acc += data * input
             for m, v, lane: output = epilogue(acc)
 
     After::
 
-        parallel row:
-            for tile:
-                unrolled chain, m, v: vector lane: acc = bias
-                for block: unrolled chain, m, v: vector lane: acc += data * input
-                for block: unrolled m, v: vector lane: acc += data * input
-                unrolled m, v: vector lane: output = epilogue(acc)
+        parallel for row: for tile:
+            unrolled chain, m, v: vector lane: acc = bias
+            for block: unrolled chain, m, v: vector lane: acc += data * input
+            for block: unrolled m, v: vector lane: acc += data * input
+            unrolled m, v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(linear(shape, config))
-    row, _tile = schedule.get_loops(schedule.get_sblock("tile"))
-    schedule.parallel(row)
     for name in ("update", "store"):
         m, v, lane = schedule.get_loops(schedule.get_sblock(name))[-3:]
         # a vector store to looked-up addresses would be taken apart again

@@ -12,9 +12,12 @@ a thread reads of a tile it reads once, however many threads there are.
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Iterator
 from typing import Any
 
-from sparsecc._tvm import tirx
+from sparsecc._tvm import T, tirx
 from sparsecc.kernels.tiles import Tiles
 
 #: planes of fewer floats are not halved; measured on a Zen 4: 28 x 28 pixels gain, 14 x 14 lose
@@ -23,6 +26,20 @@ LEAST_FLOATS = 512
 _TOLERANCE = 0.05
 #: shares of an image that serve two, three, four and six threads evenly
 _SHARES = 12
+
+
+@contextlib.contextmanager
+def shared_out(*extents: int) -> Iterator[list[Any]]:
+    """A parallel loop over the shares that several loops, one in another, would walk; gives their counters.
+
+    ::
+
+        parallel for share: i, j = share // extent of j, share % extent of j
+    """
+    steps = [math.prod(extents[i + 1 :]) for i in range(len(extents))]
+    with T.parallel(0, math.prod(extents)) as share:
+        counters = [tirx.floordiv(share, step) for step in steps]
+        yield [counters[0], *map(tirx.floormod, counters[1:], extents[1:])]
 
 
 def middle(tiles: Tiles) -> int | None:

@@ -40,7 +40,7 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Loops::
 
-        for image, half of the plane, channel:
+        parallel for image, half of the plane, channel:
             scratch = input plane                  # if packed; then there are no halves
             for tile:
                 for tap: acc = combine(acc, input or scratch[tap + pixel])
@@ -77,8 +77,9 @@ def _body(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> 
         planes_in_place(shape, config, buffers)
         return
     split = shares.middle_band(row_bands(shape, config), floats=shape.store.flat) if is_banded(shape, config) else None
-    with T.grid(spec.n, 1 if split is None else 2, spec.oc) as loops, T.sblock("plane"):
-        image, half, channel = T.axis.remap("SSS", list(loops))
+    extents = (spec.n, 1 if split is None else 2, spec.oc)
+    with shares.shared_out(*extents) as loops, T.sblock("plane"):
+        image, half, channel = map(T.axis.spatial, extents, loops)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         origin = (image * spec.ic + channel // (spec.oc // spec.ic)) * shape.source.channel

@@ -21,6 +21,7 @@ from typing import Any
 
 from sparsecc._tvm import T
 from sparsecc.ir.layout import PlaneLayout
+from sparsecc.kernels.shares import shared_out
 from sparsecc.kernels.store import finish
 from sparsecc.kernels.window_rows import RowTile, accumulate
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
@@ -36,8 +37,9 @@ def fits(source: PlaneLayout, result: PlaneLayout, *, lanes: int) -> bool:
 def planes_in_place(shape: WindowShape, config: WindowConfig, buffers: dict[str, Any]) -> None:
     """Emit the loop over all planes; ``config.rows`` are those of the image."""
     spec, output = shape.spec, buffers["output"]
-    with T.grid(spec.n, spec.oc) as loops, T.sblock("plane"):
-        image, channel = T.axis.remap("SS", list(loops))
+    extents = (spec.n, spec.oc)
+    with shared_out(*extents) as loops, T.sblock("plane"):
+        image, channel = map(T.axis.spatial, extents, loops)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
         tile = RowTile(image, channel, 0)

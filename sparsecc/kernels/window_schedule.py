@@ -10,9 +10,9 @@ from sparsecc.kernels.window_shape import WHOLE_TAPS, WindowConfig, WindowShape
 def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
     """Schedule the window kernel.
 
-    Before::
+    Threads are as the kernel has them. Before::
 
-        for image, half of the plane, channel:
+        parallel for image, half of the plane, channel:
             scratch = plane
             for tile:
                 for a, b, v, lane: acc = combine(acc, scratch)
@@ -20,7 +20,7 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     After::
 
-        parallel image * half * channel:
+        parallel for image, half of the plane, channel:
             scratch = plane
             for tile:
                 unrolled v: vector lane: acc = start
@@ -28,7 +28,6 @@ def schedule_window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
                 unrolled v: vector lane: output = epilogue(acc)
     """
     schedule = Schedule(window(shape, config))
-    schedule.parallel(schedule.fuse(*schedule.get_loops(schedule.get_sblock("plane"))))
     schedule_plane(schedule, shape, config)
     return schedule.mod["main"]
 
