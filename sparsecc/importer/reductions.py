@@ -140,6 +140,6 @@ REDUCTIONS: dict[str, Callable[[Context, fx.Node], Any]] = {
     "all.dim": quantifier,
     "all.dims": quantifier,
     "linalg_vector_norm.default": vector_norm,
-    **dict.fromkeys(("var.default", "var.dim", "var.correction", "std.default", "std.dim", "std.correction"), variance),
-    **dict.fromkeys(("var_mean.default", "var_mean.dim", "var_mean.correction"), variance_and_mean),
+    **dict.fromkeys(("var.dim", "var.correction", "std.dim", "std.correction"), variance),
+    **dict.fromkeys(("var_mean.dim", "var_mean.correction"), variance_and_mean),
 }

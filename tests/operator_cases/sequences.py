@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from .case import function, module
+from .case import module
 
 SEQUENCE = (2, 6, 29)
 
@@ -53,7 +53,6 @@ SEQUENCES = [
     module("conv_transpose1d_moves", lambda: nn.ConvTranspose1d(6, 4, 4, 3, 1, 2, 2, dilation=2), SEQUENCE),
     module("max_pool1d", lambda: nn.MaxPool1d(3), SEQUENCE),
     module("max_pool1d_moves", lambda: nn.MaxPool1d(3, 2, 1, 2, ceil_mode=True), SEQUENCE),
-    function("max_pool1d_without_batch", lambda x: F.max_pool1d(x, 2), (6, 9)),
     module("avg_pool1d", lambda: nn.AvgPool1d(3, 2, 1, True, False), SEQUENCE),
     module("avg_pool1d_counted", lambda: nn.AvgPool1d(4, padding=1), SEQUENCE),
     module("adaptive_avg1d", lambda: nn.Sequential(nn.AdaptiveAvgPool1d(7), nn.AdaptiveAvgPool1d(1)), SEQUENCE),
