@@ -14,7 +14,11 @@
 #define SYS_memfd_create 9999
 #endif
 #include "scc_board.c"
+static _Atomic int yields;
+static void counted_yield(void) { atomic_fetch_add(&yields, 1); }
+#define sched_yield counted_yield
 #include "scc_budget.c"
+#undef sched_yield
 
 #define CHECK(condition) \
   if (!(condition)) return __LINE__
@@ -28,7 +32,7 @@ static _Atomic int most, failures;
  * they began. */
 static int two_pages(void) {
   scc_machine machine = {.threads = LIMIT, .cpus = LIMIT, .group = 7};
-  scc_claim early, late;
+  scc_claim early = {0}, late = {0};
   CHECK(scc_board_make(page));
   scc_board *one = scc_board_find(page);
   CHECK(one && !atomic_load(&one->moved));
@@ -69,7 +73,7 @@ static int alone(void) {
 /* Threads on other CPUs are counted apart; those that share a quota are not. */
 static int groups(void) {
   scc_machine here = {.threads = LIMIT, .cpus = LIMIT, .group = 1}, there = here;
-  scc_claim one, two, three;
+  scc_claim one = {0}, two = {0}, three = {0};
   there.group = 2;
   CHECK(scc_budget_take(&one, &here, LIMIT, 0) == LIMIT);
   CHECK(scc_budget_take(&two, &there, LIMIT, 0) == LIMIT);
@@ -83,10 +87,34 @@ static int groups(void) {
   return 0;
 }
 
+/* Who finds others on its CPUs lets them go first, but not before every short run, and not for its own threads. */
+static int polite(void) {
+  scc_machine machine = {.threads = 2, .cpus = 2, .group = 9};
+  scc_claim one = {0}, two = {0}, three = {0};
+  CHECK(scc_budget_take(&three, &machine, 3, 1) == 3 && !atomic_load(&yields));
+  three.began -= SCC_YIELD_AFTER_NS + 1;
+  scc_budget_give(&three);
+  CHECK(scc_budget_take(&three, &machine, 3, 1) == 3 && !atomic_load(&yields));
+  CHECK(scc_budget_take(&one, &machine, 2, 0) == 1 && !atomic_load(&yields));
+  one.began -= SCC_YIELD_AFTER_NS + 1;
+  scc_budget_give(&one);
+  CHECK(scc_budget_take(&one, &machine, 2, 0) == 1 && atomic_load(&yields) == 1);
+  scc_budget_give(&one);
+  CHECK(scc_budget_take(&one, &machine, 2, 0) == 1 && atomic_load(&yields) == 1);
+  scc_budget_give(&three);
+  one.began -= SCC_YIELD_AFTER_NS + 1;
+  scc_budget_give(&one);
+  CHECK(scc_budget_take(&two, &machine, 1, 0) == 1);
+  CHECK(scc_budget_take(&one, &machine, 1, 0) == 1 && atomic_load(&yields) == 1);
+  scc_budget_give(&one);
+  scc_budget_give(&two);
+  return 0;
+}
+
 /* What a word says of another process is nothing here. */
 static int strangers(void) {
   scc_machine machine = {.threads = LIMIT, .cpus = LIMIT, .group = 3};
-  scc_claim claim;
+  scc_claim claim = {0};
   _Atomic uint64_t *count = &scc_board_now()->counts[3];
   atomic_store(count, ((uint64_t)(getpid() + 1) << SCC_TAG_AT) + 3 * SCC_ONE_KEPT + SCC_ONE_RUN + 2);
   CHECK(scc_budget_take(&claim, &machine, LIMIT, 0) == LIMIT);
@@ -100,7 +128,7 @@ static void *takes(void *number) {
   scc_machine machine = {.threads = LIMIT, .cpus = LIMIT, .group = 5};
   int keeps = (intptr_t)number == 1;
   for (int i = 0; i < ROUNDS; ++i) {
-    scc_claim claim;
+    scc_claim claim = {0};
     int threads = scc_budget_take(&claim, &machine, keeps ? 2 : LIMIT, keeps), used = scc_budget_used(&claim);
     if (threads < 1 || threads > LIMIT || (keeps && threads != 2) || used < threads) atomic_fetch_add(&failures, 1);
     if (used > atomic_load(&most)) atomic_store(&most, used);
@@ -125,7 +153,7 @@ int main(int argc, char **argv) {
   static const struct {
     const char *name;
     int (*test)(void);
-  } tests[] = {{"two pages", two_pages}, {"lines", lines}, {"alone", alone}, {"groups", groups}, {"strangers", strangers}, {"crowd", crowd}};
+  } tests[] = {{"two pages", two_pages}, {"lines", lines}, {"alone", alone}, {"groups", groups}, {"strangers", strangers}, {"polite", polite}, {"crowd", crowd}};
   page = (uintptr_t)sysconf(_SC_PAGESIZE);
   for (size_t i = 0; argc == 2 && i < sizeof tests / sizeof *tests; ++i)
     if (!strcmp(argv[1], tests[i].name)) return tests[i].test();

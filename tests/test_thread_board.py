@@ -29,7 +29,7 @@ def board(*options: str) -> Path:
     return out
 
 
-@pytest.mark.parametrize("test", ["two pages", "lines", "groups", "strangers", "crowd"])
+@pytest.mark.parametrize("test", ["two pages", "lines", "groups", "strangers", "polite", "crowd"])
 def test_board(test: str) -> None:
     assert subprocess.run([board(), test], timeout=60).returncode == 0
 

@@ -12,13 +12,19 @@
 #define SCC_ONE_KEPT ((uint64_t)1 << 2 * SCC_FIELD)
 #define SCC_TAG_AT (3 * SCC_FIELD)
 
+/* A caller that finds others on its CPU lets them go first, once in so many ns of its own runs: threads then change at
+ * the end of a run, not in its midst, where each would find its caches full of the other's data. Not oftener, for who
+ * yields gives up what is left of its time slice. */
+#define SCC_YIELD_AFTER_NS 1000000
+
 /* What a run has of the budget. */
 typedef struct {
   _Atomic uint64_t *count; /* where that is written down; NULL outside a run */
   uint64_t tag;
   int threads;
-  int keeps; /* it was told how many */
-  int limit; /* threads for all that share */
+  int keeps;           /* it was told how many */
+  int limit;           /* threads for all that share */
+  uint64_t began, ran; /* when this run began, and what all took since the caller yielded, in ns */
 } scc_claim;
 
 static int scc_count_of(uint64_t word, uint64_t one) { return (int)(word / one & (((uint64_t)1 << SCC_FIELD) - 1)); }
@@ -41,7 +47,7 @@ static int scc_fair(uint64_t word, int runs, int limit) {
 static int scc_budget_take(scc_claim *claim, const scc_machine *machine, int wanted, int keeps) {
   _Atomic uint64_t *count = &scc_board_now()->counts[machine->group % SCC_COUNTS];
   uint64_t tag = (uint64_t)getpid() & (UINT64_MAX >> SCC_TAG_AT), seen = atomic_load(count), next;
-  *claim = (scc_claim){count, tag, wanted, keeps, machine->threads};
+  *claim = (scc_claim){count, tag, wanted, keeps, machine->threads, 0, claim->ran};
   do {
     uint64_t now = scc_count_mine(seen, tag);
     int fair = scc_fair(now, scc_count_of(now, SCC_ONE_RUN) + 1, claim->limit), left = claim->limit - scc_count_all(now);
@@ -49,6 +55,12 @@ static int scc_budget_take(scc_claim *claim, const scc_machine *machine, int wan
     if (!keeps) claim->threads = wanted < most ? wanted : most;
     next = now + (uint64_t)claim->threads * (keeps ? SCC_ONE_KEPT : SCC_ONE_THREAD) + (keeps ? 0 : SCC_ONE_RUN);
   } while (!atomic_compare_exchange_weak(count, &seen, next));
+  int used = scc_count_all(next);
+  if (used > claim->threads && used > machine->cpus && claim->ran > SCC_YIELD_AFTER_NS) {
+    sched_yield();
+    claim->ran = 0;
+  }
+  claim->began = scc_now_ns();
   return claim->threads;
 }
 
@@ -80,5 +92,6 @@ static void scc_budget_give(scc_claim *claim) {
   uint64_t one = claim->keeps ? SCC_ONE_KEPT : SCC_ONE_THREAD, run = claim->keeps ? 0 : SCC_ONE_RUN;
   uint64_t less = (uint64_t)claim->threads * one + run, seen = atomic_load(claim->count);
   while (seen >> SCC_TAG_AT == claim->tag && !atomic_compare_exchange_weak(claim->count, &seen, seen - less)) continue;
+  claim->ran += scc_now_ns() - claim->began;
   claim->count = NULL;
 }
