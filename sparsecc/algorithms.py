@@ -22,6 +22,7 @@ from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.provenance import Provenance
 from sparsecc.ir.winograd import POINTS, Tiling, suits
+from sparsecc.ir.winograd_conv import suits_at_once
 from sparsecc.lower.algorithm import algorithm_choice
 from sparsecc.lower.choice import Choice, Choose, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
@@ -203,7 +204,7 @@ class Algorithms:
         """Cycles of all layers that differ between plans, and of all weights."""
         nbytes = plan.totals.kept_bytes
         fetched = sum(fetch_cycles(layer.kept_bytes, nbytes, self._target) for layer in plan.layers)
-        return fetched + sum(self._cycles(layer) for layer in plan.layers if suits(layer.spec))
+        return fetched + sum(self._cycles(layer) for layer in plan.layers if suits(layer.spec) or suits_at_once(layer.spec))
 
     def _within(self, plan: Plan, most_bytes: float, *, limit: str, fixed: Iterable[str] = ()) -> Plan:
         return within(
@@ -216,7 +217,7 @@ class Algorithms:
             return []
         direct = without_tile(layer)
         cycles = partial(self._prices.cycles, layer.spec, layer.kept)
-        tiled = [with_tile(direct, m, cycles(None) / cycles(m)) for m in POINTS if m < layer.tile]
+        tiled = [with_tile(direct, m, cycles(None) / cycles(m)) for m in POINTS if m < layer.tile and suits(layer.spec)]
         return [*tiled, direct, *(other for other in self._direct.layers if other.key == layer.key)]
 
 
@@ -236,7 +237,7 @@ def _buffer_bytes(layers: Sequence[LayerPlan]) -> int:
 def _image_bytes(layer: LayerPlan) -> int:
     spec = layer.spec
     floats = spec.n * (spec.ic * spec.ih * spec.iw + spec.oc * spec.oh * spec.ow)
-    if layer.tile is not None:
+    if layer.tile is not None and not layer.at_once:
         tiling = Tiling(spec, layer.tile)
         floats += tiling.products * spec.n * tiling.tiles * (spec.ic + spec.oc)
     return 4 * floats

@@ -40,7 +40,7 @@ from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.permute import permute
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
-from sparsecc.rewrite.winograd import Transform, split_winograd, winograd_origins
+from sparsecc.rewrite.winograd import Transform, compute_at_once, split_winograd, winograd_origins
 from sparsecc.stages import UNWATCHED, Stages
 from sparsecc.target import Target
 from sparsecc.watch import watchers
@@ -129,9 +129,10 @@ def arrange(
     stage: Stages = UNWATCHED,
 ) -> Rewritten:
     """Cut the network into kernels, and say where what they read and write lies: all as the plan wants it."""
-    tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None}
+    tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None and not layer.at_once}
+    at_once = {layer.key for layer in plan.layers if layer.at_once}
     plans = {layer.key: layer for layer in plan.layers}
-    graph = stage("split", split_winograd, network.graph, tiles, transform=transform)
+    graph = stage("split", split_winograd, compute_at_once(network.graph, at_once), tiles, transform=transform)
     joined = stage("join", join_chains, graph, lambda key, chain: decide(chain, plans[key]))
     graph = joined.graph
     placed = stage("layout", place, graph)

@@ -16,6 +16,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.indices import BYTES, OFFSET
 from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.ir.winograd import Tiling
+from sparsecc.ir.winograd_conv import PhaseTiling, is_at_once
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,11 @@ class LayerPlan:
         """Rows of blocks that are computed; None for a dense layer."""
         return self.structure if self.decision == "sparse" else None
 
+    @property
+    def at_once(self) -> bool:
+        """Whether a kernel of few input channels does all of Winograd's steps: a dense one."""
+        return self.kept is None and is_at_once(self.spec, self.tile)
+
     @cached_property
     def computed(self) -> Structure | None:
         """Rows of blocks of the convolution that is computed: with a ``tile`` that of all products."""
@@ -177,6 +183,8 @@ _DERIVED = ("added_bytes", "chosen_by", "chosen_from")
 
 def weight_bytes(spec: ConvSpec, kept: Structure | None, tile: int | None) -> int:
     """Bytes of a layer's weights, dense (None) or of the kept blocks, by an algorithm: the side of a tile, or None."""
+    if kept is None and is_at_once(spec, tile):
+        return 4 * len(PhaseTiling(spec).order) * spec.oc
     tiling = None if tile is None else Tiling(spec, tile)
     computed = spec if tiling is None else tiling.product_spec
     if kept is None:

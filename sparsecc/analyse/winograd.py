@@ -34,7 +34,8 @@ def with_winograd(layer: LayerPlan, gain: Gain | None) -> LayerPlan:
 def with_tile(layer: LayerPlan, m: int, speedup: float) -> LayerPlan:
     """A layer without a tile, computed with one: so much faster than by the direct kernel with the same blocks."""
     predicted = speedup if layer.decision == "dense" else layer.predicted
-    return replace(layer, tile=m, predicted=predicted, reason=f"{layer.reason}{_BY} F({m}x{m}, 3x3)")
+    taps = f"{layer.spec.kh}x{layer.spec.kw}"
+    return replace(layer, tile=m, predicted=predicted, reason=f"{layer.reason}{_BY} F({m}x{m}, {taps})")
 
 
 def without_tile(layer: LayerPlan) -> LayerPlan:

@@ -31,8 +31,10 @@ from functools import partial
 
 from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.cost.decide import layer_cycles
+from sparsecc.cost.winograd_conv import LEAST_GAIN_AT_ONCE, at_once_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.winograd import POINTS, TAPS, Tiling, suits
+from sparsecc.ir.winograd_conv import TILE, PhaseTiling, is_at_once, suits_at_once
 from sparsecc.target import Target
 
 #: cycles of a layer, dense (None) or of some blocks, with tiles of a side, or (None) by the direct kernel
@@ -64,9 +66,11 @@ def winograd_gain(
     ``structure`` has the blocks that both compute; None for a dense layer. ``price`` predicts an algorithm's cycles, by
     default :func:`algorithm_cycles`.
     """
+    price = price or partial(algorithm_cycles, target=target)
+    if suits_at_once(spec):
+        return _at_once_gain(spec, structure, target, price)
     if not suits(spec):
         return None
-    price = price or partial(algorithm_cycles, target=target)
     direct = price(spec, structure, None)
     gains = {m: direct / price(spec, structure, m) for m in POINTS}
     m = max(gains, key=gains.__getitem__)
@@ -77,7 +81,19 @@ def algorithm_cycles(spec: ConvSpec, structure: Structure | None, tile: int | No
     """Predicted cycles of a layer by itself: with tiles of a side, or (None) by the direct kernel."""
     if tile is None:
         return layer_cycles(spec, structure, target)
+    if structure is None and is_at_once(spec, tile):
+        return at_once_cycles(PhaseTiling(spec), target)
     return winograd_cycles(Tiling(spec, tile), structure, target)
+
+
+def _at_once_gain(
+    spec: ConvSpec, structure: Structure | None, target: Target, price: Price
+) -> tuple[int, float] | None:
+    """The same for few input channels; that kernel computes all blocks."""
+    if structure is not None:
+        return None
+    gain = price(spec, None, None) / price(spec, None, TILE)
+    return (TILE, gain) if gain >= LEAST_GAIN_AT_ONCE[target.in_order] else None
 
 
 def _least_gain(structure: Structure | None, target: Target) -> float:

@@ -24,10 +24,18 @@ Float64 = NDArray[np.float64]
 
 #: taps of the kernels that the algorithm is used for, each way
 TAPS = 3
-#: side of an output tile -> points at which polynomials are evaluated, besides 0 and infinity; each with its negative.
-#: Of all pairs tried, 256 channels of normal numbers: (sqrt(1/2), sqrt(2)) is within 2.1e-6 of the largest result,
-#: (3/4, 3/2) 2.3e-6, (1/2, 2) 5.2e-6, Lavin and Gray's (1, 2) 7.9e-6
-POINTS: dict[int, tuple[float, ...]] = {2: (1.0,), 4: (math.sqrt(0.5), math.sqrt(2.0))}
+#: points each way -> those at which polynomials are evaluated besides infinity, each with its negative; and at zero, if
+#: their number is even. Of all pairs tried for six points, 256 channels of normal numbers: (sqrt(1/2), sqrt(2)) is
+#: within 2.1e-6 of the largest result, (3/4, 3/2) 2.3e-6, (1/2, 2) 5.2e-6, Lavin and Gray's (1, 2) 7.9e-6. For seven,
+#: 12 channels: (1/3, 7/8, 3/2) is within 1.2e-6, the best with zero and five others 2.0e-6
+PAIRS: dict[int, tuple[float, ...]] = {
+    4: (1.0,),
+    5: (math.sqrt(0.5), math.sqrt(2.0)),
+    6: (math.sqrt(0.5), math.sqrt(2.0)),
+    7: (1 / 3, 7 / 8, 3 / 2),
+}
+#: side of an output tile of 3x3 kernels -> their points
+POINTS: dict[int, tuple[float, ...]] = {m: PAIRS[m + TAPS - 1] for m in (2, 4)}
 #: decimals of the matrices: what is a whole number shows as one
 _DECIMALS = 14
 
@@ -132,29 +140,30 @@ def transformed_weight(weight: NDArray[np.float32], m: int) -> NDArray[np.float3
     return points.astype(np.float32).reshape(-1, weight.shape[1], 1, 1)
 
 
-def _points(m: int) -> list[float]:
-    return [0.0, *(sign * point for point in POINTS[m] for sign in (1.0, -1.0))]
+def _points(side: int) -> list[float]:
+    zero = [] if side % 2 else [0.0]
+    return [*zero, *(sign * point for point in PAIRS[side] for sign in (1.0, -1.0))]
 
 
 @cache
-def input_matrix(m: int) -> Float64:
-    """``Bt``, ``(m + 2, m + 2)``: row ``j`` is the polynomial that is zero at all points but the ``j``-th."""
-    points = _points(m)
+def input_matrix(m: int, taps: int = TAPS) -> Float64:
+    """``Bt``, square, of ``m + taps - 1`` points: row ``j`` is the polynomial that is zero at all but the ``j``-th."""
+    points = _points(m + taps - 1)
     rows = [np.append(np.poly([p for p in points if p != point])[::-1], 0.0) for point in points]
     return np.array([*rows, np.poly(points)[::-1]]).round(_DECIMALS)
 
 
 @cache
-def kernel_matrix(m: int) -> Float64:
-    """``G``, ``(m + 2, 3)``: a kernel row's polynomial at all points."""
-    points = _points(m)
+def kernel_matrix(m: int, taps: int = TAPS) -> Float64:
+    """``G``, ``(points, taps)``: a kernel row's polynomial at all points."""
+    points = _points(m + taps - 1)
     scale = [np.prod([point - p for p in points if p != point]) for point in points]
-    rows = [[point**k / s for k in range(TAPS)] for point, s in zip(points, scale, strict=True)]
-    return np.array([*rows, [0.0] * (TAPS - 1) + [1.0]])
+    rows = [[point**k / s for k in range(taps)] for point, s in zip(points, scale, strict=True)]
+    return np.array([*rows, [0.0] * (taps - 1) + [1.0]])
 
 
 @cache
-def output_matrix(m: int) -> Float64:
-    """``At``, ``(m, m + 2)``: powers of the points; infinity adds to the last row alone."""
-    rows = [[point**k for point in _points(m)] + [float(k == m - 1)] for k in range(m)]
+def output_matrix(m: int, taps: int = TAPS) -> Float64:
+    """``At``, ``(m, points)``: powers of the points; infinity adds to the last row alone."""
+    rows = [[point**k for point in _points(m + taps - 1)] + [float(k == m - 1)] for k in range(m)]
     return np.array(rows).round(_DECIMALS)

@@ -22,14 +22,16 @@ def to_points(matrix: Float64, values: Sequence[Expr]) -> list[Expr]:
     ::
 
         even, odd = sum of even terms, sum of odd terms
-        result[p], result[-p] = even + odd, even - odd
+        result[p], result[-p] = even + odd, even - odd         # with the point zero
+        result[p], result[-p] = odd + even, odd - even         # without
     """
-    results = [_sum(matrix[0], values)]
-    for row in matrix[1:-1:2]:
+    zero = _zero(matrix)
+    results = [_sum(row, values) for row in matrix[:zero]]
+    for row in matrix[zero:-1:2]:
         even = T.bind(_sum(row[0::2], values[0::2]))
         odd = T.bind(_sum(row[1::2] / _unit(row[1::2]), values[1::2]))
         unit = f32(_unit(row[1::2]))
-        results += [even + unit * odd, even - unit * odd]
+        results += [even + unit * odd, even - unit * odd if zero else unit * odd - even]
     return [*results, _sum(matrix[-1], values)]
 
 
@@ -41,11 +43,17 @@ def from_points(matrix: Float64, values: Sequence[Expr]) -> list[Expr]:
         even, odd = value[p] + value[-p], value[p] - value[-p]
         result[k] = sum over p of p**k * (odd if k is odd else even)
     """
-    pairs = [(T.bind(a + b), T.bind(a - b)) for a, b in zip(values[1:-1:2], values[2:-1:2], strict=True)]
+    zero = _zero(matrix)
+    pairs = [(T.bind(a + b), T.bind(a - b)) for a, b in zip(values[zero:-1:2], values[zero + 1 : -1 : 2], strict=True)]
     return [
-        _sum([row[0], *row[1:-1:2], row[-1]], [values[0], *(pair[k % 2] for pair in pairs), values[-1]])
+        _sum([*row[:zero], *row[zero:-1:2], row[-1]], [*values[:zero], *(pair[k % 2] for pair in pairs), values[-1]])
         for k, row in enumerate(matrix)
     ]
+
+
+def _zero(matrix: Float64) -> int:
+    """Points before the pairs: zero, where their number is even."""
+    return 1 - matrix.shape[1] % 2
 
 
 def _unit(coefficients: Iterable[float]) -> float:

@@ -18,6 +18,7 @@ from sparsecc.ir.graph import Chain, FusedConv
 from sparsecc.ir.layer import MeanLayer, PoolLayer
 from sparsecc.ir.placed import Repack
 from sparsecc.ir.winograd import WinogradInput, WinogradOutput, input_matrix, output_matrix
+from sparsecc.ir.winograd_conv import WinogradConv
 from sparsecc.kernels.activation import reference as activate
 from sparsecc.lower.conv_reference import conv2d
 
@@ -90,6 +91,12 @@ def untiled(operator: WinogradOutput, _module: IRModule, inputs: Sequence[Array]
     images = pixels.reshape(spec.n, spec.oc, tiling.rows * m, tiling.cols * m)[:, :, : spec.oh, : spec.ow]
     biased = (images + operator.layer.bias.astype(np.float64)[:, None, None]).astype(np.float32)
     return _finish(biased, operator.epilogue, inputs[-1])
+
+
+def few_channels(operator: WinogradConv, _module: IRModule, inputs: Sequence[Array]) -> Array:
+    """A convolution that is computed by tiles: ``(n, oc, oh, ow)``."""
+    layer = operator.layer
+    return _finish(conv2d(inputs[0], layer.weight, layer.bias, layer.spec), operator.epilogue, inputs[-1])
 
 
 def _finish(y: Array, epilogue: Epilogue, residual: Array) -> Array:

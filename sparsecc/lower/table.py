@@ -11,7 +11,21 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.ir.operator import Operator
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.config import Config
-from sparsecc.lower import chain, conv, generic, l2_pool, linear, mean, norm, pad, reference, repack, window, winograd
+from sparsecc.lower import (
+    chain,
+    conv,
+    generic,
+    l2_pool,
+    linear,
+    mean,
+    norm,
+    pad,
+    reference,
+    repack,
+    window,
+    winograd,
+    winograd_conv,
+)
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
 from sparsecc.lower.kernel import Cost, Kernel, Once
 from sparsecc.lower.lowered import Lowered
@@ -33,6 +47,7 @@ KERNELS: dict[str, Kernel[Any, Any]] = {
     "repack": Kernel(repack.opened, repack.lower, repack.cost, reference.copied),
     "winograd_in": Kernel(winograd.input_opened, winograd.input_lower, winograd.input_cost, reference.tiles),
     "winograd_out": Kernel(winograd.output_opened, winograd.output_lower, winograd.output_cost, reference.untiled),
+    "winograd_conv": Kernel(winograd_conv.opened, winograd_conv.lower, winograd_conv.cost, reference.few_channels),
     "generic": Kernel(generic.opened, generic.lower, generic.cost, generic.reference, generic.KNOBS),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.ir.winograd import Tiling, WinogradInput, WinogradOutput, transformed_weight
+from sparsecc.ir.winograd_conv import PhaseTiling, WinogradConv
 
 #: weights of a layer to those of its products; see :func:`~sparsecc.ir.winograd.transformed_weight`
 Transform = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
@@ -37,6 +39,27 @@ def split_winograd(graph: Graph, tiles: Mapping[str, int], *, transform: Transfo
         else:
             nodes.append(node)
     return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
+
+
+def compute_at_once(graph: Graph, keys: Container[str]) -> Graph:
+    """Rewrite the layers in ``keys``, which have few input channels: all steps of the algorithm in one kernel.
+
+    Before::
+
+        y = conv7x7(x, residual)                # epilogue bias+residual+relu
+
+    After::
+
+        y = winograd_conv(x, residual)          # the same
+    """
+
+    def rewritten(node: Node) -> Node:
+        operator = node.operator
+        if not isinstance(operator, FusedConv) or node.key not in keys:
+            return node
+        return replace(node, operator=WinogradConv(PhaseTiling(operator.spec), operator.layer, operator.epilogue))
+
+    return replace(graph, nodes=tuple(map(rewritten, graph.nodes)))
 
 
 def winograd_origins(origins: Mapping[str, str], tiles: Mapping[str, int]) -> dict[str, str]:
