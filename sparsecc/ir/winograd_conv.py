@@ -28,7 +28,7 @@ TILE = 4
 #: tiles side by side that are transformed together: their pixels are 16 consecutive ones
 ACROSS = 4
 #: most input channels: a vector of tiles' points, of all of them, are to stay in the first cache
-MOST_CHANNELS = 4
+MOST_CHANNELS = 3
 _STRIDES = (1, 2)
 
 

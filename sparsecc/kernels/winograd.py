@@ -53,7 +53,7 @@ def from_points(matrix: Float64, values: Sequence[Expr]) -> list[Expr]:
 
 def _zero(matrix: Float64) -> int:
     """Points before the pairs: zero, where their number is even."""
-    return 1 - matrix.shape[1] % 2
+    return 1 - int(matrix.shape[1]) % 2
 
 
 def _unit(coefficients: Iterable[float]) -> float:

@@ -7,89 +7,18 @@ channels at a time products are summed in registers and transformed back before 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
-from sparsecc.ir.conv import ConvSpec
-from sparsecc.ir.layout import PlaneLayout
-from sparsecc.ir.winograd import input_matrix, output_matrix
-from sparsecc.ir.winograd_conv import ACROSS, TILE, PhaseTiling
-from sparsecc.kernels.deal_bits import dealt
+from sparsecc.ir.winograd import output_matrix
+from sparsecc.ir.winograd_conv import TILE
 from sparsecc.kernels.function import floats, kernel
-from sparsecc.kernels.repack import fill
+from sparsecc.kernels.regroup import regrouped
 from sparsecc.kernels.row_store import fill_gap, store_pixels
-from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.surround import clear_surround
-from sparsecc.kernels.winograd import from_points, store, to_points, vector
-
-#: pixels of a block's row
-_WIDTH = TILE * ACROSS
-
-
-@dataclass(frozen=True)
-class WinogradConvShape:
-    """Everything that the kernel's loops and addresses depend on.
-
-    Attributes
-    ----------
-    tiling : PhaseTiling
-    source : PlaneLayout
-        Of the image; any but a phase layout, a halo is not read.
-    store : StoreShape
-        Where results go; output and residual may have different pitches.
-    lanes : int
-        Tiles in a vector: ``lanes / 4`` rows of four.
-    reg_n : int
-        Output channels whose products are in registers; divides their number.
-    """
-
-    tiling: PhaseTiling
-    source: PlaneLayout
-    store: StoreShape
-    lanes: int
-    reg_n: int
-
-    @property
-    def spec(self) -> ConvSpec:
-        """The layer's."""
-        return self.tiling.spec
-
-    @property
-    def down(self) -> int:
-        """Rows of tiles in a block."""
-        return self.lanes // ACROSS
-
-    @property
-    def height(self) -> int:
-        """Rows of pixels in a block."""
-        return TILE * self.down
-
-    @property
-    def blocks(self) -> tuple[int, int]:
-        """Blocks that cover an image, each way; the last ones repeat pixels of those before."""
-        return -(-self.spec.oh // self.height), -(-self.spec.ow // _WIDTH)
-
-    @property
-    def last(self) -> tuple[int, int]:
-        """First row and column of the last block: tiles as the others', so that what is computed twice is the same."""
-        return _up(self.spec.oh) - self.height, _up(self.spec.ow) - _WIDTH
-
-    @property
-    def patch(self) -> tuple[int, int]:
-        """Rows and columns of input that a block sees."""
-        beyond = self.tiling.taps - 1
-        return self.tiling.stride * (self.height + beyond), self.tiling.stride * (_WIDTH + beyond)
-
-    @property
-    def step(self) -> int:
-        """Pixels of the input from a tile to the next."""
-        return self.tiling.stride * TILE
-
-    @property
-    def reach(self) -> int:
-        """Floats of a row of points: as many as are picked apart."""
-        return self.step * (ACROSS + 1)
+from sparsecc.kernels.winograd import from_points, store, vector
+from sparsecc.kernels.winograd_conv_input import transform_block
+from sparsecc.kernels.winograd_conv_shape import WIDTH, WinogradConvShape, up
 
 
 def winograd_conv(shape: WinogradConvShape) -> PrimFunc:
@@ -127,107 +56,12 @@ def winograd_conv(shape: WinogradConvShape) -> PrimFunc:
             T.writes(buffers["output"][0 : buffers["output"].ty.shape[0]])
             points = T.alloc_buffer((len(shape.tiling.order) * shape.lanes,), "float32", scope="global")
             image, row, col = at // (down * across), at // across % down, at % across
-            y, x = T.bind(T.min(row * shape.height, shape.last[0])), T.bind(T.min(col * _WIDTH, shape.last[1]))
-            _transform(shape, buffers["input"], points, image, y, x)
+            y, x = T.bind(T.min(row * shape.height, shape.last[0])), T.bind(T.min(col * WIDTH, shape.last[1]))
+            transform_block(shape, buffers["input"], points, image, y, x)
             with T.serial(0, spec.oc // shape.reg_n) as some:
                 _channels(shape, buffers, points, image, some, y, x)
 
     return kernel([(name, floats(size)) for name, size in parameters.items()], body)
-
-
-# --- input ---------------------------------------------------------------------------------------------------------
-
-
-def _transform(shape: WinogradConvShape, source: Any, points: Any, image: Any, y: Any, x: Any) -> None:
-    """All points of a block."""
-    tiling, spec = shape.tiling, shape.spec
-    side = tiling.side
-    patch = T.alloc_buffer((shape.patch[0] * shape.reach,), "float32", scope="global")
-    rows = T.alloc_buffer((side * shape.down * shape.reach,), "float32", scope="global")
-    with T.serial(0, spec.ic) as channel:
-        _copy_patch(shape, source, patch, (image * spec.ic + channel) * shape.source.channel, y, x)
-        for a in range(tiling.stride):
-            _down(shape, patch, rows, a)
-            last = side if tiling.is_full(a) else side - 1
-            _across(shape, rows, points, channel, a, last)
-
-
-def _copy_patch(shape: WinogradConvShape, source: Any, patch: Any, plane: Any, y: Any, x: Any) -> None:
-    """The pixels that a block sees, with zeros around the image; rows are ``reach`` floats apart."""
-    spec, (height, width), stride = shape.spec, shape.patch, shape.tiling.stride
-    top, left, _, _ = spec.padding
-    first = T.bind(x * stride - left)
-    begin, end = T.bind(T.max(first, 0)), T.bind(T.min(first + width, spec.iw))
-    with T.serial(0, height) as r:
-        row = T.bind(y * stride - top + r)
-        here, there = T.bind(r * shape.reach), T.bind(plane + shape.source.lead + row * shape.source.pitch)
-        inside = tirx.all(row >= 0, row < spec.ih)
-        with T.If(tirx.all(inside, first >= 0, first + width <= spec.iw)):
-            with T.Then():
-                for start in _starts(width, shape.lanes):
-                    store(patch, vector(source, there + first + start, shape.lanes), here + start, shape.lanes)
-            with T.Else():
-                fill(patch, here, shape.reach, 0.0)
-                with T.If(inside), T.Then(), T.serial(0, T.max(end - begin, 0)) as i:
-                    T.buffer_store(patch, source[there + begin + i], [here + begin - first + i])
-
-
-def _down(shape: WinogradConvShape, patch: Any, rows: Any, a: int) -> None:
-    """Transform columns of pixels of a phase: ``rows[point][row of tiles][pixel]``."""
-    tiling, lanes = shape.tiling, shape.lanes
-    matrix = input_matrix(TILE, tiling.taps)
-    for start in _starts(shape.patch[1], lanes):
-        with T.serial(0, shape.down) as g:
-            values = [
-                T.bind(vector(patch, (g * shape.step + tiling.stride * i + a) * shape.reach + start, lanes))
-                for i in range(tiling.side)
-            ]
-            for i, value in enumerate(to_points(matrix, values)):
-                store(rows, value, (i * shape.down + g) * shape.reach + start, lanes)
-
-
-def _across(shape: WinogradConvShape, rows: Any, points: Any, channel: Any, a: int, last: int) -> None:
-    """Transform rows of pixels, a vector of tiles at a time."""
-    tiling, lanes, spec = shape.tiling, shape.lanes, shape.spec
-    side, stride, order = tiling.side, tiling.stride, tiling.order
-    matrix = input_matrix(TILE, tiling.taps)
-    with T.serial(0, last) as i:
-        picked = _picked(shape, rows, i * (shape.down * shape.reach))
-        for b in range(stride):
-            values = [picked[stride * j + b] for j in range(side)]
-            for j, value in enumerate(to_points(matrix, values)):
-                if j == side - 1 and not tiling.is_full(b):
-                    continue
-                # channels of a phase follow one another
-                parts = [part for part in tiling.parts(0, j) if (part.row, part.col) == (a, b)]
-                first = order.index((0, j, parts[0]))
-                apart = order.index((0, j, parts[1])) - first if len(parts) > 1 else 0
-                store(points, value, (first + i + channel * apart) * lanes, lanes)
-
-
-def _picked(shape: WinogradConvShape, rows: Any, start: Any) -> list[Any]:
-    """Pixel ``0, 1, ...`` of the first tile and of all others of a block, each a vector."""
-    lanes, step, needed = shape.lanes, shape.step, shape.tiling.stride * shape.tiling.side
-    count = shape.down * ACROSS * step
-    held = [range(first, first + lanes) for first in range(0, count, lanes)]
-    wanted = [[tile * step + pixel for tile in range(lanes)] for pixel in range(step)]
-    made: list[Any] = []
-    while len(made) < needed:
-        shift = len(made)
-        vectors = []
-        for lane in held:
-            g, pixel = divmod(lane[0], ACROSS * step)
-            vectors.append(vector(rows, start + g * shape.reach + pixel + shift, lanes))
-        made += dealt(vectors, held, wanted[: needed - shift])
-    return made
-
-
-def _starts(count: int, lanes: int) -> list[int]:
-    """First float of vectors that cover ``count``; the last one overlaps the one before."""
-    return [min(start, count - lanes) for start in range(0, count, lanes)]
-
-
-# --- products and output -------------------------------------------------------------------------------------------
 
 
 def _channels(
@@ -272,7 +106,7 @@ def _store(
     shape: WinogradConvShape, buffers: dict[str, Any], columns: Any, n: int, image: Any, channel: Any, y: Any, x: Any
 ) -> None:
     """Pixels of one channel of a block."""
-    tiling, lanes, reg_n, to, spec = shape.tiling, shape.lanes, shape.reg_n, shape.store, shape.spec
+    tiling, lanes, reg_n, to = shape.tiling, shape.lanes, shape.reg_n, shape.store
     matrix = output_matrix(TILE, tiling.taps)
     plane = T.bind(image * to.channels + channel)
     bias = T.bind(tirx.Broadcast(buffers["bias"][channel], lanes))
@@ -282,10 +116,10 @@ def _store(
         pixels = T.alloc_buffer((TILE * lanes,), "float32", scope="global")
         values = [T.bind(vector(columns, ((j * TILE + k) * reg_n + n) * lanes, lanes)) for j in range(tiling.side)]
         made = [value + bias for value in from_points(matrix, values)]
-        for i, value in enumerate(dealt(made, held, wanted)):
+        for i, value in enumerate(regrouped(made, held, wanted)):
             store(pixels, value, i * lanes, lanes)
         for g in range(shape.down):
-            _store_row(shape, buffers, lambda i, g=g: pixels[g * _WIDTH + i], plane, y + g * TILE + k, x)
+            _store_row(shape, buffers, lambda i, g=g: pixels[g * WIDTH + i], plane, y + g * TILE + k, x)
     with T.If(tirx.all(y == shape.last[0], x == shape.last[1])), T.Then():
         clear_surround(to, buffers["output"], plane)
 
@@ -293,24 +127,20 @@ def _store(
 def _store_row(shape: WinogradConvShape, buffers: dict[str, Any], value: Any, plane: Any, row: Any, x: Any) -> None:
     """One row of pixels of a block: those that lie in the image."""
     to, spec = shape.store, shape.spec
-    beyond = _up(spec.ow) - spec.ow
+    beyond = up(spec.ow) - spec.ow
 
     def pixels(count: int) -> None:
         store_pixels(to, buffers, value, plane=plane, pixel=row * to.layout.pitch + x, count=count)
 
     with T.If(row < spec.oh), T.Then():
         if not beyond:
-            pixels(_WIDTH)
+            pixels(WIDTH)
         else:
             with T.If(x == shape.last[1]):
                 with T.Then():
-                    pixels(_WIDTH - beyond)
+                    pixels(WIDTH - beyond)
                 with T.Else():
-                    pixels(_WIDTH)
+                    pixels(WIDTH)
         if to.masked:
             with T.If(x == shape.last[1]), T.Then():
                 fill_gap(to, buffers, plane=plane, pixel=row * to.layout.pitch + spec.ow)
-
-
-def _up(pixels: int) -> int:
-    return -(-pixels // TILE) * TILE

@@ -6,9 +6,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparsecc.cost.winograd_conv import channels_at_once, at_once_cycles
-from sparsecc.ir.winograd_conv import WinogradConv, packed_weight
-from sparsecc.kernels.winograd_conv import WinogradConvShape, winograd_conv
+from sparsecc.cost.winograd_conv import at_once_cycles, channels_at_once
+from sparsecc.ir.winograd_conv import TILE, WinogradConv, packed_weight
+from sparsecc.kernels.winograd_conv import winograd_conv
+from sparsecc.kernels.winograd_conv_shape import WinogradConvShape
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
@@ -27,7 +28,7 @@ def lower(site: Site[WinogradConv], shape: WinogradConvShape, config: None) -> L
     layer = site.operator.layer
     data = packed_weight(shape.tiling, layer.weight, reg_n=shape.reg_n)
     arguments: tuple[int | NDArray[Any], ...] = (image, data, layer.bias, *residual, site.node.output)
-    facts = {"tile": 4, "channels": shape.reg_n}
+    facts = {"tile": TILE, "channels": shape.reg_n}
     return Lowered("winograd_conv", ("winograd_conv", shape), winograd_conv(shape), arguments, facts)
 
 

@@ -10,7 +10,9 @@ from sparsecc._tvm import T, tirx
 Element = int
 
 
-def dealt(vectors: Sequence[Any], held: Sequence[Sequence[Element]], wanted: Sequence[Sequence[Element]]) -> list[Any]:
+def regrouped(
+    vectors: Sequence[Any], held: Sequence[Sequence[Element]], wanted: Sequence[Sequence[Element]]
+) -> list[Any]:
     """Vectors that have the ``wanted`` elements.
 
     Parameters
