@@ -39,7 +39,7 @@ from sparsecc.pipeline import run
 from sparsecc.report import make_report
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.layout import place
-from sparsecc.rewrite.winograd import split_winograd
+from sparsecc.rewrite.winograd import compute_at_once, split_winograd
 from sparsecc.target import TARGETS, Target, resolve
 from sparsecc.verify.trace import all_outputs
 
@@ -150,7 +150,8 @@ class Job:
     ``rows`` are the rows of blocks of a sparse kernel, None for a dense one. ``pick`` chooses among the legal configs
     of the direct kernel. With a ``halo`` the result is stored for a reader that needs that much zero padding, which
     then appears in the output. ``patches`` hold while the job is lowered: (dotted name, value). With a ``tile`` a
-    convolution is computed by Winograd's algorithm, in output tiles of that side.
+    convolution is computed by Winograd's algorithm, in output tiles of that side; ``at_once`` by the kernel of few
+    channels.
     """
 
     layer: Layer
@@ -161,6 +162,7 @@ class Job:
     epilogue: Epilogue = _PLAIN
     patches: tuple[tuple[str, Any], ...] = ()
     tile: int | None = None
+    at_once: bool = False
 
 
 def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
@@ -168,7 +170,8 @@ def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
     resolved = resolve(target)
     graph, plans, by_key = _job_graph(jobs)
     tiles = {key: job.tile for key, job in by_key.items() if job.tile is not None}
-    placed = place(split_winograd(graph, tiles))
+    at_once = {key for key, job in by_key.items() if job.at_once}
+    placed = place(split_winograd(compute_at_once(graph, at_once), tiles))
     lowered = [(node, _lower_job(node, placed, plans, by_key, resolved)) for node in placed.nodes]
     inputs = tuple(Port(f"x{i}", graph.shapes[t]) for i, t in enumerate(graph.inputs))
     outputs = tuple(Port(f"y{i}", graph.shapes[t]) for i, t in enumerate(graph.outputs))

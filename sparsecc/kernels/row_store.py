@@ -12,9 +12,19 @@ from sparsecc.kernels.tiles import cut
 
 
 def store_pixels(
-    store: StoreShape, buffers: dict[str, Any], value: Callable[[Any], Any], *, plane: Any, pixel: Any, count: int
+    store: StoreShape,
+    buffers: dict[str, Any],
+    value: Callable[[Any], Any],
+    *,
+    plane: Any,
+    pixel: Any,
+    count: int,
+    beside: Any = None,
 ) -> None:
-    """Finish ``count`` pixels of a row and store them from float ``pixel`` of a plane on; ``value`` gives the i-th."""
+    """Finish ``count`` pixels of a row and store them from float ``pixel`` of a plane on; ``value`` gives the i-th.
+
+    ``beside`` is the float of a residual's plane where its pixels begin, if its rows lie otherwise.
+    """
     lanes = next(width for width in (16, 8, 4, 2, 1) if width <= count)
     vectors = _vectors(count, lanes)
     # all loads before all stores: the pixels may move within one plane, and vectors may overlap
@@ -26,7 +36,8 @@ def store_pixels(
         with T.vectorized(0, width) as lane:
             residual = None
             if store.residual is not None:
-                place = plane * store.residual.channel + store.residual.lead + pixel + first + lane
+                place = plane * store.residual.channel + store.residual.lead
+                place = place + (pixel if beside is None else beside) + first + lane
                 residual = buffers["residual"][place]
             where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
             done = finish(row[lane], store, residual=residual, mask=None)

@@ -130,7 +130,9 @@ def _store_row(shape: WinogradConvShape, buffers: dict[str, Any], value: Any, pl
     beyond = up(spec.ow) - spec.ow
 
     def pixels(count: int) -> None:
-        store_pixels(to, buffers, value, plane=plane, pixel=row * to.layout.pitch + x, count=count)
+        beside = None if to.residual is None else row * to.residual.pitch + x
+        pixel = row * to.layout.pitch + x
+        store_pixels(to, buffers, value, plane=plane, pixel=pixel, count=count, beside=beside)
 
     with T.If(row < spec.oh), T.Then():
         if not beyond:
