@@ -75,6 +75,7 @@ static const scc_model scc_this = {{
 #include "scc_machine.c"
 #include "scc_board.c"
 #include "scc_budget.c"
+#include "scc_region.c"
 #include "scc_pool.c"
 #include "scc_turn.c"
 #include "scc_distance.c"

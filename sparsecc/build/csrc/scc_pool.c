@@ -1,75 +1,8 @@
 /* Threads that share the work of a parallel kernel.
  *
  * A pool belongs to one instance and only the thread that runs the instance gives it work. That thread is worker 0;
- * the others start at the first run. Which part of the work a worker does depends on its index and the number of
- * workers only, never on timing. */
+ * the others start at the first run. */
 #include <signal.h>
-
-#ifndef SCC_FLUSH_LINE /* a test has another one */
-#if defined(__x86_64__)
-#define SCC_FLUSH_LINE(line) __asm__ volatile("clflushopt (%0)" ::"r"(line) : "memory")
-#else
-#define SCC_FLUSH_LINE(line) (void)(line) /* no CPU of the others can: see scc_pool_resize */
-#endif
-#endif
-
-/* TVM's interface of a parallel region: task(index, group, data), 0 for success. */
-typedef struct {
-  void *sync_handle;
-  int32_t num_task;
-} scc_group;
-typedef int (*scc_task)(int index, scc_group *group, void *data);
-
-typedef struct scc_worker {
-  scc_event ticket; /* goes up by one for each piece of work */
-  struct scc_pool *pool;
-  int index;
-  scc_seat *seat;
-  pthread_t thread;
-  scc_scratch scratch;
-  int far; /* its core is on another chip than the caller's, as scc_distance.c found */
-} scc_worker;
-
-typedef struct scc_pool {
-  int wanted, running;  /* threads, the caller's included */
-  int automatic;        /* nobody said how many */
-  scc_machine machine;
-  scc_claim claim;      /* threads of this run, the first ones */
-  int bind;             /* threads of the pool stay on one core each; the caller's thread is its own business */
-  _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
-  int busy;             /* inside a parallel region: a nested one runs serially */
-  uint32_t process;     /* the process whose threads these are (scc_process.c) */
-  int can_flush, far;   /* the CPU can flush a cache line without waiting for it; a worker is far */
-  uint64_t measured;    /* when a worker's distance was measured last, in ns; 0 for never */
-  int partner;          /* whose it was */
-  unsigned char *stale; /* what the step will write, if there is something to flush; NULL otherwise */
-  size_t stale_bytes;
-  scc_worker *workers;  /* `wanted` of them */
-  scc_task task;        /* NULL tells a worker to end */
-  void *data;
-  int num_task;
-  _Atomic int failed;   /* a task's code other than 0 */
-  scc_event unfinished; /* workers still at it */
-} scc_pool;
-
-/* Flushes a worker's part of what the step will write from all cores' caches.
- *
- * Other cores have read or written these lines before, and each must give up its copy when a line is written: between
- * chips 28 to 37 ns a line, a few at a time (within one 9; Zen 4). To flush takes 5 and then the lines come from memory
- * ahead of the stores. */
-static void scc_flush(const scc_pool *pool, int index) {
-  size_t lines = pool->stale_bytes / SCC_ALIGNMENT, tasks = (size_t)pool->num_task;
-  const unsigned char *line = pool->stale + lines * (size_t)index / tasks * SCC_ALIGNMENT;
-  const unsigned char *end = pool->stale + lines * (size_t)(index + 1) / tasks * SCC_ALIGNMENT;
-  for (; line < end; line += SCC_ALIGNMENT) SCC_FLUSH_LINE(line);
-}
-
-static void scc_do_task(scc_pool *pool, int index) {
-  if (pool->stale) scc_flush(pool, index);
-  scc_group group = {NULL, pool->num_task};
-  int code = pool->task(index, &group, pool->data);
-  if (code) atomic_store(&pool->failed, code);
-}
 
 static void *scc_worker_main(void *argument) {
   scc_worker *self = argument;
@@ -81,11 +14,12 @@ static void *scc_worker_main(void *argument) {
     int count = scc_list_cores(cores);
     scc_bind(cores[self->index % count].cpu);
   }
-  for (uint32_t seen = 0;; ++seen) {
+  for (uint32_t seen = 0;;) {
     scc_await(&self->ticket, seen, &pool->spin);
-    if (!pool->task) break;
-    scc_do_task(pool, self->index);
-    scc_signal(&pool->unfinished, (uint32_t)-1);
+    seen = atomic_load_explicit(&self->ticket.value, memory_order_acquire); /* regions it has missed are over */
+    if (atomic_load_explicit(&pool->ending, memory_order_relaxed)) break;
+    uint32_t done = scc_work(self);
+    if (done) scc_signal(&pool->unfinished, -done);
   }
   scc_rise(self->seat);
   return NULL;
@@ -103,7 +37,9 @@ static void scc_pool_prepare(scc_pool *pool, uint32_t process, int threads) {
     pool->measured = 0;
     pool->running = 1;
     pool->busy = 0;
+    atomic_store_explicit(&pool->ending, 0, memory_order_relaxed);
     scc_event_init(&pool->unfinished);
+    for (int i = 0; i < pool->wanted; ++i) atomic_store(&pool->workers[i].pieces, 0); /* of a run of the parent's */
   }
   for (int i = 0; i < pool->wanted; ++i) scc_scratch_clear(&pool->workers[i].scratch); /* a failed step leaves blocks */
   if (pool->running >= threads) return;
@@ -116,9 +52,10 @@ static void scc_pool_prepare(scc_pool *pool, uint32_t process, int threads) {
 
 SCC_RARE static void scc_end_workers(scc_pool *pool) {
   int ours = pool->process == scc_process(); /* a forked child has the parent's memory but not its threads */
-  pool->task = NULL;
+  atomic_store_explicit(&pool->ending, 1, memory_order_relaxed);
   for (int i = 1; ours && i < pool->running; ++i) scc_signal(&pool->workers[i].ticket, 1);
   for (int i = 1; ours && i < pool->running; ++i) pthread_join(pool->workers[i].thread, NULL);
+  atomic_store_explicit(&pool->ending, 0, memory_order_relaxed);
 }
 
 SCC_RARE static void scc_free_workers(scc_worker *workers, int count) {
@@ -172,7 +109,8 @@ SCC_RARE static int scc_pool_resize(scc_pool *pool, int threads) {
   return SCC_OK;
 }
 
-/* TVM's parallel loop: calls task(0..n-1), n = num_task or all threads, and returns when all are done. */
+/* TVM's parallel loop: calls task(0..n-1) with n pieces, num_task or as many for every thread, and returns when all are
+ * done. */
 static int scc_parallel_launch(scc_task task, void *data, int num_task) {
   scc_worker *self = scc_self();
   scc_pool *pool = self ? self->pool : NULL;
@@ -182,19 +120,7 @@ static int scc_parallel_launch(scc_task task, void *data, int num_task) {
     scc_group alone = {NULL, 1};
     return task(0, &alone, data);
   }
-  pool->task = task;
-  pool->data = data;
-  pool->num_task = n;
-  pool->busy = 1;
-  atomic_store_explicit(&pool->failed, 0, memory_order_relaxed);
-  atomic_store_explicit(&pool->unfinished.value, (uint32_t)(n - 1), memory_order_relaxed);
-  for (int i = 1; i < n; ++i) scc_signal(&pool->workers[i].ticket, 1);
-  scc_do_task(pool, 0);
-  for (uint32_t left; (left = atomic_load_explicit(&pool->unfinished.value, memory_order_acquire)) != 0;)
-    scc_await(&pool->unfinished, left, &pool->spin);
-  pool->busy = 0;
-  pool->stale = NULL;
-  return atomic_load_explicit(&pool->failed, memory_order_relaxed);
+  return scc_run_region(pool, task, data, n, scc_pieces_each(pool->shares, n, SCC_MOST_PIECES));
 }
 
 /* TVM's scratch memory for temporaries. The other arguments (device, type hints) say nothing on a CPU. */

@@ -14,9 +14,9 @@
 /* The kernel's FUTEX_WAIT and FUTEX_WAKE, FUTEX_PRIVATE_FLAG set. */
 enum { SCC_FUTEX_WAIT = 0 | 128, SCC_FUTEX_WAKE = 1 | 128 };
 
-/* A number that one thread changes and another waits for; alone on its cache line. */
+/* A number that one thread changes and another waits for; begins a cache line. */
 typedef struct {
-  _Alignas(SCC_ALIGNMENT) _Atomic uint32_t value;
+  _Atomic uint32_t value;
   _Atomic uint32_t asleep;  /* the waiting thread is in the kernel, or about to enter it */
   uint32_t patience, waits; /* the waiting thread's: how long to spin (ns), waits that began to spin */
 } scc_event;
