@@ -28,14 +28,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add_patterns(p, sparsity=(0.0, 0.5, 0.75, 0.9))
     p.add_argument("--threads", nargs="+", type=int, default=_threads(), help="(default: 1 2)")
-    p.add_argument(
-        "--rivals",
-        nargs="*",
-        default=["all"],
-        choices=["all", *_CHOICE],
-        metavar="RIVAL",
-        help=f"all that are set up, or some of {', '.join(_CHOICE)} (default: all)",
-    )
+    add_rivals(p)
     p.add_argument("--carried", type=int, default=2, help="fastest dense rivals in pruned cells (default: 2)")
     p.add_argument("--rounds", type=int, help=f"that count (default: {Rules.rounds})")
     p.add_argument("--out", default="results.json", help="cells that it has are not measured again (results.json)")
@@ -44,6 +37,18 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="few and short rounds, to see that it works")
     add_shape(p)
     return p
+
+
+def add_rivals(parser: argparse.ArgumentParser) -> None:
+    """``--rivals``: who takes part beside sparsecc."""
+    parser.add_argument(
+        "--rivals",
+        nargs="*",
+        default=["all"],
+        choices=["all", *_CHOICE],
+        metavar="RIVAL",
+        help=f"all that are set up, or some of {', '.join(_CHOICE)} (default: all)",
+    )
 
 
 def rules_of(options: argparse.Namespace) -> Rules:

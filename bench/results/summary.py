@@ -9,6 +9,8 @@ from bench.results.schema import CellResult, Limits, Participant, Results, Round
 from bench.results.stats import Spread, ratios, spread
 
 OURS, OURS_DENSE, OURS_ONE_THREAD = "sparsecc", "sparsecc_dense", "sparsecc_one_thread"
+#: with as many threads as the library chooses
+OURS_DEFAULT = "sparsecc_default"
 
 
 @dataclass(frozen=True)

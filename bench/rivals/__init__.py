@@ -16,6 +16,7 @@ _ALL: list[Rival] = [
     Ours("sparsecc", "sparsecc", uses_zeros=True),
     Ours("sparsecc_dense", "sparsecc, dense", uses_zeros=False),
     Ours("sparsecc_one_thread", "sparsecc, one thread", uses_zeros=True, threads=1),
+    Ours("sparsecc_default", "sparsecc, default", uses_zeros=True, threads=0),
     Mnn("mnn_sparse", "MNN, sparse", uses_zeros=True),
     OnnxRuntime(),
     OpenVino(),

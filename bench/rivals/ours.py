@@ -19,7 +19,8 @@ _PROFILE_RUNS = 20
 class Ours:
     """The same compiler and network, sparse or dense: dense ignores the zeros.
 
-    ``threads`` is for a participant that stays at so many in every cell, to show what the others gain.
+    ``threads`` is for a participant that stays at so many in every cell, to show what the others gain; 0 leaves the
+    number to the library, as it is for who says nothing.
     """
 
     name: str
@@ -48,7 +49,8 @@ class Ours:
         """Load the library: this process has neither torch nor TVM."""
         import sparsecc
 
-        return _Loaded(sparsecc.load(self.library(folder), threads=self.threads or threads), sparsecc.__version__)
+        chosen = threads if self.threads is None else self.threads
+        return _Loaded(sparsecc.load(self.library(folder), threads=chosen), sparsecc.__version__)
 
     def library(self, folder: Path) -> Path:
         """Where the compiled library is."""
