@@ -19,15 +19,17 @@ _OPSET = 13  # old enough for every rival's reader
 _SEED = 0
 
 
-def pruned_net(cell: Cell) -> tuple[nn.Module, dict[str, torch.Tensor]]:
+def pruned_net(cell: Cell, *, uniform: bool = False) -> tuple[nn.Module, dict[str, torch.Tensor]]:
     """Build and prune the network: convolutions only; stem, depthwise and linear layers stay dense.
 
-    A dense cell's network is not pruned at all. Batch norm is calibrated again after pruning, so that values keep a
-    sane scale through the network.
+    A dense cell's network is not pruned at all. Where ``uniform``, every row of blocks keeps the same number of them.
+    Batch norm is calibrated again after pruning, so that values keep a sane scale through the network.
     """
     model = build(cell.net, seed=_SEED, width=cell.width)
     convs = [name for name in prunable_layers(model) if isinstance(model.get_submodule(name), nn.Conv2d)]
-    masks = {} if cell.is_dense else impose_1xn(model, cell.n, cell.sparsity, include=convs, seed=_SEED)
+    masks = (
+        {} if cell.is_dense else impose_1xn(model, cell.n, cell.sparsity, uniform=uniform, include=convs, seed=_SEED)
+    )
     calibrate_batchnorm(model, _images(2, cell.size))
     return model.eval(), masks
 

@@ -86,7 +86,9 @@ def build(model: nn.Module, images: torch.Tensor, program: Path) -> tuple[str, .
         cpu_features=target.cpu_features,
     )
     main = "\n".join([sources.main, _SOURCE.read_text()])
-    link_program(replace(sources, main=main), program, compiler=find_compiler(None, triple=target.triple, programs=True))
+    link_program(
+        replace(sources, main=main), program, compiler=find_compiler(None, triple=target.triple, programs=True)
+    )
     return tuple(step.key for step in made.program.steps)
 
 

@@ -26,9 +26,9 @@ class StepTimes:
     serial: float
     regions: tuple[tuple[float, ...], ...]
 
-    def us(self, barrier: float) -> float:
-        """Time of the step: that of the slowest share of each region, and of a barrier where there are others."""
-        return self.serial + sum(max(shares) + (barrier if len(shares) > 1 else 0) for shares in self.regions)
+    def us(self, trip: float) -> float:
+        """Time of the step; ``trip`` as in :func:`region_us`."""
+        return self.serial + sum(region_us(shares, trip) for shares in self.regions)
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Losses:
     barrier: float = 0.0
 
     @property
-    def total(self) -> float:
+    def us(self) -> float:
         """All of them."""
         return sum(getattr(self, each.name) for each in fields(self))
 
@@ -70,7 +70,28 @@ class Losses:
         return Losses(**{each.name: getattr(self, each.name) + getattr(more, each.name) for each in fields(self)})
 
 
-def losses(alone: StepTimes, shared: StepTimes, barrier: float) -> Losses:
+def region_us(shares: Sequence[float], trip: float) -> float:
+    """Time of a parallel region from its shares, the caller's first.
+
+    The caller wakes one thread after another, then does its own share; who is done counts itself off, all on one line.
+
+    Parameters
+    ----------
+    shares : sequence of float
+        Microseconds.
+    trip : float
+        Of a line from one core to another: half of what a region without work takes on two threads.
+    """
+    if len(shares) == 1:
+        return shares[0]
+    awake = (len(shares) - 1) * trip
+    counted = 0.0
+    for end in sorted(i * trip + us for i, us in enumerate(shares) if i):
+        counted = max(counted, end) + trip
+    return max(counted, awake + shares[0])
+
+
+def losses(alone: StepTimes, shared: StepTimes, trip: float) -> Losses:
     """What a step loses; ``alone`` is the same step on one thread."""
     threads = max((len(shares) for shares in shared.regions), default=1)
     found = Losses(serial=shared.serial - alone.serial / threads)
@@ -81,26 +102,16 @@ def losses(alone: StepTimes, shared: StepTimes, barrier: float) -> Losses:
             idle=mean_busy - mean,
             unequal=max(shares) - mean_busy,
             exchange=mean - one / threads,
-            barrier=barrier if threads > 1 else 0.0,
+            barrier=region_us(shares, trip) - max(shares),
         )
     return found
 
 
-def barrier_us(two: float, round_trip: float, threads: int) -> float:
-    """Cost of a region on so many threads, from that on two.
-
-    Parameters
-    ----------
-    two : float
-        Microseconds of a region without work on two threads.
-    round_trip : float
-        Of a line between two cores. The caller wakes one thread after another, and each counts itself off on one line:
-        every further thread costs a trip there and one back.
-    threads : int
-    """
-    return two + (threads - 2) * round_trip if threads > 1 else 0.0
-
-
-def network_us(steps: Sequence[StepTimes], barrier: float) -> float:
+def network_us(steps: Sequence[StepTimes], trip: float) -> float:
     """Time of a network."""
-    return sum(step.us(barrier) for step in steps)
+    return sum(step.us(trip) for step in steps)
+
+
+def total(alone: Sequence[StepTimes], shared: Sequence[StepTimes], trip: float) -> Losses:
+    """What a network loses."""
+    return sum((losses(a, b, trip) for a, b in zip(alone, shared, strict=True)), Losses())
