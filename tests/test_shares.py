@@ -35,9 +35,30 @@ def test_small_planes_are_not_halved() -> None:
     assert shares.middle_band(1, floats=5000) is None
 
 
-@given(rows=st.integers(1, 500))
-def test_row_shares_serve_two_to_four_threads(rows: int) -> None:
-    assert shares.row_shares(rows) == min(rows, 12)
+@given(have=st.integers(1, 200), pieces=st.integers(0, 300))
+def test_few_shares_are_cut_finer(have: int, pieces: int) -> None:
+    parts = shares.finer(have, pieces)
+    assert 1 <= parts <= max(1, pieces)
+    if have >= shares.ENOUGH:
+        assert parts == 1
+    elif have * pieces >= shares.ENOUGH:
+        assert shares.ENOUGH <= have * parts < 3 * shares.ENOUGH
+
+
+def test_parts_are_equal_where_that_takes_few_more() -> None:
+    assert shares.finer(16, 50) == 5
+    assert shares.finer(16, 47) == 4, "it would take 47"
+    assert shares.finer(32, 7) == 2
+    assert shares.finer(32, 2) == 2
+    assert shares.finer(1, 5) == 5
+
+
+@given(first=st.integers(0, 300), size=st.integers(0, 300), parts=st.integers(1, 20))
+def test_parts_of_a_run_cover_it_in_order(first: int, size: int, parts: int) -> None:
+    runs = [shares.part_within((first, first + size), parts, part) for part in range(parts)]
+    ends = [(int(start), int(end)) for start, end in runs]
+    assert (ends[0][0], ends[-1][1]) == (first, first + size)
+    assert all(before[1] == after[0] for before, after in pairwise(ends))
 
 
 @given(total=st.integers(1, 300), parts=st.integers(1, 20))

@@ -88,8 +88,8 @@ def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
 
     Loops::
 
-        parallel image, share of the rows of blocks:
-            for row of blocks, tile of pixels:
+        parallel image, row of blocks, [part of the image]:
+            for tile of pixels:
                 acc[pixels] = bias                                            a vector of channels each
                 for kept block of the row, tap:                               loops: unrolled taps were 1.4 x slower
                     acc[pixel] += data * broadcast(input[offset + tap + pixel])
@@ -104,13 +104,15 @@ def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
 def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> None:
     spec = shape.spec
     bands, left_over = divmod(spec.oh, config.rows)
-    parts = shares.row_shares(shape.rows)
-    with may_forget(), T.parallel(0, spec.n * parts) as share:
-        image, part = T.floordiv(share, parts), T.floormod(share, parts)
-        with T.serial(*shares.part_of(shape.rows, parts, part)) as row:
-            with T.serial(0, bands) as band, T.serial(0, spec.ow // config.cols) as col:
-                tile = _Tile(image, row, band * config.rows, col * config.cols, config.rows)
-                _tile(shape, config, buffers, tile)
+    have = spec.n * shape.rows
+    parts = shares.finer(have, bands)
+    with may_forget(), T.parallel(0, have * parts) as share:
+        image, row = T.floordiv(share, shape.rows * parts), T.floormod(T.floordiv(share, parts), shape.rows)
+        part = T.floormod(share, parts)
+        with T.serial(*shares.part_of(bands, parts, part)) as band, T.serial(0, spec.ow // config.cols) as col:
+            tile = _Tile(image, row, band * config.rows, col * config.cols, config.rows)
+            _tile(shape, config, buffers, tile)
+        with T.If(part == parts - 1), T.Then():
             if left_over:
                 _tile(shape, config, buffers, _Tile(image, row, bands * config.rows, 0, left_over))
             with T.serial(0, config.lanes) as n:

@@ -25,6 +25,9 @@ from sparsecc.kernels.surround import clear_surround, has_surround
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
 from sparsecc.kernels.walk import Walk
 
+#: a row of blocks, and which of its channels are in registers
+Place = tuple[Any, Any]
+
 
 def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
     """Build the unscheduled kernel.
@@ -37,8 +40,8 @@ def direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
     Loops::
 
-        parallel for image, half of the plane, row:                  # or for image, tile, run of input channels:
-            for sub, tile:                                           #     [copy a run;] parallel for row: for sub
+        parallel for image, half of the plane, row, [sub, part]:     # or for image, tile, run of input channels:
+            for sub, tile:                                           #     [copy a run;] parallel for row, sub
                 acc[reg_n, vectors, lanes] = bias                    # or the sums of the run before, from output
                 for kept block of row, tap:
                     acc += data * input[offset + tap + pixel]
@@ -79,24 +82,38 @@ def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> 
 
 
 def _rows_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], sink: Sink) -> None:
-    """Row by row of blocks; threads share the rows, and the halves of an image."""
+    """Row by row of blocks; threads share the rows, and the halves of an image, in finer parts if there are few."""
     tiles, subs = tiles_of(shape, config), shape.block_n // config.reg_n
     split = shares.middle(tiles)
     halves = 1 if split is None else 2
-    with T.parallel(0, shape.spec.n * halves * shape.rows) as share:
-        row = T.floormod(share, shape.rows)
-        half = T.floormod(T.floordiv(share, shape.rows), halves)
-        image = T.floordiv(share, halves * shape.rows)
-        with T.serial(0, subs) as sub, T.serial(*shares.half_of(tiles.total, split, half)) as tile:
+    have = shape.spec.n * halves * shape.rows
+    channels = shares.finer(have, subs)
+    parts = shares.finer(have * channels, tiles.total // halves)
+    each = channels * parts
+    with T.parallel(0, have * each) as share:
+        image = T.floordiv(share, each * shape.rows * halves)
+        half = T.floormod(T.floordiv(share, each * shape.rows), halves)
+        row = T.floormod(T.floordiv(share, each), shape.rows)
+        some = shares.part_of(subs, channels, T.floormod(T.floordiv(share, parts), channels))
+        run = shares.part_within(shares.half_of(tiles.total, split, half), parts, T.floormod(share, parts))
+        with T.serial(*some) as sub, T.serial(*run) as tile:
             _emit_block(shape, config, buffers, At(image, row, sub), tile, sink)
 
 
 def _tiles_shared(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], sink: Sink) -> None:
-    """Tile by tile; threads share the tiles."""
+    """Tile by tile; threads share the tiles, and some rows of each if there are few."""
     total = tiles_of(shape, config).total
-    with T.parallel(0, shape.spec.n * total) as share:
-        image, tile = T.floordiv(share, total), T.floormod(share, total)
-        _emit_rows(shape, config, buffers, image, tile, sink, T.serial)
+    have = shape.spec.n * total
+    parts = shares.finer(have, shape.rows) if config.chunks == 1 and not config.packed else 1
+    with T.parallel(0, have * parts) as share:
+        image, tile = T.floordiv(share, total * parts), T.floormod(T.floordiv(share, parts), total)
+        run = shares.part_of(shape.rows, parts, T.floormod(share, parts))
+        _emit_rows(shape, config, buffers, image, tile, sink, lambda: _serial_rows(shape, config, run))
+
+
+def _serial_rows(shape: DirectShape, config: DirectConfig, run: tuple[Any, Any]) -> Iterator[Place]:
+    with T.serial(*run) as row, T.serial(0, shape.block_n // config.reg_n) as sub:
+        yield row, sub
 
 
 def rows_shared(
@@ -104,31 +121,44 @@ def rows_shared(
     config: DirectConfig,
     buffers: dict[str, Any],
     sink: Sink,
-    finish: Callable[[Any, Any], None] | None = None,
+    finish: Callable[[Any, Any, Any], None] | None = None,
 ) -> None:
     """Tile by tile; threads share the rows of blocks of each, always the same ones.
 
-    ``finish`` emits what a row of an image needs when all its tiles are done, in the thread that did them.
+    ``finish`` emits what ``reg_n`` channels of a row of an image need when all their tiles are done, in the thread that
+    did them.
     """
+    subs = shape.block_n // config.reg_n
     # TVM takes a loop of one iteration away, and wants one to share
-    together, loop = (T.attr(0, TOGETHER, 0), T.parallel) if shape.rows > 1 else (nullcontext(), T.serial)
+    together, loop = (T.attr(0, TOGETHER, 0), T.parallel) if shape.rows * subs > 1 else (nullcontext(), T.serial)
+
+    def places() -> Iterator[Place]:
+        with loop(0, shape.rows * subs) as share:
+            yield T.floordiv(share, subs), T.floormod(share, subs)
+
     with together, T.serial(0, shape.spec.n) as image:
         with T.serial(0, tiles_of(shape, config).total) as tile:
-            _emit_rows(shape, config, buffers, image, tile, sink, loop)
+            _emit_rows(shape, config, buffers, image, tile, sink, places)
         if finish is not None:
-            with loop(0, shape.rows) as row:
-                finish(image, row)
+            for row, sub in places():
+                finish(image, row, sub)
 
 
 def _emit_rows(
-    shape: DirectShape, config: DirectConfig, buffers: dict[str, Any], image: Any, tile: Any, sink: Sink, loop: Any
+    shape: DirectShape,
+    config: DirectConfig,
+    buffers: dict[str, Any],
+    image: Any,
+    tile: Any,
+    sink: Sink,
+    places: Callable[[], Iterator[Place]],
 ) -> None:
-    """All rows of blocks of one tile, for one run of input channels after another."""
+    """Rows of blocks of one tile, for one run of input channels after another; ``places`` loops over rows and subs."""
     copy = T.alloc_buffer((shape.run * shape.gathered,), "float32", scope="global") if config.packed else None
     with T.serial(0, config.chunks) as chunk:
         if copy is not None:
             gather(shape, buffers, copy, tiles_of(shape, config), image=image, chunk=chunk, tile=tile)
-        with loop(0, shape.rows) as row, T.serial(0, shape.block_n // config.reg_n) as sub:
+        for row, sub in places():
             _emit_block(shape, config, buffers, At(image, row, sub, chunk), tile, sink, copy)
 
 

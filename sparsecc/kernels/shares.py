@@ -5,6 +5,10 @@ after layer, the same half of every image, and finds most of what it reads in it
 Halves meet at a cache line. Small planes are not halved, they have few lines for each one that both threads would
 write: there each thread computes some channels of the whole image.
 
+More threads than halves and rows of blocks are served by finer cuts: through the channels of a row, as many as are in
+registers at a time, and through the tiles of its half. They lie inside of the coarser ones, so the order of the work is
+what it would be without them; only where a thread's run ends changes.
+
 Kernels that have all rows of blocks for a tile before the next tile follow the same rule with tiles, which lie in the
 order of the image, in the place of halves. On small planes all threads walk all tiles, each with rows of its own: what
 a thread reads of a tile it reads once, however many threads there are.
@@ -24,8 +28,8 @@ from sparsecc.kernels.tiles import Tiles
 LEAST_FLOATS = 512
 #: how much more than half of a plane the larger half may be
 _TOLERANCE = 0.05
-#: shares of an image that serve two, three, four and six threads evenly
-_SHARES = 12
+#: shares that serve 16 threads within a few per cent: fewer are cut finer
+ENOUGH = 64
 
 
 @contextlib.contextmanager
@@ -59,9 +63,13 @@ def middle_band(bands: int, *, floats: int) -> int | None:
     return split if floats >= LEAST_FLOATS and bands - 2 * split <= _TOLERANCE * bands else None
 
 
-def row_shares(rows: int) -> int:
-    """Shares to cut the rows of blocks into."""
-    return min(rows, _SHARES)
+def finer(have: int, pieces: int) -> int:
+    """Parts to cut each of ``have`` shares into, of ``pieces`` pieces that can't be cut; 1 where there are enough.
+
+    Equal parts where that takes at most twice as many as are wanted.
+    """
+    wanted = max(1, min(-(-ENOUGH // have), pieces))
+    return next((parts for parts in range(wanted, min(2 * wanted, pieces) + 1) if pieces % parts == 0), wanted)
 
 
 def part_of(total: int, parts: int, part: Any) -> tuple[Any, Any]:
@@ -70,6 +78,15 @@ def part_of(total: int, parts: int, part: Any) -> tuple[Any, Any]:
         each = total // parts
         return part * each, part * each + each
     return tirx.floordiv(part * total, parts), tirx.floordiv((part + 1) * total, parts)
+
+
+def part_within(run: tuple[Any, Any], parts: int, part: Any) -> tuple[Any, Any]:
+    """First and end of part number ``part`` of a run, parts as equal as can be."""
+    if parts == 1:
+        return run
+    first, end = run
+    size = end - first
+    return first + tirx.floordiv(part * size, parts), first + tirx.floordiv((part + 1) * size, parts)
 
 
 def half_of(total: int, split: int | None, half: Any) -> tuple[Any, Any]:

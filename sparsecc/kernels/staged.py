@@ -12,7 +12,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.layout import LINE, PlaneLayout
-from sparsecc.kernels.direct import channel_in, emit_tile, output_channel, output_sink, rows_shared, tiles_of
+from sparsecc.kernels.direct import emit_tile, output_channel, output_sink, rows_shared, tiles_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_tile import At, Sink
 from sparsecc.kernels.function import kernel
@@ -36,7 +36,7 @@ def staged(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
         for image:
             for tile, run of input channels: parallel for row, sub: end of output's planes = convolution
-            parallel for row: for n in block_n, row of pixels: output = epilogue(end of the plane)
+            parallel for row, sub: for n in reg_n, row of pixels: output = epilogue(end of the plane)
     """
     return kernel(
         [(name, buffer_of(name, shape)) for name in argument_names(shape)],
@@ -72,9 +72,10 @@ def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, An
     end = _end_of_plane(layout, shape.flat)
     plane_end = PlaneLayout(h=1, w=shape.flat, pitch=shape.flat, plane=layout.channel, lead=end)
 
-    def finish(image: Any, row: Any) -> None:
-        with T.serial(0, shape.block_n) as n:
-            number = image * shape.store.channels + channel_in(shape, buffers, row * shape.block_n + n)
+    def finish(image: Any, row: Any, sub: Any) -> None:
+        with T.serial(0, config.reg_n) as n:
+            at = At(image, row, sub)
+            number = image * shape.store.channels + output_channel(shape, config, buffers, at, n)
             _copy_rows(shape, buffers, buffers["output"], number * layout.channel + end, number)
 
     store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue())
