@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.machine.coherence import place
+from bench.machine.coherence import chip, place
 from bench.machine.others import Use, Watch
 from bench.results.schema import Rules
 from bench.running.rounds import Guard, counts, disturbance, play_rounds, rotated
@@ -29,6 +29,19 @@ def test_everyone_is_first_once():
 )
 def test_place(probes, expected):
     assert place(probes) == expected
+
+
+@pytest.mark.parametrize(
+    ("probes", "expected"),
+    [
+        ([46.0, 132.0], "near"),
+        ([325.0, None, 300.0], "far"),
+        ([95.0, 325.0], "mixed"),
+        ([None], "any"),
+    ],
+)
+def test_chip(probes, expected):
+    assert chip(probes) == expected
 
 
 @pytest.mark.parametrize(

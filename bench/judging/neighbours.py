@@ -28,7 +28,7 @@ class Turn:
         Median and 99th percentile, milliseconds.
     runs : int
     place : str
-        Where the cores were before and after: ``"near"``, ``"far"``, ``"one core"`` or ``"mixed"``; ``"any"`` beside
+        Where the cores were before and after: ``"near"``, ``"far"`` or ``"mixed"``; ``"any"`` beside
         neighbours, where what a line takes to travel can't be told.
     """
 

@@ -21,7 +21,7 @@ from bench.cells.options import add_rivals, rivals_of
 from bench.cells.prepare import prepare
 from bench.command import add_shape, parser_of, tell
 from bench.judging.neighbours import Beside, missed, situations, standing, turn_of
-from bench.machine.coherence import place, round_trip_ns
+from bench.machine.coherence import chip, round_trip_ns
 from bench.machine.others import Use, Watch
 from bench.results.schema import MAX_ERROR, Cell
 from bench.results.summary import OURS, OURS_DEFAULT, OURS_ONE_THREAD
@@ -90,7 +90,7 @@ def _play(net: str, players: dict[str, Client], neighbours: int, *, number: int,
             answer = players[name].ask("time", warm_s=_WARM_S, run_s=run_s, min_runs=_LEAST_RUNS)
             use = watch.use()
             worst = Use(max(worst.others, use.others), max(worst.stolen, use.stolen))
-            turns[name] = turn_of(answer["ms"], place=place([before, probe()]))
+            turns[name] = turn_of(answer["ms"], place=chip([before, probe()]))
     return Beside(net, neighbours, turns, disturbance(worst, 1.0))
 
 

@@ -20,7 +20,7 @@ import torch
 
 from bench.cells.prepare import pruned_net
 from bench.command import add_shape, parser_of, tell
-from bench.machine.coherence import place, round_trip_ns
+from bench.machine.coherence import chip, round_trip_ns
 from bench.results.schema import Cell
 from bench.showing.markdown import NONE, percent, table
 from bench.studies.alone import Samples, build, run_alone
@@ -81,7 +81,7 @@ def measure(net: str, program: Path, keys: Sequence[str], *, rows: str, threads:
         for count in wanted:
             before = round_trip_ns()
             lines = run_alone(program, threads=count, passes=_PASSES)
-            where = place([before, round_trip_ns()])
+            where = chip([before, round_trip_ns()])
             tell(f"{net}, {rows} rows, {count} threads: {where}")
             samples[where][count].add(lines)
             turns[where, count] += 1
