@@ -1,6 +1,7 @@
 """The cores that we know, by name, each with where its numbers are from.
 
 Two were measured. All others have the numbers of one of these and say so; numbers of their own go to their entries.
+How many instructions start in a cycle is what the makers' optimization guides say: docs/cores.md names them.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ _ZEN_3 = Core(
     moved_row_cycles=0.0,
 )
 _NOBODY = "taken from {}, as nobody measured {}"
+_WIDTH = "; with the documented issue width"
 _ZEN_5 = replace(
     _ZEN_4,
     name="zen-5",
@@ -84,22 +86,33 @@ _ANY_ARM = replace(
     double_pumped=False,
     moved_row_cycles=0.0,
 )
-_CORTEX_A72 = replace(_ANY_ARM, name="cortex-a72", source=_NOBODY.format("zen-4", "a Cortex-A72"))
-_CORTEX_A76 = replace(_ANY_ARM, name="cortex-a76", source=_NOBODY.format("zen-4", "a Cortex-A76"))
+_CORTEX_A72 = replace(
+    _ANY_ARM, name="cortex-a72", source=_NOBODY.format("zen-4", "a Cortex-A72") + _WIDTH, issue_width=3
+)
+_CORTEX_A76 = replace(
+    _ANY_ARM, name="cortex-a76", source=_NOBODY.format("zen-4", "a Cortex-A76") + _WIDTH, issue_width=4
+)
 #: in the order of the program nothing overlaps that crowded registers could keep from it
-_CORTEX_A53 = replace(_ANY_ARM, name="cortex-a53", source=_NOBODY.format("zen-4", "a Cortex-A53"), crowded_cycles=0.0)
+_CORTEX_A53 = replace(
+    _ANY_ARM,
+    name="cortex-a53",
+    source=_NOBODY.format("zen-4", "a Cortex-A53") + _WIDTH,
+    issue_width=2,
+    crowded_cycles=0.0,
+)
 
 
 def _in_32_bit(core: Core, *, name: str, of: str, weight_load_cycles: float) -> Core:
     """The core with 32-bit code: each weight is loaded and broadcast to a register by an instruction of its own."""
     return replace(
-        core, name=name, source=_NOBODY.format("zen-4", of), weight_instructions=1,
+        core, name=name, source=_NOBODY.format("zen-4", of) + (_WIDTH if core is not _ANY_ARM else ""),
+        weight_instructions=1,
         weight_load_cycles=weight_load_cycles, spare_registers=1, loops_over_taps=True, register_per_weight=True,
         crowded_cycles=0.0,
     )  # fmt: skip
 
 
-_CORTEX_A7 = _in_32_bit(_ANY_ARM, name="cortex-a7", of="a Cortex-A7", weight_load_cycles=2.0)
+_CORTEX_A7 = _in_32_bit(replace(_ANY_ARM, issue_width=2), name="cortex-a7", of="a Cortex-A7", weight_load_cycles=2.0)
 _ANY_ARMV7 = _in_32_bit(_ANY_ARM, name="any-armv7", of="a core with 32-bit ARM code", weight_load_cycles=2.0)
 _CORTEX_A53_32 = _in_32_bit(
     _CORTEX_A53, name="cortex-a53-32", of="a Cortex-A53 with 32-bit code", weight_load_cycles=2.0
