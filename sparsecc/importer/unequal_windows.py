@@ -9,6 +9,7 @@ from torch import fx
 
 from sparsecc._tvm import relax, te, tirx
 from sparsecc.importer.context import Context, image_shape
+from sparsecc.kernels.exponential import let
 from sparsecc.kernels.extremes import larger
 
 Expr = Any
@@ -38,10 +39,15 @@ def _along(ctx: Context, node: fx.Node, data: Any, shape: tuple[int, ...], axis:
             values = [x(*i[:axis], place, *i[axis + 1 :]) for place in places]
             found = values[0]
             for value in values[1:]:
-                found = larger(found, value)
+                found = _larger(found, value)
             return found
 
         return te.compute(shape, element, name="largest")
 
     tables = (relax.const(np.array(numbers, np.int32)) for numbers in (starts, [end - 1 for end in ends]))
     return ctx.compute(node, of, data, *tables)
+
+
+def _larger(so_far: Expr, value: Expr) -> Expr:
+    """Each has a name: the choice names them several times, and choices within choices would double."""
+    return let(so_far, lambda a: let(value, lambda b: larger(a, b)))
