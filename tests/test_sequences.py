@@ -43,7 +43,7 @@ def layers(draw: st.DrawFn) -> nn.Module:
 
 
 @given(layer=layers())
-@settings(max_examples=16, deadline=None, derandomize=True, database=None)
+@settings(max_examples=10, deadline=None, derandomize=True, database=None)
 def test_results(layer):
     (x,) = random_inputs((2, 6, 19))
     _, extracted = fused(layer, x)

@@ -76,7 +76,8 @@ class Context:
         known = self._images.get(x)
         if known is not None and shape_of(known) == tuple(shape):
             return known
-        return self.emit(relax.op.reshape(x, tuple(shape)))
+        self._images[x] = self.emit(relax.op.reshape(x, tuple(shape)))
+        return self._images[x]
 
     def from_image(self, image: Any, shape: Sequence[int]) -> Any:
         """An image in another shape, which :meth:`as_image` takes back."""
