@@ -204,7 +204,9 @@ class Algorithms:
         """Cycles of all layers that differ between plans, and of all weights."""
         nbytes = plan.totals.kept_bytes
         fetched = sum(fetch_cycles(layer.kept_bytes, nbytes, self._target) for layer in plan.layers)
-        return fetched + sum(self._cycles(layer) for layer in plan.layers if suits(layer.spec) or suits_at_once(layer.spec))
+        return fetched + sum(
+            self._cycles(layer) for layer in plan.layers if suits(layer.spec) or suits_at_once(layer.spec)
+        )
 
     def _within(self, plan: Plan, most_bytes: float, *, limit: str, fixed: Iterable[str] = ()) -> Plan:
         return within(

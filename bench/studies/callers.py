@@ -20,25 +20,21 @@ _WARM_RUNS = 5
 
 @dataclass(frozen=True)
 class Times:
-    """``runs``: seconds of every run of every caller; ``wall``: seconds from the first one's begin to the last one's end."""
+    """``runs``: seconds of every run of every caller; ``wall``: seconds of the caller that took longest."""
 
     runs: tuple[tuple[float, ...], ...]
     wall: float
 
     @property
     def per_second(self) -> float:
+        """Runs of all callers in a second."""
         return sum(map(len, self.runs)) / self.wall
 
 
 def instances(paths: Sequence[Path], *, threads: int) -> list[Library]:
     """An instance for each path; equal paths are one library."""
-    loaded: dict[Path, Library] = {}
-    for path in paths:
-        if path not in loaded:
-            loaded[path] = load(path, threads=threads)
-    found = [loaded.pop(path) if path in loaded else None for path in paths]
-    first = {path: library for path, library in zip(paths, found, strict=True) if library is not None}
-    return [library or copy.copy(first[path]) for path, library in zip(paths, found, strict=True)]
+    loaded = {path: load(path, threads=threads) for path in dict.fromkeys(paths)}
+    return [copy.copy(loaded[path]) for path in paths]
 
 
 def call(libraries: Sequence[Library], *, seconds: float) -> Times:

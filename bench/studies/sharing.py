@@ -1,8 +1,8 @@
 """Several instances and libraries in one process: ``python -m bench.studies.sharing``.
 
 A service has threads that call an instance each. With nothing said about threads all of them share the cores: together
-they do as much as processes with one thread each, and no run waits for long. In a round everyone takes a turn; ratios are
-those of a round. Exit code 1 unless the aims are met.
+they do as much as processes with one thread each, and no run waits for long. In a round everyone takes a turn; ratios
+are those of a round. Exit code 1 unless the aims are met.
 """
 
 from __future__ import annotations
