@@ -161,10 +161,12 @@ def test_the_command_line(tmp_path, capsys):
     assert "trial 16/16" in shown.err
     assert "pairs of layers, one kernel or two: 1 (1 different); 0 known measurements" in shown.err
     assert "pairs of a convolution and the window kernel after it:" in shown.out
+    assert "layers that several algorithms compute: 1 (1 different); 0 known measurements" in shown.err
+    assert "algorithms of 3x3 convolutions: " in shown.out
     assert plot.read_text().startswith("<?xml")
     assert main(["tune", str(model), *options[:-2], "--target", TARGET, "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert {"log", "default_ms", "ms", "layers", "joins", "bugs"} == set(document)
+    assert {"log", "default_ms", "ms", "layers", "joins", "algorithms", "bugs"} == set(document)
 
     assert main(["schedules", "list", str(log)]) == 0
     assert "conv 1x32x10x10" in capsys.readouterr().out
