@@ -76,7 +76,6 @@ def test_unsupported_operator(tail: nn.Module, operator: str) -> None:
 
 
 def test_an_operator_that_is_made_of_another() -> None:
-    """The message names what the user wrote, too."""
     operator = "aten.grid_sampler_2d.default, which PyTorch makes of aten.grid_sampler.default, is not supported; "
     model = Function(lambda x, grid: F.grid_sample(x, grid, align_corners=False))
     refused(NotSupportedError, operator, model=model, inputs=(X, torch.zeros(1, 2, 2, 2)))

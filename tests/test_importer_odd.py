@@ -156,7 +156,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
     "nothing out": (lambda x: x[:, :0], (IMAGE,), "its output has shape (2, 0, 9, 11), expected sizes from 1"),
     "selected out": (lambda x: x[x > 0], (IMAGE,), "its output has a shape that depends on values, expected fixed"),
     "selected": (lambda x: x[x > 0].sum(), (IMAGE,), "aten.index.Tensor: the shape of its result depends on values"),
-    "item": (lambda x: x * x.sum().item(), ((3,),), "aten._local_scalar_dense.default is not supported"),
+    "item": (
+        lambda x: x * x.sum().item(), ((3,),),
+        "aten._local_scalar_dense.default, which PyTorch makes of aten.item.default, is not supported",
+    ),
     "gather": (lambda x, i: x.gather(1, i.argmax(1, True)), ((3, 4), (3, 2)), "aten.argmax.default is not supported"),
     "indices": (lambda x: x.max(1)[1].float(), (IMAGE,), "the indices of max are not supported"),
     "norm": (lambda x: x.norm(p=3, dim=1), (IMAGE,), "a norm of order 3 is not supported, expected 1 or 2"),
