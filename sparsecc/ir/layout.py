@@ -20,7 +20,8 @@ in turn. Two rows on is one pitch on within a half, two columns on is one float 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sparsecc.ir.conv import ConvSpec
 
@@ -54,6 +55,8 @@ class PlaneLayout:
         Divisors ``(sh, sw)`` of those remainders; ``(1, 1)`` for an unsplit layout.
     deal : int
         Planes that consecutive floats are dealt out to: 2 for a dealt plane, else 1.
+    run, gap : int
+        Every ``run`` channels ``gap`` floats are left free; a run of 0 for none.
     """
 
     h: int
@@ -66,11 +69,13 @@ class PlaneLayout:
     phases: tuple[tuple[int, int], ...] = ((0, 0),)
     step: tuple[int, int] = (1, 1)
     deal: int = 1
+    run: int = 0
+    gap: int = 0
 
     @property
     def is_plain(self) -> bool:
         """True for contiguous NCHW."""
-        whole = self.step == (1, 1) and self.deal == 1
+        whole = self.step == (1, 1) and self.deal == 1 and not self.gap
         return whole and self.pitch == self.w and self.plane == self.h * self.w and self.lead == 0
 
     @property
@@ -85,7 +90,11 @@ class PlaneLayout:
 
     def size(self, planes: int) -> int:
         """Floats of a buffer for ``planes`` (= n * c) images."""
-        return self.lead + planes * self.channel + self.tail
+        return self.lead + self.first(planes) + self.tail
+
+    def first(self, planes: Any) -> Any:
+        """Floats from the first channel to channel number ``planes``, a number, an array or an expression."""
+        return planes * self.channel + (planes // self.run * self.gap if self.gap else 0)
 
     def tap_offset(self, row: int, col: int) -> int:
         """Floats from a channel's start to padded pixel ``(row, col)``.
@@ -116,6 +125,17 @@ def compact(h: int, w: int) -> PlaneLayout:
     if floats > _MOST_ALIGNED * h * w:
         floats = h * w
     return PlaneLayout(h=h, w=w, pitch=w, plane=floats + (floats % _ALIASED == 0) * LINE)
+
+
+def apart(layout: PlaneLayout, *, run: int) -> PlaneLayout:
+    """The same with runs of channels an odd number of cache lines apart.
+
+    What is one channel of each run then lies in other sets of a cache: a kernel that writes 36 runs side by side, a
+    multiple of 4096 bytes apart, took three times as long.
+    """
+    floats = run * layout.channel
+    lines = -(-floats // LINE)
+    return replace(layout, run=run, gap=(lines + (lines % 2 == 0)) * LINE - floats)
 
 
 def padded(h: int, w: int, *, halo: tuple[int, int, int, int], pitch: int) -> PlaneLayout:

@@ -79,6 +79,11 @@ class Operator:
         return 0.0
 
     @property
+    def run(self) -> int:
+        """Channels of its result that are written one of each run at a time; 0 where none are."""
+        return 0
+
+    @property
     def clears_gaps(self) -> bool:
         """Whether its kernel writes the zeros around the pixels of its result."""
         return True

@@ -109,6 +109,11 @@ class WinogradInput(Operator):
         """See :class:`Operator`."""
         return "winograd input"
 
+    @property
+    def run(self) -> int:
+        """See :class:`Operator`: a product's."""
+        return self.tiling.spec.ic
+
 
 @dataclass(frozen=True)
 class WinogradOutput(Operator):

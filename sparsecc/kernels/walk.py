@@ -52,21 +52,26 @@ class Walk:
         """
         shape, buffers = self._shape, self._buffers
         if shape.dense:
-            first = 0 if shape.gathered else self._group_channel() + self._chunk * shape.run
-            return first * shape.stride + j * shape.stride
+            if shape.gathered:
+                return j * shape.stride
+            group = self._group()
+            first = group * shape.spec.ic_per_group + self._chunk * shape.run
+            return first * shape.stride + group * shape.source.gap + j * shape.stride
         if shape.index == "offset":
             return buffers["offsets"][self.first + j]
         column = self._column[0] if self._steps else T.cast(buffers["columns"][self.first + j], "int32")
-        return buffers["table"][column] if shape.by_tap else column * shape.stride
+        if shape.by_tap:
+            return buffers["table"][column]
+        return column * shape.stride if shape.gathered else shape.source.first(column)
 
     @property
     def _steps(self) -> bool:
         return not self._shape.dense and self._shape.index == "step"
 
-    def _group_channel(self) -> Any:
-        """First input channel of the row's conv group; only dense rows lie in order of their groups."""
+    def _group(self) -> Any:
+        """The row's conv group; only dense rows lie in order of their groups."""
         spec, rows = self._shape.spec, self._shape.rows
-        return 0 if spec.groups == 1 else self._row // (rows // spec.groups) * spec.ic_per_group
+        return 0 if spec.groups == 1 else self._row // (rows // spec.groups)
 
 
 def row_range(uniform: int | None, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:

@@ -86,6 +86,22 @@ def store(buffer: Expr, value: Expr, start: Expr, lanes: int) -> None:
     T.buffer_store(buffer, value, [start if lanes == 1 else tirx.Ramp(start, 1, lanes)])
 
 
+def store_first(buffer: Expr, value: Expr, start: Expr, *, count: int, lanes: int) -> None:
+    """Store the first ``count`` of a vector's ``lanes`` floats: twice as many as have a vector of their own, or all."""
+    width = widest(count, lanes=lanes)
+    if width == lanes:
+        store(buffer, value, start, lanes)
+        return
+    bound = T.bind(value)
+    for first in (0, count - width) if count > width else (0,):
+        store(buffer, picked([bound], range(first, first + width)), start + first, width)
+
+
+def picked(vectors: Sequence[Expr], places: Iterable[int]) -> Expr:
+    """A vector of some elements of others, which count through."""
+    return tirx.Shuffle(list(vectors), [tirx.const(place, "int32") for place in places])
+
+
 def widest(count: int, *, lanes: int) -> int:
     """The widest vector, at most ``lanes`` wide, that ``count`` floats fill: a power of two."""
     return next(width for width in (64, 32, 16, 8, 4, 2, 1) if width <= min(count, lanes))

@@ -21,15 +21,13 @@ _L1_SHARE = 0.5
 
 def input_opened(site: Site[WinogradInput]) -> WinogradInputShape:
     """Shape of the transform of a layer's input."""
-    tiling, target = site.operator.tiling, site.target
-    floats = tiling.m * tiling.cols * (tiling.m + tiling.side)
-    return WinogradInputShape(tiling, site.source, site.result, target.lanes, _band(tiling, floats, target))
+    return WinogradInputShape(site.operator.tiling, site.source, site.result, site.target.lanes)
 
 
 def input_lower(site: Site[WinogradInput], shape: WinogradInputShape, config: None) -> Lowered:
     """Make it."""
     arguments = (site.node.inputs[0], site.node.output)
-    facts = {"tile": shape.tiling.m, "band": shape.band}
+    facts = {"tile": shape.tiling.m, "lanes": shape.cut.lanes}
     return Lowered("winograd_in", ("winograd_in", shape), winograd_input(shape), arguments, facts)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import Graph, Node
-from sparsecc.ir.layout import PlaneLayout, compact, padded, plain, scratch_width, split, split_height, split_width
+from sparsecc.ir.layout import PlaneLayout, apart, compact, padded, plain, scratch_width, split, split_height, split_width
 from sparsecc.ir.placed import Placed, PlacedNode, Repack
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
@@ -59,11 +59,13 @@ class _Plan:
     halos: dict[int, Halo] = field(default_factory=dict)
     splits: dict[int, ConvSpec] = field(default_factory=dict)
     rooms: dict[int, int] = field(default_factory=dict)
+    runs: dict[int, int] = field(init=False)
     copies: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.shapes = list(self.graph.shapes)
         self.fixed = _contiguous(self.graph)
+        self.runs = {node.output: node.operator.run for node in self.graph.nodes if node.operator.run}
         for node in self.graph.nodes:
             spec = node.operator.planes
             if spec is not None and self._reads_in_place(node, spec):
@@ -186,7 +188,8 @@ class _Plan:
         # a copy between a tensor of the graph and a contiguous one may turn out to be idle: see _without_idle_copies
         is_copy = tensor >= len(self.graph.shapes)
         if pitch == shape[3] and halo == _NO_HALO and not is_copy:
-            return compact(shape[2], shape[3])
+            layout = compact(shape[2], shape[3])
+            return apart(layout, run=self.runs[tensor]) if tensor in self.runs else layout
         return padded(shape[2], shape[3], halo=halo, pitch=pitch)
 
 

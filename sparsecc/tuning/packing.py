@@ -30,7 +30,7 @@ def pack(values: NDArray[np.float32], layout: PlaneLayout | None, *, gaps: float
     where = _pixels(layout)
     present = where >= 0
     packed = np.full(layout.size(planes), gaps, np.float32)
-    first = np.arange(planes)[:, None] * layout.channel
+    first = layout.first(np.arange(planes)[:, None])
     packed[first + where[present]] = values.reshape(planes, layout.h, layout.w)[:, present]
     return packed
 
