@@ -79,9 +79,9 @@ class Operator:
         return 0.0
 
     @property
-    def run(self) -> int:
-        """Channels of its result that are written one of each run at a time; 0 where none are."""
-        return 0
+    def runs(self) -> tuple[int, int]:
+        """Channels of its first input, and of its result, one of each run of which it has at a time; 0 for none."""
+        return 0, 0
 
     @property
     def clears_gaps(self) -> bool:

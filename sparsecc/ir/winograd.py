@@ -110,9 +110,9 @@ class WinogradInput(Operator):
         return "winograd input"
 
     @property
-    def run(self) -> int:
-        """See :class:`Operator`: a product's."""
-        return self.tiling.spec.ic
+    def runs(self) -> tuple[int, int]:
+        """See :class:`Operator`: a run is a product's."""
+        return 0, self.tiling.spec.ic
 
 
 @dataclass(frozen=True)
@@ -130,6 +130,11 @@ class WinogradOutput(Operator):
     def __str__(self) -> str:
         """See :class:`Operator`."""
         return f"winograd output, {self.epilogue}"
+
+    @property
+    def runs(self) -> tuple[int, int]:
+        """See :class:`Operator`: a run is a product's."""
+        return self.tiling.spec.oc, 0
 
 
 def suits(spec: ConvSpec) -> bool:

@@ -38,7 +38,7 @@ class Sink:
 
     def place(self, at: At, channel: Any, pixel: Any) -> Any:
         """Float of a pixel of a channel in registers."""
-        return self.plane(at, channel) * self.store.layout.channel + self.store.layout.lead + pixel
+        return self.store.layout.first(self.plane(at, channel)) + self.store.layout.lead + pixel
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def store_pixels(
                 place = plane * store.residual.channel + store.residual.lead
                 place = place + (pixel if beside is None else beside) + first + lane
                 residual = buffers["residual"][place]
-            where = plane * store.layout.channel + store.layout.lead + pixel + first + lane
+            where = store.layout.first(plane) + store.layout.lead + pixel + first + lane
             done = finish(row[lane], store, residual=residual, mask=None)
             T.buffer_store(buffers["output"], done, [where])
 

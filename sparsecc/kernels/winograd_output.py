@@ -94,7 +94,7 @@ def _transform(shape: WinogradOutputShape, x: Any, pixels: Any, base: Any) -> No
     tiling, matrix = shape.tiling, output_matrix(shape.tiling.m)
     side, tiles = tiling.side, shape.band * tiling.cols
     lanes = widest(tiles, lanes=shape.lanes)
-    plane = tiling.spec.oc * shape.source.channel
+    plane = shape.source.first(tiling.spec.oc)
     with T.serial(0, -(-tiles // lanes)) as chunk:
         tile = T.bind(T.min(chunk * lanes, tiles - lanes))
         columns = []

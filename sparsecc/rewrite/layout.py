@@ -59,13 +59,15 @@ class _Plan:
     halos: dict[int, Halo] = field(default_factory=dict)
     splits: dict[int, ConvSpec] = field(default_factory=dict)
     rooms: dict[int, int] = field(default_factory=dict)
-    runs: dict[int, int] = field(init=False)
+    runs: dict[int, int] = field(default_factory=dict)
     copies: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.shapes = list(self.graph.shapes)
         self.fixed = _contiguous(self.graph)
-        self.runs = {node.output: node.operator.run for node in self.graph.nodes if node.operator.run}
+        for node in self.graph.nodes:
+            sides = zip((*node.inputs[:1], node.output), node.operator.runs, strict=False)
+            self.runs.update((tensor, run) for tensor, run in sides if run)
         for node in self.graph.nodes:
             spec = node.operator.planes
             if spec is not None and self._reads_in_place(node, spec):
