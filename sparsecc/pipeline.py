@@ -132,7 +132,9 @@ def arrange(
     tiles = {layer.key: layer.tile for layer in plan.layers if layer.tile is not None and not layer.at_once}
     at_once = {layer.key for layer in plan.layers if layer.at_once}
     plans = {layer.key: layer for layer in plan.layers}
-    graph = stage("split", split_winograd, compute_at_once(network.graph, at_once), tiles, transform=transform)
+    sparse = {layer.key for layer in plan.layers if layer.kept is not None}
+    graph = compute_at_once(network.graph, at_once)
+    graph = stage("split", split_winograd, graph, tiles, sparse=sparse, transform=transform)
     joined = stage("join", join_chains, graph, lambda key, chain: decide(chain, plans[key]))
     graph = joined.graph
     placed = stage("layout", place, graph)

@@ -171,7 +171,8 @@ def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
     graph, plans, by_key = _job_graph(jobs)
     tiles = {key: job.tile for key, job in by_key.items() if job.tile is not None}
     at_once = {key for key, job in by_key.items() if job.at_once}
-    placed = place(split_winograd(compute_at_once(graph, at_once), tiles))
+    sparse = {key for key, job in by_key.items() if job.rows is not None}
+    placed = place(split_winograd(compute_at_once(graph, at_once), tiles, sparse=sparse))
     lowered = [(node, _lower_job(node, placed, plans, by_key, resolved)) for node in placed.nodes]
     inputs = tuple(Port(f"x{i}", graph.shapes[t]) for i, t in enumerate(graph.inputs))
     outputs = tuple(Port(f"y{i}", graph.shapes[t]) for i, t in enumerate(graph.outputs))

@@ -97,9 +97,17 @@ class Tiling:
 
 @dataclass(frozen=True)
 class WinogradInput(Operator):
-    """Operator: an image ``(n, ic, ih, iw)`` to its transformed tiles ``(1, products * ic, 1, n * tiles)``."""
+    """Operator: an image ``(n, ic, ih, iw)`` to its transformed tiles ``(1, products * ic, 1, n * tiles)``.
+
+    Attributes
+    ----------
+    tiling : Tiling
+    channels : tuple of int or None
+        Those that somebody reads, ascending; the tiles of all others are anything. None for all.
+    """
 
     tiling: Tiling
+    channels: tuple[int, ...] | None = None
 
     kernel: ClassVar = "winograd_in"
     reads_rows: ClassVar = True

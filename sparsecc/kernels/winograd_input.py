@@ -31,12 +31,15 @@ class WinogradInputShape:
         Of the transformed tiles ``(1, products * ic, 1, n * tiles)``.
     lanes : int
         Floats in a vector.
+    listed : int
+        Channels that are transformed, from a list; 0 for all, in order.
     """
 
     tiling: Tiling
     source: PlaneLayout
     target: PlaneLayout
     lanes: int
+    listed: int = 0
 
     @property
     def cut(self) -> Cut:
@@ -50,7 +53,7 @@ class WinogradInputShape:
 
 
 def winograd_input(shape: WinogradInputShape) -> PrimFunc:
-    """Build the kernel.
+    """Build the kernel: ``input``, ``channels`` (listed,) int32 if there is a list, ``output``.
 
     Rows are transformed across first, as they lie in memory: every pixel once, though three tiles may see it. What
     comes out is dealt out to the tiles in registers. Where rows or columns of pixels lie outside of the image is known
@@ -67,19 +70,21 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
 
     def body(buffers: dict[str, Any]) -> None:
         x, y = buffers["input"], buffers["output"]
-        with T.parallel(0, spec.n * spec.ic) as task, T.sblock("plane"):
-            plane = T.axis.spatial(spec.n * spec.ic, task)
+        channels = shape.listed or spec.ic
+        with T.parallel(0, spec.n * channels) as task, T.sblock("plane"):
+            at = T.axis.spatial(spec.n * channels, task)
             T.reads()
             T.writes(y[0 : y.ty.shape[0]])
-            image, channel = plane // spec.ic, plane % spec.ic
-            origin = source.lead + plane * source.channel
+            image, channel = at // channels, at % channels
+            if shape.listed:
+                channel = T.bind(buffers["channels"][channel])
+            origin = T.bind(source.lead + (image * spec.ic + channel) * source.channel)
             base = target.lead + channel * target.channel + image * tiling.tiles
             transform_plane(_Plane(shape, x, y, origin, base, target.first(spec.ic)))
 
-    return kernel(
-        [("input", floats(source.size(spec.n * spec.ic))), ("output", floats(target.size(tiling.products * spec.ic)))],
-        body,
-    )
+    listed = [("channels", ((shape.listed,), "int32"))] if shape.listed else []
+    ends = source.size(spec.n * spec.ic), target.size(tiling.products * spec.ic)
+    return kernel([("input", floats(ends[0])), *listed, ("output", floats(ends[1]))], body)
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def row_parts(shape: WinogradInputShape) -> Parts:
     def shares(group: int) -> bool:
         first = group * made.rows * m - top
         last = first + (made.rows - 1) * m + m + TAPS - 2
-        inside = first >= 0 and last < spec.ih
+        inside = first >= 0 and last < spec.ih and _has_room(shape, group, tiling.cols - made.tiles)
         begins = first * source.pitch - left >= -source.lead
         return inside and begins and last * source.pitch + last_column - left <= source.channel + source.tail
 
@@ -130,7 +135,8 @@ def _transform_row(plane: _Plane, group: Any) -> None:
 
     def shares(chunk: int) -> bool:
         first = tiling.m * chunk * made.tiles - left
-        return first >= 0 and first + width <= tiling.spec.iw
+        inside = first >= 0 and first + width <= tiling.spec.iw
+        return inside and (not isinstance(group, int) or _has_room(shape, group, chunk * made.tiles))
 
     columns = parts(made.chunks, shares)
     for chunk in columns.before:
@@ -140,6 +146,12 @@ def _transform_row(plane: _Plane, group: Any) -> None:
             _transform(plane, group, chunk * made.tiles)
     for chunk in columns.after:
         _transform(plane, group, min(chunk * made.tiles, tiling.cols - made.tiles))
+
+
+def _has_room(shape: WinogradInputShape, group: int, column: int) -> bool:
+    """Whether a whole vector may be stored: what is to spare is then stored over by the next one."""
+    made, tiling = shape.cut, shape.tiling
+    return group * made.rows * tiling.cols + column + made.lanes <= tiling.tiles
 
 
 def _transform(plane: _Plane, group: Any, column: Any) -> None:
@@ -154,18 +166,15 @@ def _transform(plane: _Plane, group: Any, column: Any) -> None:
         for run in runs
     ]
     valid = made.tiles * (min(made.rows, tiling.rows - group * made.rows) if isinstance(group, int) else made.rows)
-    is_last = isinstance(group, int) and group == shape.groups - 1
-    is_last = is_last and isinstance(column, int) and column == tiling.cols - made.tiles
+    is_known = isinstance(group, int) and isinstance(column, int)
     tile = T.bind(plane.base + group * (made.rows * tiling.cols) + column)
     for i in range(side):
         columns = _dealt(shape, [row[i] for row in rows], column)
         for j, value in enumerate(to_points(matrix, columns)):
             place = tile + (i * side + j) * plane.product
-            if is_last:
-                # what comes next is not ours
+            if is_known and not _has_room(shape, group, column):
                 store_first(plane.y, value, place, count=valid, lanes=made.lanes)
             else:
-                # what is to spare is stored over by the next vector
                 store(plane.y, value, place, made.lanes)
 
 
@@ -181,7 +190,9 @@ def _pixels(plane: _Plane, group: Any, column: Any, row: int, start: int, lanes:
     for at in range(start, start + lanes, width):
         tile_row, offset = (at // whole, at % whole) if start < m * made.lanes else (0, whole)
         pieces.append(_piece(plane, group * made.rows + tile_row, row, column * m + offset, width))
-    return T.bind(pieces[0] if len(pieces) == 1 else tirx.Shuffle(pieces, [tirx.const(i, "int32") for i in range(lanes)]))
+    return T.bind(
+        pieces[0] if len(pieces) == 1 else tirx.Shuffle(pieces, [tirx.const(i, "int32") for i in range(lanes)])
+    )
 
 
 def _piece(plane: _Plane, tile_row: Any, row: int, column: Any, width: int) -> Any:
@@ -201,7 +212,11 @@ def _piece(plane: _Plane, tile_row: Any, row: int, column: Any, width: int) -> A
     if end - first >= width:
         start = min(max(place, first), end - width)
         loaded = T.bind(vector(plane.x, plane.origin + start, width))
-        return loaded if start == place else picked([loaded], [min(max(i, 0), width - 1) for i in range(place - start, place - start + width)])
+        return (
+            loaded
+            if start == place
+            else picked([loaded], [min(max(i, 0), width - 1) for i in range(place - start, place - start + width)])
+        )
     # a plane smaller than the vector: its first and its last floats
     count = widest(end - first, lanes=width)
     halves = [T.bind(vector(plane.x, plane.origin + start, count)) for start in (first, end - count)]

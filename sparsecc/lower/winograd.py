@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.cost.winograd import input_cycles, output_cycles
@@ -21,13 +22,17 @@ _L1_SHARE = 0.5
 
 def input_opened(site: Site[WinogradInput]) -> WinogradInputShape:
     """Shape of the transform of a layer's input."""
-    return WinogradInputShape(site.operator.tiling, site.source, site.result, site.target.lanes)
+    operator = site.operator
+    listed = len(operator.channels or ())
+    return WinogradInputShape(operator.tiling, site.source, site.result, site.target.lanes, listed)
 
 
 def input_lower(site: Site[WinogradInput], shape: WinogradInputShape, config: None) -> Lowered:
     """Make it."""
-    arguments = (site.node.inputs[0], site.node.output)
-    facts = {"tile": shape.tiling.m, "lanes": shape.cut.lanes}
+    channels = site.operator.channels
+    listed = () if channels is None else (np.array(channels, np.int32),)
+    arguments = (site.node.inputs[0], *listed, site.node.output)
+    facts = {"tile": shape.tiling.m, "lanes": shape.cut.lanes, "channels": shape.listed or shape.tiling.spec.ic}
     return Lowered("winograd_in", ("winograd_in", shape), winograd_input(shape), arguments, facts)
 
 

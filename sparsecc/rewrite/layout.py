@@ -18,7 +18,17 @@ from dataclasses import dataclass, field, replace
 
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import Graph, Node
-from sparsecc.ir.layout import PlaneLayout, apart, compact, padded, plain, scratch_width, split, split_height, split_width
+from sparsecc.ir.layout import (
+    PlaneLayout,
+    apart,
+    compact,
+    padded,
+    plain,
+    scratch_width,
+    split,
+    split_height,
+    split_width,
+)
 from sparsecc.ir.placed import Placed, PlacedNode, Repack
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind

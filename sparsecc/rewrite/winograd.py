@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecc.ir.blocks import kept_kernels
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node
 from sparsecc.ir.layer import ConvLayer
@@ -18,8 +19,10 @@ from sparsecc.ir.winograd_conv import PhaseTiling, WinogradConv
 Transform = Callable[[NDArray[np.float32], int], NDArray[np.float32]]
 
 
-def split_winograd(graph: Graph, tiles: Mapping[str, int], *, transform: Transform = transformed_weight) -> Graph:
-    """Rewrite the layers in ``tiles`` (key -> side of an output tile).
+def split_winograd(
+    graph: Graph, tiles: Mapping[str, int], *, sparse: Container[str] = (), transform: Transform = transformed_weight
+) -> Graph:
+    """Rewrite the layers in ``tiles`` (key -> side of an output tile); those in ``sparse`` read no pruned weights.
 
     Before::
 
@@ -27,7 +30,7 @@ def split_winograd(graph: Graph, tiles: Mapping[str, int], *, transform: Transfo
 
     After, for tiles of 4 x 4 pixels::
 
-        v = winograd_input(x)                   # 36 * ic planes, a pixel a tile
+        v = winograd_input(x)                   # 36 * ic planes, a pixel a tile; of channels with kept blocks
         p = conv1x1(v)                          # 36 groups; has the layer's key
         y = winograd_output(p, residual)        # epilogue bias+residual+relu
     """
@@ -35,7 +38,9 @@ def split_winograd(graph: Graph, tiles: Mapping[str, int], *, transform: Transfo
     nodes: list[Node] = []
     for node in graph.nodes:
         if isinstance(node.operator, FusedConv) and node.key in tiles:
-            nodes += _split(node, node.operator, tiles[node.key], shapes, transform)
+            channels = read_channels(node.operator.layer.weight) if node.key in sparse else None
+            first = WinogradInput(Tiling(node.operator.spec, tiles[node.key]), channels)
+            nodes += _split(node, node.operator, first, shapes, transform)
         else:
             nodes.append(node)
     return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
@@ -77,18 +82,25 @@ def output_key(key: str) -> str:
     return f"{key}_winograd_out"
 
 
-def _split(node: Node, operator: FusedConv, m: int, shapes: list[tuple[int, ...]], transform: Transform) -> list[Node]:
-    layer = operator.layer
-    tiling = Tiling(layer.spec, m)
+def read_channels(weight: NDArray[np.float32]) -> tuple[int, ...] | None:
+    """Input channels with a weight that is not zero, one at least; None for all of them."""
+    kept = np.flatnonzero(kept_kernels(weight).any(axis=0))
+    return None if kept.size == weight.shape[1] else tuple(map(int, kept)) or (0,)
+
+
+def _split(
+    node: Node, operator: FusedConv, first: WinogradInput, shapes: list[tuple[int, ...]], transform: Transform
+) -> list[Node]:
+    layer, tiling = operator.layer, first.tiling
     spec = tiling.product_spec
     seen, products = len(shapes), len(shapes) + 1
     shapes += [(1, spec.ic, 1, spec.iw), (1, spec.oc, 1, spec.ow)]
-    weight = transform(layer.weight, m)
+    weight = transform(layer.weight, tiling.m)
     product = ConvLayer(layer.key, layer.name, spec, weight, np.zeros(spec.oc, np.float32))
     source, *residual = node.inputs
     back = WinogradOutput(tiling, layer, operator.epilogue)
     return [
-        Node(input_key(node.key), WinogradInput(tiling), (source,), seen),
+        Node(input_key(node.key), first, (source,), seen),
         Node(node.key, FusedConv(product, Epilogue()), (seen,), products),
         Node(output_key(node.key), back, (products, *residual), node.output),
     ]
