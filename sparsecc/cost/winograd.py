@@ -19,9 +19,10 @@ channels at pixels    direct  tile  input  products  output    sum  predicted  d
 Products run near the peak, so the larger tile wins until images get small: 7 x 7 pixels are four tiles of ``m = 4``, a
 quarter of a vector, and its 38 MB of weights, ``(m + 2)**2 / 9`` times those of the layer, come from memory.
 
-The constants are fitted to these and to the same layers on a Zen 5, which begins two loads of a vector a cycle and
-takes half the cycles: 90, 27, 41 and 65 us for the inputs and 39, 17, 10 and 23 us for the outputs of ``m = 4``; 62,
-32, 17, 29 and 42, 21, 10, 6 us for those of ``m = 2``. They are met within a factor of 1.3 in the mean, 1.65 at most.
+The transforms' constants are fitted to the same layers on a Zen 5, whose direct kernels take 913, 905, 901 and 914 us:
+37, 26, 10 and 12 us for the inputs and 30, 16, 9 and 8 us for the outputs of ``m = 4``; 40, 20, 10, 6 and 39, 18, 10,
+6 us for those of ``m = 2``. They are met within a factor of 1.2 in the mean, 1.6 at most. The table is older than these
+kernels: the inputs of ``m = 4`` took 85, 25, 41 and 64 us on that Zen 5 then.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.cost.decide import layer_cycles
 from sparsecc.cost.winograd_conv import LEAST_GAIN_AT_ONCE, at_once_cycles
 from sparsecc.ir.conv import ConvSpec
-from sparsecc.ir.winograd import POINTS, TAPS, Tiling, suits
+from sparsecc.ir.winograd import POINTS, Tiling, suits
 from sparsecc.ir.winograd_conv import TILE, PhaseTiling, is_at_once, suits_at_once
+from sparsecc.kernels.winograd_cut import cut
 from sparsecc.target import Target
 
 #: cycles of a layer, dense (None) or of some blocks, with tiles of a side, or (None) by the direct kernel
@@ -48,16 +50,17 @@ _LEAST_GAIN_PRUNED = 0.92
 #: the same for cores that start instructions in order, dense and pruned: many short products cost them more than the
 #: model says (a layer of 32 channels at 10x10 pixels on an rpi2: predicted 1.2, one and a half times the instructions)
 _LEAST_GAINS_IN_ORDER = 1.15, 1.5
-#: cycles of a vector's transform per element of a tile's row (for the output, of a tile): loads, arithmetic, stores;
-#: of a core that begins one load of a vector a cycle
-_ROW, _COLUMN, _OUTPUT = 2.0, 3.0, 3.0
-#: cycles to copy or store a vector of pixels
-_PIXEL_VECTOR = 8.0
+#: cycles of an instruction of the input's transform, and of an element of a tile for the output's: loads, arithmetic,
+#: stores; of a core that begins one load of a vector a cycle
+_INSTRUCTION, _OUTPUT = 1.4, 4.0
+#: cycles to store a vector of pixels
+_PIXEL_VECTOR = 4.0
 #: cycles to begin a plane: scratch memory, the loops' ends
-_PLANE = 60.0
-#: times that transformed planes beyond the second cache are moved: a line that is written is read before; prefetchers
-#: see what is read
-_WRITTEN, _READ = 2.0, 0.5
+_PLANE = 30.0
+#: vectors of a part of a core's lanes take at least this share of whole ones' cycles
+_LEAST_SHARE = 0.5
+#: share of the cycles to move transformed planes beyond the second cache that shows
+_WRITTEN, _READ = 0.1, 0.35
 #: share of the hidden one of compute and memory that shows
 _EXPOSED = 0.25
 
@@ -108,13 +111,19 @@ def _least_gain(structure: Structure | None, target: Target) -> float:
 def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:
     """Predicted cycles of all three steps on one core."""
     products = product_cycles(tiling, structure, target)
-    return input_cycles(tiling, target) + products + output_cycles(tiling, target)
+    return input_cycles(tiling, target, read_share(structure)) + products + output_cycles(tiling, target)
 
 
-def input_cycles(tiling: Tiling, target: Target) -> float:
-    """Predicted cycles of the first transform."""
+def read_share(structure: Structure | None) -> float:
+    """Share of the input channels that some kept block reads, blocks being anywhere."""
+    return 1.0 if structure is None else 1.0 - (1.0 - structure.density) ** structure.rows
+
+
+def input_cycles(tiling: Tiling, target: Target, share: float = 1.0) -> float:
+    """Predicted cycles of the first transform, of a share of the channels."""
     spec = tiling.spec
-    return spec.n * spec.ic * _input_cycles(tiling, target) + _WRITTEN * spec.ic * _plane_traffic(tiling, target)
+    each = spec.n * _input_cycles(tiling, target) + _WRITTEN * _plane_traffic(tiling, target)
+    return share * spec.ic * each
 
 
 def output_cycles(tiling: Tiling, target: Target) -> float:
@@ -143,19 +152,25 @@ def product_cycles(tiling: Tiling, structure: Structure | None, target: Target) 
 
 
 def _input_cycles(tiling: Tiling, target: Target) -> float:
-    """Cycles of a plane: every row of pixels, then every column of tiles' rows."""
-    rows = tiling.rows * tiling.m + TAPS - 1
-    copied = rows * _vectors(tiling.spec.iw, target) * _PIXEL_VECTOR
-    across = rows * _vectors(tiling.cols, target) * tiling.side * _ROW
-    down = tiling.side * _vectors(tiling.tiles, target) * tiling.side * _COLUMN
-    return (_PLANE + copied + across + down) / target.loads_per_cycle
+    """Cycles of a plane: every vector of tiles, as the kernel cuts it."""
+    m, side, made = tiling.m, tiling.side, cut(tiling, lanes=target.lanes)
+    vectors = -(-tiling.rows // made.rows) * made.chunks
+    # loads, sums across m vectors of pixels and down side of them, shuffles, stores
+    instructions = m * side + (m + side) * side * m / 2 + (m + side) * side + side * side
+    return (_PLANE + vectors * instructions * _INSTRUCTION * _share(made.lanes, target)) / target.loads_per_cycle
 
 
 def _output_cycles(tiling: Tiling, target: Target) -> float:
     """Cycles of a plane: all tiles, then every row of pixels."""
     stored = tiling.spec.oh * _vectors(tiling.spec.ow, target) * _PIXEL_VECTOR
-    transformed = _vectors(tiling.tiles, target) * tiling.products * _OUTPUT
+    width = _share(min(tiling.tiles, target.lanes), target)
+    transformed = _vectors(tiling.tiles, target) * tiling.products * _OUTPUT * width
     return (_PLANE + transformed + stored) / target.loads_per_cycle
+
+
+def _share(lanes: int, target: Target) -> float:
+    """Cycles of a vector relative to those of a whole one."""
+    return max(lanes / target.lanes, _LEAST_SHARE)
 
 
 def _vectors(floats: int, target: Target) -> int:

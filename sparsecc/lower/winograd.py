@@ -38,7 +38,9 @@ def input_lower(site: Site[WinogradInput], shape: WinogradInputShape, config: No
 
 def input_cost(site: Site[WinogradInput], once: Once) -> Cost:
     """Cycles of the transform."""
-    return Cost("winograd", rest=input_cycles(site.operator.tiling, site.target))
+    tiling, channels = site.operator.tiling, site.operator.channels
+    share = 1.0 if channels is None else len(channels) / tiling.spec.ic
+    return Cost("winograd", rest=input_cycles(tiling, site.target, share))
 
 
 def output_opened(site: Site[WinogradOutput]) -> WinogradOutputShape:
