@@ -132,4 +132,4 @@ def test_sparse_layers_are_computed_by_it_where_it_is_faster():
 
     assert decision(0.6) == ("sparse", 4)
     assert decision(0.6, winograd=False) == ("sparse", None)
-    assert decision(0.1) == ("sparse", None)
+    assert decision(0.02) == ("sparse", None)

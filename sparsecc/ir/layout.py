@@ -90,7 +90,7 @@ class PlaneLayout:
 
     def size(self, planes: int) -> int:
         """Floats of a buffer for ``planes`` (= n * c) images."""
-        return self.lead + self.first(planes) + self.tail
+        return self.lead + int(self.first(planes)) + self.tail
 
     def first(self, planes: Any) -> Any:
         """Floats from the first channel to channel number ``planes``, a number, an array or an expression."""

@@ -102,12 +102,12 @@ class WinogradInput(Operator):
     Attributes
     ----------
     tiling : Tiling
-    channels : tuple of int or None
-        Those that somebody reads, ascending; the tiles of all others are anything. None for all.
+    read : tuple of int or None
+        Channels that somebody reads, ascending; the tiles of all others are anything. None for all.
     """
 
     tiling: Tiling
-    channels: tuple[int, ...] | None = None
+    read: tuple[int, ...] | None = None
 
     kernel: ClassVar = "winograd_in"
     reads_rows: ClassVar = True

@@ -98,7 +98,7 @@ def _offsets(
 ) -> NDArray[np.int32]:
     """Floats from the image's first channel to a column; a channel has ``each`` of them: one, or one for each tap."""
     channel, tap = np.divmod(columns.astype(np.int64), each)
-    offsets = source.first(channel)
+    offsets: NDArray[np.int64] = source.first(channel)
     if each > 1:
         offsets += np.array([fixed_tap_offset(spec, source, t) for t in range(spec.taps)], np.int64)[tap]
     if offsets.size and offsets.max() > np.iinfo(np.int32).max:

@@ -23,13 +23,13 @@ _L1_SHARE = 0.5
 def input_opened(site: Site[WinogradInput]) -> WinogradInputShape:
     """Shape of the transform of a layer's input."""
     operator = site.operator
-    listed = len(operator.channels or ())
+    listed = len(operator.read or ())
     return WinogradInputShape(operator.tiling, site.source, site.result, site.target.lanes, listed)
 
 
 def input_lower(site: Site[WinogradInput], shape: WinogradInputShape, config: None) -> Lowered:
     """Make it."""
-    channels = site.operator.channels
+    channels = site.operator.read
     listed = () if channels is None else (np.array(channels, np.int32),)
     arguments = (site.node.inputs[0], *listed, site.node.output)
     facts = {"tile": shape.tiling.m, "lanes": shape.cut.lanes, "channels": shape.listed or shape.tiling.spec.ic}
@@ -38,7 +38,7 @@ def input_lower(site: Site[WinogradInput], shape: WinogradInputShape, config: No
 
 def input_cost(site: Site[WinogradInput], once: Once) -> Cost:
     """Cycles of the transform."""
-    tiling, channels = site.operator.tiling, site.operator.channels
+    tiling, channels = site.operator.tiling, site.operator.read
     share = 1.0 if channels is None else len(channels) / tiling.spec.ic
     return Cost("winograd", rest=input_cycles(tiling, site.target, share))
 
