@@ -39,7 +39,8 @@ class Everything(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = nn.Conv2d(3, 16, 3, stride=2, padding=1)
+        self.first = nn.Conv2d(3, 16, 7, stride=2, padding=3)
+        self.stem = nn.Conv2d(16, 16, 3, stride=2, padding=1)
         self.wide = nn.Conv2d(16, 96, 1)
         self.depthwise = nn.Conv2d(96, 96, 3, stride=2, padding=1, groups=96)
         self.narrow = nn.Conv2d(96, 64, 1)
@@ -52,7 +53,7 @@ class Everything(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images."""
-        x = self.depthwise(torch.relu(self.wide(torch.relu(self.stem(x)))))
+        x = self.depthwise(torch.relu(self.wide(torch.relu(self.stem(self.first(x))))))
         x = self.narrow(nn.functional.silu(x))
         x = torch.relu(self.middle(self.dense(x)) + x)
         x = self.pool(nn.functional.avg_pool2d(x, 3, 1, 1) + self.apart(x))
@@ -62,7 +63,7 @@ class Everything(nn.Module):
 @pytest.fixture(scope="module")
 def made() -> Rewritten:
     torch.manual_seed(0)
-    imported = import_model(Everything().eval(), random_inputs((1, 3, 112, 112)))
+    imported = import_model(Everything().eval(), random_inputs((1, 3, 224, 224)))
     return rewrite(imported, analyse(imported, TARGET, Options()), TARGET)
 
 
@@ -81,7 +82,7 @@ def test_the_network_has_every_kernel(made):
 
 def test_references_compute_what_pytorch_does(made):
     torch.manual_seed(0)
-    model, x = Everything().eval(), random_inputs((1, 3, 112, 112))[0]
+    model, x = Everything().eval(), random_inputs((1, 3, 224, 224))[0]
     values: dict[int, Any] = dict(zip(made.placed.inputs, [x.numpy()], strict=True))
     for node in made.placed.nodes:
         given, operator = [values[t] for t in node.inputs], node.operator

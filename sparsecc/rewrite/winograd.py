@@ -37,12 +37,12 @@ def split_winograd(
     shapes = list(graph.shapes)
     nodes: list[Node] = []
     for node in graph.nodes:
-        if isinstance(node.operator, FusedConv) and node.key in tiles:
-            channels = read_channels(node.operator.layer.weight) if node.key in sparse else None
-            first = WinogradInput(Tiling(node.operator.spec, tiles[node.key]), channels)
-            nodes += _split(node, node.operator, first, shapes, transform)
-        else:
+        conv = _among(node, tiles)
+        if conv is None:
             nodes.append(node)
+            continue
+        channels = read_channels(conv.layer.weight) if node.key in sparse else None
+        nodes += _split(node, conv, WinogradInput(Tiling(conv.spec, tiles[node.key]), channels), shapes, transform)
     return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
 
 
@@ -59,12 +59,17 @@ def compute_at_once(graph: Graph, keys: Container[str]) -> Graph:
     """
 
     def rewritten(node: Node) -> Node:
-        operator = node.operator
-        if not isinstance(operator, FusedConv) or node.key not in keys:
+        conv = _among(node, keys)
+        if conv is None:
             return node
-        return replace(node, operator=WinogradConv(PhaseTiling(operator.spec), operator.layer, operator.epilogue))
+        return replace(node, operator=WinogradConv(PhaseTiling(conv.spec), conv.layer, conv.epilogue))
 
     return replace(graph, nodes=tuple(map(rewritten, graph.nodes)))
+
+
+def _among(node: Node, keys: Container[str]) -> FusedConv | None:
+    """The node's convolution, if it is one that is meant."""
+    return node.operator if isinstance(node.operator, FusedConv) and node.key in keys else None
 
 
 def winograd_origins(origins: Mapping[str, str], tiles: Mapping[str, int]) -> dict[str, str]:
