@@ -26,7 +26,7 @@ from sparsecc.ir.placed import PlacedNode
 from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.lower.join import Decide, as_chosen
 from sparsecc.lower.lowered import Lowered, problems_of
-from sparsecc.lower.table import lower
+from sparsecc.lower.table import at_once, cost, lower
 from sparsecc.options import Options
 from sparsecc.records.lookup import Records
 from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
@@ -179,6 +179,7 @@ def lower_all(made: Rewritten, target: Target, choose: Choose) -> list[tuple[Pla
         for weight in node.operator.weights:
             forget(weight)
         arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in kernel.arguments)
-        return replace(kernel, arguments=arguments, choice=None)
+        expected = kernel.cycles or cost(node, made.placed, made.module, plans, target, at_once).cycles
+        return replace(kernel, arguments=arguments, choice=None, expected=expected)
 
     return [(node, lowered(node)) for node in made.placed.nodes if node.operator.kernel]

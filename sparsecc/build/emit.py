@@ -193,13 +193,14 @@ def _pointer(ref: Ref, *, arena: ArenaPlan, weights: WeightBlob) -> str:
 
 
 def _table(program: Program, arena: ArenaPlan) -> str:
-    """The order of the steps, and what each writes first; a last empty entry, as C has no empty arrays."""
+    """The order of the steps, what each writes first and how much it is; a last empty entry, as C has no empty arrays."""
     results = {life.first: (arena.offsets[life.index], life.size) for life in lifetimes(program)}
     rows = []
     for i, step in enumerate(program.steps):
         offset, nbytes = results.get(i, (0, 0))
-        rows.append(f"    {{{c_string(step.key)}, scc_step_{i}, {offset}, {nbytes}}},")
-    return "\n".join(["static const scc_step scc_steps[] = {", *rows, "    {NULL, NULL, 0, 0},", "};", ""])
+        numbers = f"{offset}, {nbytes}, {step.shares}, {step.cycles}"
+        rows.append(f"    {{{c_string(step.key)}, scc_step_{i}, {numbers}}},")
+    return "\n".join(["static const scc_step scc_steps[] = {", *rows, "    {NULL, NULL, 0, 0, 0, 0},", "};", ""])
 
 
 def _ports(name: str, ports: Sequence[Port]) -> str:

@@ -75,6 +75,11 @@ class Step:
         Positions in ``args`` that the kernel writes.
     pads : tuple of PadFill
         Gaps to clear before the call.
+    shares : int
+        Iterations of the loop that threads share out, the same for all such loops of the kernel; 0 if it is not known,
+        or if every thread walks through more than its shares.
+    cycles : int
+        Predicted cycles of one thread; 0 if nobody knows.
     """
 
     symbol: str
@@ -82,6 +87,8 @@ class Step:
     args: tuple[Ref, ...]
     writes: tuple[int, ...]
     pads: tuple[PadFill, ...] = ()
+    shares: int = 0
+    cycles: int = 0
 
 
 @dataclass(frozen=True)

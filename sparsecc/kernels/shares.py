@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from sparsecc._tvm import T, tirx
+from sparsecc._tvm import TOGETHER, PrimFunc, T, structural_walk, tirx
 from sparsecc.kernels.tiles import Tiles
 
 #: planes of fewer floats are not halved; measured on a Zen 4: 28 x 28 pixels gain, 14 x 14 lose
@@ -94,3 +94,23 @@ def half_of(total: int, split: int | None, half: Any) -> tuple[Any, Any]:
     if split is None:
         return 0, total
     return half * split, tirx.Select(half == 0, split, total)
+
+
+def shared_iterations(function: PrimFunc) -> int:
+    """Iterations of a scheduled kernel's loops that threads share out, which the runtime cuts into pieces.
+
+    0 where its loops have different ones, and where every thread walks through more than its own (:data:`TOGETHER`):
+    each piece would do that again.
+    """
+    extents: set[int] = set()
+
+    def see_loop(loop: Any) -> None:
+        if loop.kind == tirx.ForKind.PARALLEL:
+            extents.add(int(loop.extent) if isinstance(loop.extent, tirx.IntImm) else 0)
+
+    def see_region(region: Any) -> None:
+        if region.attr_key == TOGETHER:
+            extents.add(0)
+
+    structural_walk(function.body, [(tirx.For, see_loop), (tirx.AttrStmt, see_region)])
+    return extents.pop() if len(extents) == 1 else 0

@@ -52,6 +52,11 @@ class Cost:
     windows: float = 0.0
     chosen: float | None = None
 
+    @property
+    def cycles(self) -> float:
+        """All of them."""
+        return self.rest + self.convolution + self.windows
+
 
 @dataclass(frozen=True)
 class Knobs(Generic[Open, ConfigT]):

@@ -31,7 +31,9 @@ class Lowered:
     config : mapping
         The knobs' values, for the report.
     cycles : float or None
-        What the cost model predicts.
+        What the cost model predicts for the config; None for a kernel without a choice.
+    expected : float
+        Predicted cycles in any case, by which the runtime finds how many threads are worth it; 0 if nobody asked.
     joined : tuple of str
         Keys of layers that this call computes too.
     why : Provenance or None
@@ -49,6 +51,7 @@ class Lowered:
     joined: tuple[str, ...] = ()
     why: Provenance | None = None
     choice: Choice | None = None
+    expected: float = 0.0
 
 
 def problems_of(kernels: Iterable[Lowered], joins: Mapping[str, Joining]) -> list[str]:

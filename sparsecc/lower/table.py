@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +27,7 @@ from sparsecc.lower import (
     winograd_conv,
 )
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
-from sparsecc.lower.kernel import Cost, Kernel, Once
+from sparsecc.lower.kernel import Cost, Kernel, Once, Value
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
 from sparsecc.target import Target
@@ -73,6 +73,11 @@ def lower(
         return kernel.lower(site, opened, None)
     chosen = choose(_choice(kernel, site, opened))
     return replace(kernel.lower(site, opened, chosen.config), why=chosen.why, choice=chosen.choice)
+
+
+def at_once(key: Hashable, find: Callable[[], Value]) -> Value:
+    """Answers every question anew: for who has one kernel to ask about."""
+    return find()
 
 
 def cost(

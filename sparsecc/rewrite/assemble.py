@@ -10,6 +10,7 @@ from sparsecc._tvm import PrimFunc
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.program import PadFill, Port, Program, Ref, Step
 from sparsecc.kernels.copy import copy
+from sparsecc.kernels.shares import shared_iterations
 from sparsecc.lower.lowered import Lowered
 
 _FLOAT_BYTES = 4
@@ -50,6 +51,7 @@ class _Assembly:
         self._name, self._placed = name, placed
         self._functions: dict[str, PrimFunc] = {}
         self._symbols: dict[Hashable, str] = {}
+        self._shares: dict[str, int] = {}
         self._weights: list[Any] = []
         self._buffers: list[int] = []
         self._refs: dict[int, Ref] = {}
@@ -77,7 +79,11 @@ class _Assembly:
     def _step(self, node: PlacedNode, kernel: Lowered, same: Mapping[int, int]) -> Step:
         args = tuple(self._tensor(same.get(a, a)) if isinstance(a, int) else self._weight(a) for a in kernel.arguments)
         pads = gaps(node, self._placed, args[-1])
-        return Step(self._symbol(node, kernel), node.key, args, writes=(len(args) - 1,), pads=pads)
+        symbol = self._symbol(node, kernel)
+        return Step(
+            symbol, node.key, args, writes=(len(args) - 1,), pads=pads,
+            shares=self._shares[symbol], cycles=round(kernel.expected),
+        )  # fmt: skip
 
     def _copies(self, same: Mapping[int, int]) -> tuple[Step, ...]:
         """Results that are an input, or another result: they need floats of their own."""
@@ -98,6 +104,7 @@ class _Assembly:
                 symbol += "_"
             self._symbols[kernel.identity] = symbol
             self._functions[symbol] = kernel.function
+            self._shares[symbol] = shared_iterations(kernel.function)
         return self._symbols[kernel.identity]
 
     def _tensor(self, tensor: int) -> Ref:

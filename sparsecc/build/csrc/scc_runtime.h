@@ -41,6 +41,8 @@ typedef struct {
   const char *key;                        /* the layer or operator this step computes */
   int32_t (*run)(const scc_call *call);   /* 0 for success */
   size_t result, result_bytes;            /* its result's place in the arena, if nobody needs what was there; else 0, 0 */
+  int shares;                             /* iterations of its loops that threads share out; 0 if not known */
+  int64_t cycles;                         /* predicted, of one thread; 0 if not known */
 } scc_step;
 
 typedef struct {
