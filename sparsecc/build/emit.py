@@ -75,6 +75,8 @@ static const scc_model scc_this = {{
 #include "scc_machine.c"
 #include "scc_board.c"
 #include "scc_budget.c"
+#include "scc_others.c"
+#include "scc_learn.c"
 #include "scc_region.c"
 #include "scc_pool.c"
 #include "scc_turn.c"

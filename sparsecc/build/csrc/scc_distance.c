@@ -70,7 +70,8 @@ static void scc_measure_distance(scc_pool *pool) {
   for (; left; --left) {
     pool->partner = pool->partner % others + 1;
     scc_game game = {.partner = pool->partner, .least = UINT64_MAX};
-    scc_parallel_launch(scc_play, &game, 0);
+    pool->began = 0; /* who comes late to this one is no witness: it may just have been started */
+    scc_run_region(pool, scc_play, &game, others + 1, 1);
     if (game.least < UINT64_MAX) pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
     pool->measured = now;
   }

@@ -65,7 +65,7 @@ static int scc_run_steps(const scc_model *model, scc_instance *self, const scc_c
   scc_pool *pool = &self->pool;
   for (int i = 0; i < model->num_steps; ++i) {
     const scc_step *step = &model->steps[i];
-    if (i) scc_pool_keep(pool);
+    scc_pool_keep(pool, step);
     uint64_t start = seconds ? scc_now_ns() : 0;
     pool->stale = pool->far && step->result_bytes ? call->arena + step->result : NULL;
     pool->stale_bytes = step->result_bytes;

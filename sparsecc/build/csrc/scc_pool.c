@@ -103,6 +103,7 @@ SCC_RARE static int scc_pool_resize(scc_pool *pool, int threads) {
   scc_event_init(&pool->unfinished);
   pool->can_flush = scc_cpu_has("clflushopt");
   pool->measured = 0;
+  scc_habits_init(&pool->habits, scc_watched_cpus());
   pool->running = 1;
   pool->bind = scc_wants_binding();
   pool->process = scc_process();
@@ -115,12 +116,14 @@ static int scc_parallel_launch(scc_task task, void *data, int num_task) {
   scc_worker *self = scc_self();
   scc_pool *pool = self ? self->pool : NULL;
   int n = pool ? pool->claim.threads : 1;
+  if (n > pool->most) n = pool->most;
   if (num_task > 0 && num_task < n) n = num_task;
   if (n == 1 || self->index != 0 || pool->busy) {
     scc_group alone = {NULL, 1};
     return task(0, &alone, data);
   }
-  return scc_run_region(pool, task, data, n, scc_pieces_each(pool->shares, n, SCC_MOST_PIECES));
+  pool->habits.shared = 1;
+  return scc_run_region(pool, task, data, n, scc_pieces_each(pool->shares, n, pool->most_pieces / n));
 }
 
 /* TVM's scratch memory for temporaries. The other arguments (device, type hints) say nothing on a CPU. */

@@ -16,8 +16,15 @@
 #define SCC_DELAY(index, inside) (void)(index)
 #endif
 
-/* Pieces a thread has at most. */
+/* Pieces a thread has at most; predicted cycles that a piece has at least, and that a further thread must have to do:
+ * to call it costs 1000 to 4000 (Zen 4). */
 #define SCC_MOST_PIECES 8
+#define SCC_PIECE_CYCLES 20000
+#define SCC_THREAD_CYCLES 10000
+/* A wait is too long if it is longer than the thread has worked and so much. */
+#ifndef SCC_LATE_NS /* a test has another one */
+#define SCC_LATE_NS 500000
+#endif
 
 /* TVM's interface of a parallel region: task(index, group, data), 0 for success. */
 typedef struct {
@@ -42,6 +49,7 @@ typedef struct scc_pool {
   int automatic;        /* nobody said how many */
   scc_machine machine;
   scc_claim claim;      /* threads of this run, the first ones */
+  scc_habits habits;
   int bind;             /* threads of the pool stay on one core each; the caller's thread is its own business */
   _Atomic uint32_t spin; /* longest time to spin in ns; 0 unless there is a core for everyone */
   _Atomic int ending;   /* tells the workers to end */
@@ -54,7 +62,10 @@ typedef struct scc_pool {
 
   /* What follows describes the region; only who has taken one of its pieces may read it, except `threads`. */
   _Atomic int threads;  /* that have pieces of their own */
+  int most;             /* threads that the step is worth */
+  int most_pieces;      /* and pieces for each */
   int shares;           /* iterations of the step's loops that threads share out; 0 if not known */
+  uint64_t began;       /* the step, in ns */
   unsigned char *stale; /* what the step will write, if there is something to flush; NULL otherwise */
   size_t stale_bytes;
   scc_task task;
@@ -149,6 +160,12 @@ static int scc_pieces_each(int shares, int threads, int most) {
   return 1;
 }
 
+/* After a wait for pieces of others: whether it was longer than it would have taken to do them here. */
+static void scc_look_back(scc_pool *pool) {
+  uint64_t worked = pool->unfinished.began - pool->began, now = scc_now_ns();
+  if (now - pool->unfinished.began > worked + SCC_LATE_NS) scc_habits_late(&pool->habits, now);
+}
+
 /* Runs a task in `threads` threads, `each` pieces a thread, and returns when all are done. */
 static int scc_run_region(scc_pool *pool, scc_task task, void *data, int threads, int each) {
   uint32_t left = (uint32_t)(threads * each);
@@ -165,8 +182,10 @@ static int scc_run_region(scc_pool *pool, scc_task task, void *data, int threads
                           memory_order_release);
   for (int i = 1; i < threads; ++i) scc_signal(&pool->workers[i].ticket, 1);
   left = scc_signal(&pool->unfinished, -scc_work(&pool->workers[0]));
+  pool->unfinished.began = 0;
   for (; left; left = atomic_load_explicit(&pool->unfinished.value, memory_order_acquire))
     scc_await(&pool->unfinished, left, &pool->spin);
+  if (pool->unfinished.began) scc_look_back(pool);
   pool->busy = 0;
   pool->stale = NULL;
   return atomic_load_explicit(&pool->failed, memory_order_relaxed);

@@ -1,4 +1,5 @@
 /* Waiting for another thread: spin for a moment, then sleep in the kernel (futex). */
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -8,6 +9,8 @@
  * every step (measured: 1.3 instead of 1.8 times one thread). After a run: longer than a caller needs to start the next. */
 #define SCC_SPIN_RUN_NS 1000000
 #define SCC_SPIN_IDLE_NS 100000
+/* Who has waited so long lets other threads have the CPU, between one look and the next. */
+#define SCC_YIELD_NS 5000
 /* One wait in so many spins for that long, whatever was learned before. */
 #define SCC_SPIN_RETRY 128
 
@@ -19,6 +22,7 @@ typedef struct {
   _Atomic uint32_t value;
   _Atomic uint32_t asleep;  /* the waiting thread is in the kernel, or about to enter it */
   uint32_t patience, waits; /* the waiting thread's: how long to spin (ns), waits that began to spin */
+  uint64_t began;           /* and when it found that it has to wait for long; 0 for never */
 } scc_event;
 
 static void scc_event_init(scc_event *event) {
@@ -69,8 +73,12 @@ static int scc_spin(scc_event *event, uint32_t old, const _Atomic uint32_t *allo
     }
     uint64_t now = scc_now_ns();
     if (!start) start = now;
+    if (!event->began) event->began = now;
     uint32_t limit = atomic_load_explicit(allowed, memory_order_relaxed);
-    if (now - start < (patience < limit ? patience : limit)) continue;
+    if (now - start < (patience < limit ? patience : limit)) {
+      if (now - start > SCC_YIELD_NS) sched_yield();
+      continue;
+    }
     if (limit > SCC_SPIN_IDLE_NS) event->patience /= 2;
     return 0;
   }
@@ -80,6 +88,7 @@ static int scc_spin(scc_event *event, uint32_t old, const _Atomic uint32_t *allo
 static void scc_await(scc_event *event, uint32_t old, const _Atomic uint32_t *allowed) {
   if (atomic_load_explicit(&event->value, memory_order_acquire) != old) return;
   if (atomic_load_explicit(allowed, memory_order_relaxed) && scc_spin(event, old, allowed)) return;
+  if (!event->began) event->began = scc_now_ns();
   /* Sequentially consistent here and in scc_signal: one of the two sees the other's write, so no wake-up is lost. */
   atomic_store(&event->asleep, 1);
   while (atomic_load(&event->value) == old) scc_futex_wait(&event->value, old);
