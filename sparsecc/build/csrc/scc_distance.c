@@ -11,10 +11,12 @@
 #define SCC_MEASURE_EVERY_NS 20000000
 /* Round trips that are timed together, and how often: the least time counts, what is longer was disturbed. */
 #define SCC_TRIPS 8
-/* Longest time to wait for the ball: more than it takes to start or wake the partner. */
+/* Longest time to wait for the ball the first time, more than it takes to start the partner; later on, more than to wake
+ * it: a part of that. */
 #ifndef SCC_PATIENCE_NS /* a test has another one */
 #define SCC_PATIENCE_NS 5000000
 #endif
+#define SCC_LESS_PATIENCE 25
 #define SCC_BATCHES 3
 
 /* The number that two threads pass to and fro; alone on its cache line. */
@@ -22,6 +24,7 @@ typedef struct {
   _Alignas(SCC_ALIGNMENT) _Atomic uint32_t ball;
   _Alignas(SCC_ALIGNMENT) int partner; /* who plays against the caller's thread */
   _Atomic int over;                    /* one of the two waits in vain */
+  uint64_t patience;                   /* longest time to wait, in ns */
   uint64_t least;                      /* shortest time of a batch, in ns */
 } scc_game;
 
@@ -32,7 +35,7 @@ static int scc_await_ball(scc_game *game, uint32_t value) {
   while (atomic_load_explicit(&game->ball, memory_order_acquire) != value) {
     for (int i = 0; i < 64 && atomic_load_explicit(&game->ball, memory_order_acquire) != value; ++i) scc_pause();
     if (atomic_load_explicit(&game->over, memory_order_relaxed)) return 0;
-    if (scc_now_ns() - start < SCC_PATIENCE_NS) continue;
+    if (scc_now_ns() - start < game->patience) continue;
     atomic_store_explicit(&game->over, 1, memory_order_relaxed);
     return 0;
   }
@@ -69,7 +72,8 @@ static void scc_measure_distance(scc_pool *pool) {
   int others = pool->claim.threads - 1, left = pool->measured ? now - pool->measured >= SCC_MEASURE_EVERY_NS : others;
   for (; left; --left) {
     pool->partner = pool->partner % others + 1;
-    scc_game game = {.partner = pool->partner, .least = UINT64_MAX};
+    uint64_t patience = pool->measured ? SCC_PATIENCE_NS / SCC_LESS_PATIENCE : SCC_PATIENCE_NS;
+    scc_game game = {.partner = pool->partner, .patience = patience, .least = UINT64_MAX};
     pool->began = 0; /* who comes late to this one is no witness: it may just have been started */
     scc_run_region(pool, scc_play, &game, others + 1, 1);
     if (game.least < UINT64_MAX) pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;

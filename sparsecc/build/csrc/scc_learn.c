@@ -9,16 +9,20 @@
 #define SCC_LEARNS 1
 #endif
 
-/* Time between two looks at who else runs; before the second look when there seem to be more of them. */
+/* Time between two looks at who else runs; between those when there seem to be more of them. */
 #define SCC_LOOK_NS 4000000
-#define SCC_SECOND_LOOK_NS 100000
+#define SCC_NEXT_LOOK_NS 2000000
 /* A run is looked at so late: threads of other instances, which spin for a moment after their run, sleep by then. */
 #define SCC_SETTLED_NS 150000
-/* Looks in a row that find room before it is used. */
-#define SCC_CALM_LOOKS 5
+/* Looks in a row that find more threads beside before there are fewer of ours; and that find room before that is used,
+ * the second number when others came back within so short a time. */
+#define SCC_BUSY_LOOKS 3
+#define SCC_CALM_LOOKS 2
+#define SCC_MOST_CALM_LOOKS 8
+#define SCC_BACK_NS 200000000
 
-/* After a late piece: how long there are fewer threads, and the most when it happens again and again: so long that runs
- * that are spoiled are one of some hundreds. */
+/* After a late piece: how long there are fewer threads, until the next look or, where nobody can look, so long and so
+ * many runs; and the most when it happens again and again: then runs that are spoiled are one of some hundreds. */
 #define SCC_CAUTION_NS 20000000
 #define SCC_CAUTION_RUNS 8
 #define SCC_MOST_CAUTION_NS 2000000000
@@ -37,6 +41,8 @@ typedef struct {
   int cpus;               /* that others may be seen on; 0 if nobody can tell */
   int most, best, use;    /* threads: of this run at most, found to be the best, of the next region */
   int room;               /* CPUs for threads of ours */
+  int calm;               /* looks in a row that it takes to have more room */
+  uint64_t crowded;       /* when there was less of it, in ns */
   int streak, least_room; /* looks in a row that found less (below 0) or more, and the least that they found */
   uint64_t look_at;
   int cautious;           /* threads until then; 0 if there was nothing */
@@ -50,7 +56,7 @@ typedef struct {
 } scc_habits;
 
 static void scc_habits_init(scc_habits *h, int cpus) {
-  *h = (scc_habits){.cpus = cpus, .room = INT32_MAX, .runs_to_trial = SCC_FIRST_TRIAL};
+  *h = (scc_habits){.cpus = cpus, .room = INT32_MAX, .calm = SCC_CALM_LOOKS, .runs_to_trial = SCC_FIRST_TRIAL};
 }
 
 /* Threads of the next region. */
@@ -76,9 +82,20 @@ static void scc_habits_begin(scc_habits *h, int most, uint64_t now) {
   scc_decide(h, now);
 }
 
+/* There is less room from now on. */
+static void scc_crowd(scc_habits *h, int room, uint64_t now) {
+  int again = h->crowded && now - h->crowded < SCC_BACK_NS;
+  h->calm = again && 2 * h->calm <= SCC_MOST_CALM_LOOKS ? 2 * h->calm : again ? h->calm : SCC_CALM_LOOKS;
+  h->crowded = now;
+  h->room = room;
+  h->streak = 0;
+  h->spoiled = 1;
+  scc_decide(h, now);
+}
+
 /* So many threads run or want to in the whole system, `ours` of this pool. */
 static void scc_habits_see(scc_habits *h, int running, int ours, uint64_t now) {
-  int room = h->cpus - (running > ours ? running - ours : 0), before = h->room;
+  int room = h->cpus - (running > ours ? running - ours : 0);
   h->look_at = now + SCC_LOOK_NS;
   if (room >= h->most) room = INT32_MAX;
   if (room == h->room) {
@@ -89,26 +106,25 @@ static void scc_habits_see(scc_habits *h, int running, int ours, uint64_t now) {
   if ((h->streak > 0) != more) h->streak = 0;
   h->least_room = h->streak && h->least_room < room ? h->least_room : room;
   h->streak += more ? 1 : -1;
-  if (h->streak == SCC_CALM_LOOKS || h->streak == -2) {
-    h->room = more ? h->least_room : room;
-    h->streak = 0;
-  } else if (!more) {
-    h->look_at = now + SCC_SECOND_LOOK_NS;
-  }
-  if (h->room < before) h->spoiled = 1;
-  if (h->room < before) scc_decide(h, now); /* more threads wait for the next run */
+  if (!more) h->look_at = now + SCC_NEXT_LOOK_NS;
+  if (h->streak == -SCC_BUSY_LOOKS) scc_crowd(h, room, now);
+  if (h->streak != h->calm) return;
+  h->room = h->least_room; /* from the next run on */
+  h->streak = 0;
 }
 
 /* A region took longer than fewer threads would have taken: one was put aside. */
 static void scc_habits_late(scc_habits *h, uint64_t now) {
   uint64_t run = h->usual_ns[0];
-  uint64_t least = scc_larger(SCC_CAUTION_NS, SCC_CAUTION_RUNS * run);
+  uint64_t least = h->cpus ? SCC_LOOK_NS : scc_larger(SCC_CAUTION_NS, SCC_CAUTION_RUNS * run);
   uint64_t most = scc_larger(SCC_MOST_CAUTION_NS, SCC_MOST_CAUTION_RUNS * run);
   int again = h->cautious && now < h->cautious_until + 4 * h->caution;
   h->caution = again ? 2 * h->caution : least;
   if (h->caution > most) h->caution = most;
   h->cautious = h->use > 3 ? h->use / 2 : 1;
   h->cautious_until = now + h->caution;
+  h->streak = 1 - SCC_BUSY_LOOKS; /* one look is enough now */
+  h->look_at = now;
   h->spoiled = 1;
   scc_decide(h, now);
 }
