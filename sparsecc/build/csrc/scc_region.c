@@ -65,7 +65,7 @@ typedef struct scc_pool {
   /* What follows describes the region; only who has taken one of its pieces may read it, except `threads`. */
   _Atomic int threads;  /* that have pieces of their own */
   int most;             /* threads that the step is worth */
-  int most_pieces;      /* and pieces for each */
+  int most_pieces;      /* and pieces of all threads together */
   int shares;           /* iterations of the step's loops that threads share out; 0 if not known */
   uint64_t began;       /* the step, in ns */
   unsigned char *stale; /* what the step will write, if there is something to flush; NULL otherwise */
@@ -157,7 +157,7 @@ static uint32_t scc_work(scc_worker *self) {
 static int scc_pieces_each(int shares, int threads, int most) {
   int each = (shares + threads - 1) / threads;
   if (!shares) return 1;
-  for (int pieces = most; pieces > 1; --pieces)
+  for (int pieces = most < SCC_MOST_PIECES ? most : SCC_MOST_PIECES; pieces > 1; --pieces)
     if (each % pieces == 0 && (shares + threads * pieces - 1) / (threads * pieces) == each / pieces) return pieces;
   return 1;
 }
