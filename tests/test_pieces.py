@@ -74,6 +74,9 @@ def test_a_network_gives_the_same_bits(tmp_path: Path) -> None:
     (x,) = random_inputs((2, 3, 30, 30))
     compiled = sparsecc.compile(model, example_inputs=(x,), threads=1)
     first = compiled(x.numpy()).tobytes()
+    steps = compiled._artefact.program.steps
+    assert all(step.cycles for step in steps)
+    assert sum(step.shares > 16 for step in steps) > 2
     compiled._artefact.link(tmp_path / "scattered.so", cc=scattered(), static=False)
     library = sparsecc.load(tmp_path / "scattered.so")
     for threads in (1, 2, 3, 7, 16):

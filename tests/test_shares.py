@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from itertools import pairwise
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sparsecc._tvm import TOGETHER, PrimFunc, T
 from sparsecc.kernels import shares
+from sparsecc.kernels.function import floats, kernel
 from sparsecc.kernels.tiles import cut
 
 flats = st.integers(1, 20_000)
@@ -68,3 +72,23 @@ def test_parts_cover_everything_in_order(total: int, parts: int) -> None:
     assert ends[-1][1] == total
     assert all(before[1] == after[0] for before, after in pairwise(ends))
     assert max(b - a for a, b in ends) - min(b - a for a, b in ends) <= 1
+
+
+def _kernel(*loops: int, together: bool = False) -> PrimFunc:
+    """Parallel loops one after another, in a region that all threads walk or each in one of its own."""
+
+    def body(buffers: dict[str, Any]) -> None:
+        with T.attr(0, TOGETHER, 0) if together else nullcontext():
+            for extent in loops:
+                with T.parallel(0, extent) as i, T.serial(0, 2) as j:
+                    T.buffer_store(buffers["output"], T.float32(0), [2 * i + j])
+
+    return kernel([("output", floats(200))], body)
+
+
+def test_what_threads_share_out_is_read_from_a_kernel() -> None:
+    assert shares.shared_iterations(_kernel(24)) == 24
+    assert shares.shared_iterations(_kernel(24, 24)) == 24
+    assert shares.shared_iterations(_kernel(24, 12)) == 0
+    assert shares.shared_iterations(_kernel()) == 0
+    assert shares.shared_iterations(_kernel(24, together=True)) == 0

@@ -195,7 +195,7 @@ def _pointer(ref: Ref, *, arena: ArenaPlan, weights: WeightBlob) -> str:
 
 
 def _table(program: Program, arena: ArenaPlan) -> str:
-    """The order of the steps, what each writes first and how much it is; a last empty entry, as C has no empty arrays."""
+    """The order of the steps, what each writes first and what it costs; a last empty entry: C has no empty arrays."""
     results = {life.first: (arena.offsets[life.index], life.size) for life in lifetimes(program)}
     rows = []
     for i, step in enumerate(program.steps):
