@@ -52,6 +52,17 @@ static int gains_nothing(void) {
   return 0;
 }
 
+/* Two CPUs that become one core for a while: that is seen within a few runs, and the end of it soon. */
+static int becomes_one_core(void) {
+  scc_habits_init(&h, 2);
+  several(500, 2, 2 * MS, 55, 2);
+  several(30, 2, 2 * MS, 135, 1);
+  CHECK(several(1000, 2, 2 * MS, 135, 1) >= 960);
+  several(120, 2, 2 * MS, 55, 2);
+  CHECK(several(100, 2, 2 * MS, 55, 2) >= 90);
+  return 0;
+}
+
 /* Of eight, four are best. */
 static int gains_up_to_four(void) {
   int use = 0;
@@ -150,6 +161,6 @@ static int some_room(void) {
 }
 
 int main(void) {
-  return gains() || gains_nothing() || gains_up_to_four() || neighbour() || comes_again() || unseen() || late() ||
+  return gains() || gains_nothing() || becomes_one_core() || gains_up_to_four() || neighbour() || comes_again() || unseen() || late() ||
          some_room();
 }

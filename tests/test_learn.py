@@ -66,9 +66,9 @@ def test_who_runs(tmp_path: Path, text: str | None, running: int) -> None:
         (19_999, 0, 1),
         (30_000, 0, 3),
         (10**9, 0, 5),
-        (10**6, 15, 15),  # three pieces each
-        (10**6, 7, 10),  # some have none: TVM gives every piece as many
-        (10**6, 55, 5),  # eleven for each thread are no equal pieces
+        (10**7, 15, 15),  # three pieces each
+        (10**7, 7, 10),  # some have none: TVM gives every piece as many
+        (10**7, 55, 5),  # eleven for each thread are no equal pieces
     ],
 )
 def test_threads_and_pieces_of_a_step(cycles: int, shares: int, used: int) -> None:

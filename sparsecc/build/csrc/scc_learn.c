@@ -32,10 +32,13 @@
  * time from one to the next: where they are about as fast, and where they are not. */
 #define SCC_TRIAL_RUNS 3
 #define SCC_FIRST_TRIAL 8
-#define SCC_CLOSE_RUNS 200
+#define SCC_CLOSE_RUNS 100
 #define SCC_CLOSE_NS 100000000
 #define SCC_CLEAR_RUNS 1000
 #define SCC_CLEAR_NS 1000000000
+/* Runs in a row that are slower than the last trial of fewer threads was, after which these are tried at once: CPUs of
+ * virtual machines become one core, and two again, within seconds. */
+#define SCC_SLOW_RUNS 3
 
 typedef struct {
   int cpus;               /* that others may be seen on; 0 if nobody can tell */
@@ -49,6 +52,8 @@ typedef struct {
   uint64_t cautious_until, caution;
   int trial, trial_runs, wins; /* threads on trial, 0 for none; runs of it; trials in a row that were for fewer */
   uint64_t trial_ns, usual_ns[2]; /* the fastest of a trial's runs; the last two others */
+  uint64_t fewer_ns;      /* of the last trial of fewer threads; 0 for none */
+  int slow;               /* runs in a row that took longer */
   uint64_t runs_to_trial, trial_at;
   int upwards;            /* the last trial was of more */
   int shared, spoiled;    /* this run: had a region of several threads; was not like others */
@@ -73,7 +78,8 @@ static uint64_t scc_larger(uint64_t a, uint64_t b) { return a > b ? a : b; }
 static void scc_habits_begin(scc_habits *h, int most, uint64_t now) {
   if (most != h->most) {
     h->most = h->best = most;
-    h->trial = h->wins = 0;
+    h->trial = h->wins = h->slow = 0;
+    h->fewer_ns = 0;
     h->usual_ns[0] = h->usual_ns[1] = 0;
     h->runs_to_trial = SCC_FIRST_TRIAL;
   }
@@ -135,6 +141,8 @@ static void scc_judge(scc_habits *h, uint64_t now) {
   int fewer = h->trial < h->best, wins = 100 * h->trial_ns < 97 * usual;
   int close = 10 * h->trial_ns < 12 * usual && 10 * usual < 12 * h->trial_ns;
   h->wins = fewer && wins ? h->wins + 1 : 0;
+  h->slow = 0;
+  if (fewer || wins) h->fewer_ns = fewer ? h->trial_ns : usual;
   if (wins && (!fewer || h->wins == 2)) {
     h->best = h->trial;
     h->usual_ns[0] = h->usual_ns[1] = h->trial_ns;
@@ -143,6 +151,16 @@ static void scc_judge(scc_habits *h, uint64_t now) {
   h->runs_to_trial = h->wins == 1 ? SCC_FIRST_TRIAL : close || h->best < h->most ? SCC_CLOSE_RUNS : SCC_CLEAR_RUNS;
   h->trial_at = h->wins == 1 ? now : now + (close || h->best < h->most ? SCC_CLOSE_NS : SCC_CLEAR_NS);
   if (h->wins == 2) h->wins = 0;
+}
+
+/* After a run with the usual number of threads: whether fewer would have been faster. */
+static void scc_compare(scc_habits *h, uint64_t took, uint64_t now) {
+  h->slow = h->best > 1 && h->fewer_ns && took > h->fewer_ns ? h->slow + 1 : 0;
+  if (h->slow != SCC_SLOW_RUNS) return;
+  h->upwards = 1; /* the next trial is of fewer, and need not be confirmed */
+  h->wins = 1;
+  h->runs_to_trial = 0;
+  h->trial_at = now;
 }
 
 static void scc_begin_trial(scc_habits *h) {
@@ -164,6 +182,7 @@ static void scc_habits_end(scc_habits *h, uint64_t now) {
   h->usual_ns[1] = h->usual_ns[0];
   h->usual_ns[0] = took;
   if (h->runs_to_trial) --h->runs_to_trial;
+  scc_compare(h, took, now);
   if (!h->runs_to_trial && now >= h->trial_at && h->usual_ns[1] && (h->shared || h->best < h->most))
     scc_begin_trial(h);
 }

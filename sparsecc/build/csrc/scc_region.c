@@ -18,9 +18,9 @@
 
 /* Pieces a thread has at most; predicted cycles that a piece has at least, and that a further thread must have to do:
  * to call it costs 1000 to 4000 (Zen 4). */
-#define SCC_MOST_PIECES 8
+#define SCC_MOST_PIECES 4
 #ifndef SCC_PIECE_CYCLES /* a test has others */
-#define SCC_PIECE_CYCLES 20000
+#define SCC_PIECE_CYCLES 150000
 #define SCC_THREAD_CYCLES 10000
 #endif
 /* A wait is too long if it is longer than the thread has worked and so much. */
