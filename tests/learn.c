@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define SCC_RARE
 #include "scc_learn.c"
 
 #define MS 1000000ull

@@ -64,7 +64,7 @@ def test_a_library_exports_the_interface_and_needs_libc_only(cc: str | None) -> 
     assert not {s.name for s in symbols if "tvm" in s.name.lower()}
     assert needed(path) <= {"libc.so.6", "libm.so.6", "libpthread.so.0"}
     assert os.access(path, os.X_OK)
-    assert path.stat().st_size < 40_000
+    assert path.stat().st_size < 44_000
 
 
 @pytest.mark.parametrize("static", [False, True])

@@ -60,7 +60,7 @@ typedef struct {
   uint64_t began;
 } scc_habits;
 
-static void scc_habits_init(scc_habits *h, int cpus) {
+SCC_RARE static void scc_habits_init(scc_habits *h, int cpus) {
   *h = (scc_habits){.cpus = cpus, .room = INT32_MAX, .calm = SCC_CALM_LOOKS, .runs_to_trial = SCC_FIRST_TRIAL};
 }
 
@@ -89,7 +89,7 @@ static void scc_habits_begin(scc_habits *h, int most, uint64_t now) {
 }
 
 /* There is less room from now on. */
-static void scc_crowd(scc_habits *h, int room, uint64_t now) {
+SCC_RARE static void scc_crowd(scc_habits *h, int room, uint64_t now) {
   int again = h->crowded && now - h->crowded < SCC_BACK_NS;
   h->calm = again && 2 * h->calm <= SCC_MOST_CALM_LOOKS ? 2 * h->calm : again ? h->calm : SCC_CALM_LOOKS;
   h->crowded = now;
@@ -100,7 +100,7 @@ static void scc_crowd(scc_habits *h, int room, uint64_t now) {
 }
 
 /* So many threads run or want to in the whole system, `ours` of this pool. */
-static void scc_habits_see(scc_habits *h, int running, int ours, uint64_t now) {
+SCC_RARE static void scc_habits_see(scc_habits *h, int running, int ours, uint64_t now) {
   int room = h->cpus - (running > ours ? running - ours : 0);
   h->look_at = now + SCC_LOOK_NS;
   if (room >= h->most) room = INT32_MAX;
@@ -120,7 +120,7 @@ static void scc_habits_see(scc_habits *h, int running, int ours, uint64_t now) {
 }
 
 /* A region took longer than fewer threads would have taken: one was put aside. */
-static void scc_habits_late(scc_habits *h, uint64_t now) {
+SCC_RARE static void scc_habits_late(scc_habits *h, uint64_t now) {
   uint64_t run = h->usual_ns[0];
   uint64_t least = h->cpus ? SCC_LOOK_NS : scc_larger(SCC_CAUTION_NS, SCC_CAUTION_RUNS * run);
   uint64_t most = scc_larger(SCC_MOST_CAUTION_NS, SCC_MOST_CAUTION_RUNS * run);
@@ -136,7 +136,7 @@ static void scc_habits_late(scc_habits *h, uint64_t now) {
 }
 
 /* What was found out about another number of threads. */
-static void scc_judge(scc_habits *h, uint64_t now) {
+SCC_RARE static void scc_judge(scc_habits *h, uint64_t now) {
   uint64_t usual = h->usual_ns[0] < h->usual_ns[1] ? h->usual_ns[0] : h->usual_ns[1];
   int fewer = h->trial < h->best, wins = 100 * h->trial_ns < 97 * usual;
   int close = 10 * h->trial_ns < 12 * usual && 10 * usual < 12 * h->trial_ns;
@@ -163,7 +163,7 @@ static void scc_compare(scc_habits *h, uint64_t took, uint64_t now) {
   h->trial_at = now;
 }
 
-static void scc_begin_trial(scc_habits *h) {
+SCC_RARE static void scc_begin_trial(scc_habits *h) {
   h->upwards = h->best == 1 || (h->best < h->most && !h->upwards);
   h->trial = h->upwards ? 2 * h->best : (h->best + 1) / 2;
   if (h->trial > h->most) h->trial = h->most;

@@ -2,7 +2,7 @@
 #include <fcntl.h>
 
 /* Threads that run now in the whole system, this one included; 0 if the system does not say. */
-static int scc_running(void) {
+SCC_RARE static int scc_running(void) {
   char text[64];
   int file = open(SCC_ROOT "/proc/loadavg", O_RDONLY | O_CLOEXEC);
   if (file < 0) return 0;
@@ -17,7 +17,7 @@ static int scc_running(void) {
 
 /* CPUs on which others are counted: all that are there, if this thread may use each of them; else 0, as who is counted
  * may be on one that this thread may not use. */
-static int scc_watched_cpus(void) {
+SCC_RARE static int scc_watched_cpus(void) {
   scc_cpus set;
   int allowed = 0;
   scc_allowed(&set);

@@ -163,7 +163,7 @@ static int scc_pieces_each(int shares, int threads, int most) {
 }
 
 /* After a wait for pieces of others: whether it was longer than it would have taken to do them here. */
-static void scc_look_back(scc_pool *pool) {
+SCC_RARE static void scc_look_back(scc_pool *pool) {
   uint64_t worked = pool->unfinished.began - pool->began, now = scc_now_ns();
   if (now - pool->unfinished.began > worked + SCC_LATE_NS) scc_habits_late(&pool->habits, now);
 }
