@@ -13,6 +13,7 @@ static void *scc_worker_main(void *argument) {
     scc_core cores[SCC_MAX_THREADS];
     int count = scc_list_cores(cores);
     scc_bind(cores[self->index % count].cpu);
+    atomic_store(&self->bound, 1);
   }
   for (uint32_t seen = 0;;) {
     scc_await(&self->ticket, seen, &pool->spin);
@@ -27,7 +28,10 @@ static void *scc_worker_main(void *argument) {
 
 static int scc_start_worker(scc_worker *worker) {
   scc_event_init(&worker->ticket);
-  return pthread_create(&worker->thread, NULL, scc_worker_main, worker);
+  atomic_store(&worker->bound, !worker->pool->bind);
+  int code = pthread_create(&worker->thread, NULL, scc_worker_main, worker);
+  while (!code && !atomic_load(&worker->bound)) sched_yield(); /* nobody waits for it later on */
+  return code;
 }
 
 /* Starts threads that are missing, up to so many (at the first run, and in a forked child). */

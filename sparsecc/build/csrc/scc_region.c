@@ -40,6 +40,7 @@ typedef struct scc_worker {
   _Atomic uint64_t pieces;                  /* its own that nobody has begun, see scc_run_of; on the ticket's line */
   _Alignas(SCC_ALIGNMENT) struct scc_pool *pool;
   int index;
+  _Atomic int bound; /* to its core */
   scc_seat *seat;
   pthread_t thread;
   scc_scratch scratch;
