@@ -47,7 +47,7 @@ static int gains(void) {
 static int gains_nothing(void) {
   scc_habits_init(&h, 2);
   several(50, 2, 2 * MS, 105, 1);
-  CHECK(several(2000, 2, 2 * MS, 105, 1) >= 1900);
+  CHECK(several(2000, 2, 2 * MS, 105, 1) >= 1870);
   several(450, 2, 2 * MS, 55, 2);
   CHECK(several(1000, 2, 2 * MS, 55, 2) >= 990);
   return 0;
@@ -58,7 +58,7 @@ static int becomes_one_core(void) {
   scc_habits_init(&h, 2);
   several(500, 2, 2 * MS, 55, 2);
   several(30, 2, 2 * MS, 135, 1);
-  CHECK(several(1000, 2, 2 * MS, 135, 1) >= 960);
+  CHECK(several(1000, 2, 2 * MS, 135, 1) >= 930);
   several(120, 2, 2 * MS, 55, 2);
   CHECK(several(100, 2, 2 * MS, 55, 2) >= 90);
   return 0;

@@ -32,7 +32,7 @@
  * time from one to the next: where they are about as fast, and where they are not. */
 #define SCC_TRIAL_RUNS 3
 #define SCC_FIRST_TRIAL 8
-#define SCC_CLOSE_RUNS 100
+#define SCC_CLOSE_RUNS 20
 #define SCC_CLOSE_NS 100000000
 #define SCC_CLEAR_RUNS 1000
 #define SCC_CLEAR_NS 1000000000
