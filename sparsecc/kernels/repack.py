@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.ir.layout import PlaneLayout
+from sparsecc.kernels import shares
 from sparsecc.kernels.function import floats, kernel
 
 
@@ -48,7 +50,7 @@ def repack(shape: RepackShape) -> PrimFunc:
     Loops::
 
         floats before the first plane: fill
-        parallel plane:
+        parallel plane, [part of its rows]:
             for each phase:
                 rows of the halo above: fill
                 rows of the image: fill left, copy every ``step``-th pixel, fill right
@@ -59,18 +61,37 @@ def repack(shape: RepackShape) -> PrimFunc:
     def body(buffers: dict[str, Any]) -> None:
         x, y = buffers["input"], buffers["output"]
         fill_lead(shape, y)
-        with T.parallel(0, shape.planes) as plane:
-            pack_plane(shape, x, y, source.lead + plane * source.channel, target.lead + plane * target.channel)
+        parts = shares.finer(shape.planes, shape.rows)
+        with T.parallel(0, shape.planes * parts) as share:
+            plane, part = T.floordiv(share, parts), Part(T.floormod(share, parts), parts)
+            pack_plane(shape, x, y, source.lead + plane * source.channel, target.lead + plane * target.channel, part)
 
     return kernel([("input", floats(source.size(shape.planes))), ("output", floats(target.size(shape.planes)))], body)
 
 
-def pack_plane(shape: RepackShape, x: Any, y: Any, origin: Any, base: Any) -> None:
+@dataclass(frozen=True)
+class Part:
+    """Part number ``number`` of so many of a plane's rows."""
+
+    number: Any = 0
+    of: int = 1
+
+    def only(self, number: int) -> AbstractContextManager[Any]:
+        """Code in it is run for one of the parts."""
+        if self.of == 1:
+            return nullcontext()
+        stack = ExitStack()
+        stack.enter_context(T.If(self.number == number))
+        stack.enter_context(T.Then())
+        return stack
+
+
+def pack_plane(shape: RepackShape, x: Any, y: Any, origin: Any, base: Any, part: Part = Part()) -> None:
     """Loops that copy one image from float ``origin`` of ``x`` to float ``base`` of ``y``, all phases of it."""
     phases = shape.target.phases
     for a in sorted({row for row, _ in phases}):
         columns = [(b, base + phases.index((a, b)) * shape.target.plane) for row, b in phases if row == a]
-        _phase_planes(shape, x, y, a, origin, columns)
+        _phase_planes(shape, x, y, a, origin, columns, part)
 
 
 def fill_lead(shape: RepackShape, y: Any) -> None:
@@ -78,16 +99,23 @@ def fill_lead(shape: RepackShape, y: Any) -> None:
     fill(y, 0, shape.target.lead, shape.fill)
 
 
-def _phase_planes(shape: RepackShape, x: Any, y: Any, a: int, origin: Any, columns: list[tuple[int, Any]]) -> None:
+def _phase_planes(
+    shape: RepackShape, x: Any, y: Any, a: int, origin: Any, columns: list[tuple[int, Any]], part: Part
+) -> None:
     """Planes of the phases with row remainder ``a``: pairs of a column remainder and the float where a plane starts."""
     source, target = shape.source, shape.target
     top, left = target.halo[:2] if target.is_split else (0, 0)
     sh, sw = target.step
     first_row, end_row = _inside(a - top, sh, source.h, shape.rows)
     for _, base in columns:
-        fill(y, base, first_row * target.pitch, shape.fill)
-        fill(y, base + end_row * target.pitch, target.plane - end_row * target.pitch, shape.fill)
-    with T.serial(0, end_row - first_row) as r:
+        above, below = first_row * target.pitch, target.plane - end_row * target.pitch
+        if above:
+            with part.only(0):
+                fill(y, base, above, shape.fill)
+        if below:
+            with part.only(part.of - 1):
+                fill(y, base + end_row * target.pitch, below, shape.fill)
+    with T.serial(*shares.part_of(end_row - first_row, part.of, part.number)) as r:
         start = (first_row + r) * target.pitch
         pixels = origin + ((first_row + r) * sh + a - top) * source.pitch
         runs = []

@@ -59,7 +59,7 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
     comes out is dealt out to the tiles in registers. Where rows or columns of pixels lie outside of the image is known
     when the kernel is made: a vector of tiles at an edge has code of its own, all others share one loop::
 
-        parallel image, channel:
+        parallel channel, image:                           # tiles of all images lie side by side, on the same lines
             for vector of tiles:
                 rows[0:m+2][m vectors] = Bt @ pixels[0:m+2][m vectors]
                 for i in 0 ... m + 1:
@@ -75,7 +75,7 @@ def winograd_input(shape: WinogradInputShape) -> PrimFunc:
             at = T.axis.spatial(spec.n * channels, task)
             T.reads()
             T.writes(y[0 : y.ty.shape[0]])
-            image, channel = at // channels, at % channels
+            channel, image = at // spec.n, at % spec.n
             if shape.listed:
                 channel = T.bind(buffers["channels"][channel])
             origin = T.bind(source.lead + (image * spec.ic + channel) * source.channel)
