@@ -23,7 +23,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.provenance import Provenance
 from sparsecc.ir.winograd import POINTS, Tiling, suits
 from sparsecc.ir.winograd_conv import suits_at_once
-from sparsecc.lower.algorithm import algorithm_choice
+from sparsecc.lower.algorithm import algorithm_choice, algorithm_of
 from sparsecc.lower.choice import Choice, Choose, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
 from sparsecc.options import MIN_SPEEDUP, Options
@@ -159,9 +159,9 @@ class Algorithms:
         layers = {layer.key: layer for layer in self._alone.layers}
         chosen = {key: choose(choice) for key, choice in self.choices().items()}
         return {
-            key: self._configured(layers[key], found.config, found.why)
+            key: self._configured(layers[key], algorithm_of(found.config), found.why)
             for key, found in chosen.items()
-            if found.why.by != "cost model" and isinstance(found.config, AlgorithmConfig)
+            if found.why.by != "cost model"
         }
 
     def _configured(self, layer: LayerPlan, config: AlgorithmConfig, why: Provenance) -> LayerPlan:

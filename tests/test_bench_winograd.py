@@ -25,7 +25,7 @@ def test_a_row():
 
 
 def test_it_runs(capsys, monkeypatch):
-    monkeypatch.setattr(winograd, "_EQUAL", float("inf"))
+    monkeypatch.setattr(winograd, "EQUAL", float("inf"))
     given = ["--layers", "16:8", "--rounds", "2", "--sparsity", "0.5", "--n", "4", "--target", "x86-64-v3"]
     assert main(given) == 0
     rows = capsys.readouterr().out.splitlines()[2:]

@@ -117,7 +117,7 @@ def test_elements_are_regrouped(lanes, step, monkeypatch):
     def shuffle(vectors, held, wanted):
         return np.concatenate(vectors)[[list(held).index(element) for element in wanted]]
 
-    monkeypatch.setattr(regroup, "_shuffle", shuffle)
+    monkeypatch.setattr(regroup, "shuffle", shuffle)
     monkeypatch.setattr(regroup, "T", type("", (), {"bind": staticmethod(lambda value: value)}))
     held = [range(first, first + lanes) for first in range(0, lanes * step, lanes)]
     wanted = [[tile * step + pixel for tile in range(lanes)] for pixel in range(step)]

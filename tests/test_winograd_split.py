@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -94,6 +95,11 @@ class Layers(nn.Module):
         return {name: layer(x) for name, layer in self.layers.items()}
 
 
+def least_gain(factor: float) -> Any:
+    """Dense and pruned layers are computed by Winograd's algorithm from this predicted gain on."""
+    return patch.multiple(cost, LEAST_GAIN=factor, LEAST_GAIN_PRUNED=factor)
+
+
 def tiles(artefact: Artefact) -> dict[str, int | None]:
     """Name of a layer -> side of its tiles, None for a layer that was not split."""
     steps = {step.key for step in artefact.program.steps}
@@ -105,7 +111,7 @@ def tiles(artefact: Artefact) -> dict[str, int | None]:
 
 def test_only_what_suits_is_split() -> None:
     """Where every layer that may be split is said to gain."""
-    with patch.object(cost, "LEAST_GAIN", 0.0):
+    with least_gain(0.0):
         artefact = agree(Layers({**TAKEN, **LEFT}), SHAPE, tolerance=5e-6, min_speedup=1e-9)
     found = tiles(artefact)
     assert {name for name, tile in found.items() if tile} == set(TAKEN)
@@ -113,7 +119,7 @@ def test_only_what_suits_is_split() -> None:
 
 
 def test_layers_that_gain_nothing_stay() -> None:
-    with patch.object(cost, "LEAST_GAIN", 1e9):
+    with least_gain(1e9):
         assert set(tiles(agree(Layers(TAKEN), SHAPE)).values()) == {None}
 
 
@@ -121,7 +127,7 @@ def test_layers_that_gain_nothing_stay() -> None:
 def test_weights_that_are_not_finite_stay(special: float) -> None:
     model = Layers({"same": TAKEN["same"]})
     model.layers["same"].weight.data[1, 2, 0, 1] = special
-    with patch.object(cost, "LEAST_GAIN", 0.0):
+    with least_gain(0.0):
         assert tiles(agree(model, SHAPE)) == {"same": None}
 
 

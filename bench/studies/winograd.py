@@ -44,7 +44,7 @@ LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))
 #: sides of an output tile; 0 is the direct kernel
 TILES = (0, 2, 4)
 #: choices within so much of the best one are as good
-_EQUAL = 1.05
+EQUAL = 1.05
 _ROUNDS = 80
 
 
@@ -107,7 +107,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             dense = dense or results[-1].us
             tell(f"{results[-1].name}: {percent(1 / results[-1].lost)} of the best")
     print(shown(results))
-    return int(any(result.lost > _EQUAL for result in results))
+    return int(any(result.lost > EQUAL for result in results))
 
 
 def _layer(text: str) -> tuple[int, int]:

@@ -46,7 +46,7 @@ LEAST_GAIN = 1.05
 #: the same for pruned layers: with few kept blocks direct kernels take longer than predicted (a tenth of them: 1.1 to
 #: 1.3 times as long on a Zen 5), and products do not. 128 channels at 28x28 pixels, 1x16 at 90 %: 1.04 predicted, 1.41
 #: measured; 512 at 7x7, 1x4 at 75 %: 0.93 and 1.09
-_LEAST_GAIN_PRUNED = 0.92
+LEAST_GAIN_PRUNED = 0.92
 #: the same for cores that start instructions in order, dense and pruned: many short products cost them more than the
 #: model says (a layer of 32 channels at 10x10 pixels on an rpi2: predicted 1.2, one and a half times the instructions)
 _LEAST_GAINS_IN_ORDER = 1.15, 1.5
@@ -104,7 +104,7 @@ def _at_once_gain(
 
 
 def _least_gain(structure: Structure | None, target: Target) -> float:
-    dense, pruned = _LEAST_GAINS_IN_ORDER if target.in_order else (LEAST_GAIN, _LEAST_GAIN_PRUNED)
+    dense, pruned = _LEAST_GAINS_IN_ORDER if target.in_order else (LEAST_GAIN, LEAST_GAIN_PRUNED)
     return dense if structure is None else pruned
 
 

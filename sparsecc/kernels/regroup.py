@@ -54,7 +54,7 @@ def _round(
         for bit in (0, out):
             picked = _in_order([element for element in held if element & out == bit], wanted)
             if picked:
-                after.append((T.bind(_shuffle([vector, partner], held, picked)), picked))
+                after.append((T.bind(shuffle([vector, partner], held, picked)), picked))
     return after
 
 
@@ -68,10 +68,11 @@ def _in_order(elements: list[Element], wanted: Sequence[Sequence[Element]]) -> t
 
 
 def _arranged(vector: Any, held: tuple[Element, ...], wanted: Sequence[Element]) -> Any:
-    return vector if held == tuple(wanted) else _shuffle([vector], held, wanted)
+    return vector if held == tuple(wanted) else shuffle([vector], held, wanted)
 
 
-def _shuffle(vectors: list[Any], held: Sequence[Element], wanted: Sequence[Element]) -> Any:
+def shuffle(vectors: list[Any], held: Sequence[Element], wanted: Sequence[Element]) -> Any:
+    """A vector of the ``wanted`` elements out of vectors that hold ``held``, one after another."""
     place = {element: i for i, element in enumerate(held)}
     return tirx.Shuffle(vectors, [tirx.const(place[element], "int32") for element in wanted])
 

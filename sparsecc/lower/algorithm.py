@@ -35,13 +35,14 @@ def algorithm_choice(
     predict : callable
         Cycles.
     """
-
-    def cycles(config: Config) -> float:
-        assert isinstance(config, AlgorithmConfig), "one of the legal ones"
-        return predict(config)
-
     space = tuple(dict.fromkeys((default, *legal)))
-    return Choice(_key(spec, blocks), default, lambda: space, cycles)
+    return Choice(_key(spec, blocks), default, lambda: space, lambda config: predict(algorithm_of(config)))
+
+
+def algorithm_of(config: Config) -> AlgorithmConfig:
+    """A config out of the space of an algorithm's choice."""
+    assert isinstance(config, AlgorithmConfig), "one of the legal ones"
+    return config
 
 
 def _key(spec: ConvSpec, blocks: Structure | None) -> LayerKey:

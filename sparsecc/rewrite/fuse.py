@@ -110,7 +110,7 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     value, epilogue = follower.value, chain.epilogue
     act = _activation(value, module)
     if not isinstance(chain.layer, ConvLayer):
-        changed = _changed(chain, value, act)
+        changed = _changed(chain, chain.layer, value, act)
         return None if changed is None else replace(chain, last=follower, layer=changed)
     if act is not None and epilogue.activation is None:
         return replace(chain, last=follower, epilogue=replace(epilogue, activation=act))
@@ -127,10 +127,8 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     return replace(chain, last=follower, epilogue=replace(epilogue, residual=place), residual=other)
 
 
-def _changed(chain: _Chain, value: Any, act: Activation | None) -> Operator | None:
+def _changed(chain: _Chain, layer: Operator, value: Any, act: Activation | None) -> Operator | None:
     """An operator that computes its only reader too; None where it can't."""
-    layer = chain.layer
-    assert not isinstance(layer, ConvLayer), "convolutions have epilogues"
     if act is not None:
         return layer.activated(act)
     takes = {"relax.multiply": layer.scaled, "relax.add": layer.shifted}

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sparsecc.algorithms import Algorithms
-from sparsecc.ir.graph import FusedConv, Graph
+from sparsecc.ir.graph import Graph
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.placed import PlacedNode
 from sparsecc.ir.provenance import BY_SEARCH
 from sparsecc.kernels.config import Config
+from sparsecc.lower.algorithm import algorithm_of
 from sparsecc.lower.choice import Choice, Choose, Chosen
 from sparsecc.lower.config import AlgorithmConfig
 from sparsecc.lower.joining import Joining
@@ -52,7 +53,6 @@ class Way:
     def data(self, key: str) -> Data:
         """Random inputs of a layer, and its result for them."""
         operator = next(node.operator for node in self.graph.nodes if node.key == key)
-        assert isinstance(operator, FusedConv), "a convolution with its epilogue"
         nodes = self.nodes(key)
         first, last = next(node for node in nodes if not node.operator.is_copy), nodes[-1]
         source = {node.output: node.inputs[0] for node in nodes if node.operator.is_copy}
@@ -127,8 +127,7 @@ class AlgorithmTask(Task):
         return find_tasks(part, self.target)
 
     def _way(self, config: Config) -> Way:
-        assert isinstance(config, AlgorithmConfig), "one of the legal ones"
-        return self.ways.of(config)
+        return self.ways.of(algorithm_of(config))
 
 
 def find_algorithms(network: Extracted, decider: Algorithms, target: Target, choose: Choose) -> list[AlgorithmTask]:
