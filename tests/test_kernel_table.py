@@ -23,6 +23,8 @@ from sparsecc.lower.stored import from_json, to_json
 from sparsecc.lower.table import KERNELS, cost, lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
+from sparsecc.rewrite.check_graph import graph_problems
+from sparsecc.rewrite.check_layouts import layout_problems
 from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import resolve
 
@@ -78,6 +80,10 @@ def configs(base: type[Config] = Config) -> set[type[Config]]:
 def test_the_network_has_every_kernel(made):
     assert {node.operator.kernel for node in made.placed.nodes} - {""} == set(KERNELS)
     assert {type(node.operator) for node in made.placed.nodes} == set(operators())
+
+
+def test_what_must_hold_of_every_kernel_is_known(made):
+    assert [*graph_problems(made.placed, made.module), *layout_problems(made.placed)] == []
 
 
 def test_references_compute_what_pytorch_does(made):

@@ -21,6 +21,7 @@ from sparsecc.ir.operator import Operator
 from sparsecc.ir.pad import PadLayer
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.winograd import WinogradInput, WinogradOutput
+from sparsecc.ir.winograd_conv import WinogradConv
 
 Shape = tuple[int, ...]
 AnyNode = Node | PlacedNode
@@ -123,6 +124,11 @@ def _winograd_out(operator: WinogradOutput, output: Shape) -> list[Shape]:
     return [source, *_residual(operator.epilogue, output), result]
 
 
+def _winograd_conv(operator: WinogradConv, output: Shape) -> list[Shape]:
+    source, result = _ends(operator.tiling.spec)
+    return [source, *_residual(operator.epilogue, output), result]
+
+
 def _residual(epilogue: Epilogue, output: Shape) -> list[Shape]:
     """It is as the output."""
     return [output] * (epilogue.residual != "none")
@@ -136,6 +142,7 @@ _WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
     "mean": _mean,
     "norm": _norm,
     "pad": _pad,
+    "winograd_conv": _winograd_conv,
     "winograd_in": _winograd_in,
     "winograd_out": _winograd_out,
 }
@@ -144,7 +151,7 @@ _WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
 def _convolutions(operator: Any) -> list[ConvLayer]:
     """Layers with weights that an operator computes."""
     parts = (operator.conv, operator.window) if operator.kernel == "chain" else (operator,)
-    return [part.layer for part in parts if part.kernel in ("conv", "depthwise", "linear")]
+    return [part.layer for part in parts if part.kernel in ("conv", "depthwise", "linear", "winograd_conv")]
 
 
 def _weights(operator: Operator) -> Iterator[str]:
