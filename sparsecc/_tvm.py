@@ -10,7 +10,7 @@ from typing import Any
 
 import tvm
 from tvm import relax, s_tir, te, tirx, topi
-from tvm.ir import Call, IRModule, PointerType, PrimType
+from tvm.ir import Call, IRModule, PointerType, PrimType, register_op_attr
 from tvm.relax import PyExprMutator
 from tvm.relax.expr_functor import mutator as expression_mutator
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
@@ -104,3 +104,6 @@ def rpc() -> Any:
 # what a Python function raises that TVM calls comes back as a RuntimeError, unless TVM knows it by name
 register_error("KeyboardInterrupt", KeyboardInterrupt)
 register_error("SystemExit", SystemExit)
+
+# it becomes one comparison of vectors, but TVM's vectorizer does not know that, and writes a loop over the lanes
+register_op_attr("tirx.isnan", "TVectorizable", True)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from case_modules import SideBySide, inputs_of
 from cases import Case
+from torch import nn
 
 from sparsecc._codegen import compile_object
 from sparsecc.importer import import_model
@@ -104,6 +105,25 @@ def test_channels_as_the_vector(target):
     stores = re.compile(rf"\s+vmov\w+\s+%{REGISTER[target]}\d+, -?\d*\(%")
     spilled = [loop for loop in inner if sum(bool(stores.match(line)) for line in loop) > _FEW_STORES * len(fmas(loop))]
     assert not spilled, "sums or pixels are kept in memory"
+
+
+class ChoosesByNaN(torch.nn.Module):
+    """All that asks what is not a number: maxima, comparisons, choices."""
+
+    def forward(self, x, y):
+        """Images of many vectors."""
+        larger = nn.functional.max_pool2d(x, 3, 1, 1) + x.amax(1, keepdim=True)
+        return larger, torch.where(torch.isnan(x), y, x), torch.where(x == y, x, y)
+
+
+@pytest.mark.parametrize("target", X86)
+def test_choices_by_nan_are_of_vectors(target, tmp_path):
+    """TVM's vectorizer took the question for one that each lane asks by itself: pooling took four times as long."""
+    assembly = assembly_of(ChoosesByNaN(), (torch.zeros(1, 8, 32, 32),) * 2, target, tmp_path)
+    asked = re.findall(r"\n\s+vcmpunord[ps]s\s+(.*)", assembly)
+    assert asked
+    assert all(f"%{REGISTER[target]}" in operands for operands in asked), asked
+    assert "vucomiss" not in assembly
 
 
 @pytest.mark.parametrize(("rows", "cols"), [(1, 28), (1, 17), (4, 7), (2, 8)])
