@@ -3,7 +3,7 @@
 #: what a sparse layer reads for each of its products
 READ = "indptr, data, offsets, input"
 DIRECT_BEFORE = """
-    parallel 4: for 1: for 7:
+    parallel 28: for 1: for 1:
         if:
             room for own
             for ...: for 3: for 3: for 8: for 2: for 8:
@@ -18,7 +18,7 @@ DIRECT_BEFORE = """
             2 x for 8: for 1: for 8: output = own, residual
     """
 DIRECT_AFTER = """
-    parallel 4: for 1: for 7:
+    parallel 28: for 1: for 1:
         if:
             room for own
             unrolled 8: unrolled 2: vector 8: own = bias

@@ -76,7 +76,7 @@ def test_tune_with_two_devices(address, tmp_path):
     result = sparsecc.tune(
         tiny_net(), "x86-64-v3", log=log, trials=20, example_inputs=example(), runner=TrackerRunner(address, "board")
     )
-    assert sum(layer.tried for layer in result.layers) >= 20
+    assert sum(found.tried for found in (*result.layers, *result.algorithms)) >= 20
     assert [(pair.names, pair.failed) for pair in result.joins] == [(("stem",), 0)]
     assert {record.cpu for record in read_log(log).records} <= DEVICES
     lib = sparsecc.compile(tiny_net(), "x86-64-v3", example_inputs=example(), schedules=log)

@@ -52,7 +52,7 @@ def advice_table(advice: Shown) -> str:
 def net_rows(advice: Shown) -> list[tuple[str, ...]]:
     """Heads and rows: milliseconds of the network at every sparsity, and its break-even."""
     heads = ("net, ms", *(_percent(share) for share in advice.sparsities), "break-even")
-    rows = [(f"1x{net.n}", *(f"{us / 1e3:.3g}" for us in net.us), _lower(net.break_even)) for net in advice.nets]
+    rows = [(f"1x{net.n}", *(_milliseconds(us) for us in net.us), _lower(net.break_even)) for net in advice.nets]
     return [heads, *rows]
 
 
@@ -99,6 +99,11 @@ def _useful(bounds: Bounds) -> str:
 
 def _shown(advice: Shown) -> int:
     return min(range(len(advice.sparsities)), key=lambda i: abs(advice.sparsities[i] - _SHOWN))
+
+
+def _milliseconds(us: float) -> str:
+    """Three digits, of small numbers three places: columns stay narrow."""
+    return f"{us / 1e3:.3g}" if us >= 100 else f"{us / 1e3:.3f}"
 
 
 def _percent(share: float) -> str:

@@ -72,8 +72,9 @@ class TuneView:
         self._measured += timing is not None
         self._failed += timing is None
         self._disturbed += timing is not None and timing.disturbed > timing.rounds
-        number = next(i for i, state in enumerate(self._states) if state is event.state)
-        self._changes.append((self._trial, number, event.state.relative))
+        number = next((i for i, state in enumerate(self._states) if state is event.state), None)
+        if number is not None:  # algorithms are compared once more after the search for their kernels
+            self._changes.append((self._trial, number, event.state.relative))
         if self._live:
             self._live.update(self._panel(event))
         elif event.state is not self._last and not self._quiet:

@@ -38,8 +38,8 @@ static long scc_frequency(int cpu) { return scc_cpu_number(cpu, "cpufreq/cpuinfo
  * alike: makers let their best cores run a little faster. */
 static int scc_speed(long frequency, long highest, int is_small) {
   if (!frequency) return is_small ? SCC_FASTEST * 3 / 8 : SCC_FASTEST;
-  if (is_small) return (int)((double)frequency / (double)highest * SCC_FASTEST / 2);
-  return 5 * (double)frequency >= 4 * (double)highest ? SCC_FASTEST : (int)((double)frequency / (double)highest * SCC_FASTEST);
+  if (is_small) return (int)((int64_t)frequency * SCC_FASTEST / highest / 2);
+  return 5 * (int64_t)frequency >= 4 * (int64_t)highest ? SCC_FASTEST : (int)((int64_t)frequency * SCC_FASTEST / highest);
 }
 
 /* Fills in the cores' capacities. */

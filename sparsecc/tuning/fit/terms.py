@@ -21,7 +21,7 @@ Array = NDArray[np.float64]
 #: a try
 COMPUTE = ("block_cycles", "dense_block_cycles", "accumulator_cycles", "tile_cycles", "crowded_cycles")
 MEMORY = ("l2_line_cycles", "l3_line_cycles", "stream_factor", "reread_share", "copied_vector_cycles")
-ISSUE_WIDTHS, SET_FACTORS = (3.0, 4.0, 5.0, 6.0, 8.0), (1.0, 1.5, 2.0, 3.0)
+ISSUE_WIDTHS, SET_FACTORS = (2.0, 3.0, 4.0, 5.0, 6.0, 8.0), (1.0, 1.5, 2.0, 3.0)
 
 
 @dataclass(frozen=True, eq=False)
