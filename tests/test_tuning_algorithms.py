@@ -10,6 +10,7 @@ import pytest
 import torch
 from algorithm_case import ALL, IDS, TARGET, X, choice_of, net, planned, tasks
 from torch import nn
+from tuning_case import Biased
 
 import sparsecc
 from sparsecc.ir.layer_key import LayerKey
@@ -66,24 +67,6 @@ def test_what_a_key_tells_apart():
     assert 0 < distance(near, key) < 1
     assert distance(replace(key, density=key.density + 10), key) == float("inf")
     assert distance(replace(key, kind="conv"), key) == float("inf")
-
-
-class Biased:
-    """Claims that one algorithm takes a tenth of any other's time, and every other config as long as any."""
-
-    flat = False
-    where = "nowhere"
-
-    def __init__(self, best: AlgorithmConfig) -> None:
-        self.best = best
-
-    def measure(
-        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
-    ) -> Iterator[tuple[Config, Outcome]]:
-        """See the protocol."""
-        times = [1.0 if config == self.best else 10.0 for config in configs]
-        for config, us in list(zip(configs, times, strict=True))[first:]:
-            yield config, Timing(us, times[0], 0.0, rounds, 0, 0.0, "nobody's")
 
 
 def tune(log: Path, runner, **options) -> tuple[sparsecc.Tuned, list[Event]]:

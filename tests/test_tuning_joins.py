@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +10,11 @@ import pytest
 import torch
 from chain_case import SIZES, WINDOWS, net
 from torch import nn
-from tuning_case import emulator, example, tiny_net
+from tuning_case import Biased, emulator, example, tiny_net
 
 import sparsecc
 from sparsecc.importer import import_model
 from sparsecc.ir.provenance import BY_MODEL
-from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import by_cost_model
 from sparsecc.lower.config import JoinConfig
 from sparsecc.options import Options
@@ -27,8 +26,7 @@ from sparsecc.target import resolve
 from sparsecc.tuning.joins import JoinTask, find_joins
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.search import Event
-from sparsecc.tuning.tasks import Task
-from sparsecc.tuning.timing import Outcome, Timing
+from sparsecc.tuning.timing import Timing
 
 TARGET = "x86-64-v3"
 JOINED, APART = JoinConfig(True), JoinConfig(False)
@@ -94,24 +92,6 @@ def test_what_a_key_tells_apart():
     assert len({one, *others}) == 4
     # rows of channels from anywhere become neighbours before kernels are made
     assert pairs(net("3x3", pruned=True, rearranged=True), shape)[0].key == one
-
-
-class Biased:
-    """Claims that one of both ways takes a tenth of the other's time, and every other config as long as any."""
-
-    flat = False
-    where = "nowhere"
-
-    def __init__(self, best: JoinConfig) -> None:
-        self.best = best
-
-    def measure(
-        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
-    ) -> Iterator[tuple[Config, Outcome]]:
-        """See the protocol."""
-        times = [1.0 if config == self.best else 10.0 for config in configs]
-        for config, us in list(zip(configs, times, strict=True))[first:]:
-            yield config, Timing(us, times[0], 0.0, rounds, 0, 0.0, "nobody's")
 
 
 def tune(log: Path, best: JoinConfig) -> tuple[sparsecc.Tuned, list[Event]]:

@@ -14,6 +14,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import nn
+from winograd_case import expected_of
 
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue
@@ -26,7 +27,6 @@ from sparsecc.ir.winograd import (
     output_matrix,
     transformed_weight,
 )  # fmt: skip
-from sparsecc.lower.conv_reference import conv2d
 
 Float32 = NDArray[np.float32]
 Padding = tuple[int, int, int, int]
@@ -56,20 +56,6 @@ def job_of(spec: ConvSpec, m: int, *, epilogue: Epilogue = _PLAIN, halo: Padding
     if epilogue.residual != "none":
         inputs.append(normal(spec.n, spec.oc, spec.oh, spec.ow, seed=seed + 3))
     return Job(layer, tuple(inputs), epilogue=epilogue, halo=halo, tile=m)
-
-
-def expected_of(job: Job) -> Float32:
-    layer, epilogue = job.layer, job.epilogue
-    assert isinstance(layer, ConvLayer)
-    y = conv2d(job.inputs[0], layer.weight, layer.bias, layer.spec)
-    if epilogue.residual == "before":
-        y = y + job.inputs[1]
-    if epilogue.activation is not None:
-        y = np.maximum(y, 0) if epilogue.activation.kind == "relu" else y / (1 + np.exp(-y))
-    if epilogue.residual == "after":
-        y = y + job.inputs[1]
-    top, left, bottom, right = job.halo or NONE
-    return np.pad(y, ((0, 0), (0, 0), (top, bottom), (left, right)))
 
 
 def check(jobs: list[Job], *, target: str = "native") -> None:

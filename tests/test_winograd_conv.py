@@ -13,6 +13,7 @@ import torch
 from helpers import RUNNABLE, Job, agree, compiled, kinds, run_jobs
 from numpy.typing import NDArray
 from torch import nn
+from winograd_case import expected_of
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.winograd import winograd_gain
@@ -23,7 +24,6 @@ from sparsecc.ir.layer import ConvLayer
 from sparsecc.ir.winograd import input_matrix, kernel_matrix, output_matrix
 from sparsecc.ir.winograd_conv import PhaseTiling, packed_weight, suits_at_once
 from sparsecc.kernels import regroup
-from sparsecc.lower.conv_reference import conv2d
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.winograd import compute_at_once
 from sparsecc.target import TARGETS
@@ -51,20 +51,6 @@ def job_of(spec: ConvSpec, *, epilogue: Epilogue = _PLAIN, halo: Padding | None 
     if epilogue.residual != "none":
         inputs.append(normal(spec.n, spec.oc, spec.oh, spec.ow, seed=seed + 3))
     return Job(layer, tuple(inputs), epilogue=epilogue, halo=halo, at_once=True)
-
-
-def expected_of(job: Job) -> Float32:
-    layer, epilogue = job.layer, job.epilogue
-    assert isinstance(layer, ConvLayer)
-    y = conv2d(job.inputs[0], layer.weight, layer.bias, layer.spec)
-    if epilogue.residual == "before":
-        y = y + job.inputs[1]
-    if epilogue.activation is not None:
-        y = np.maximum(y, 0) if epilogue.activation.kind == "relu" else y / (1 + np.exp(-y))
-    if epilogue.residual == "after":
-        y = y + job.inputs[1]
-    top, left, bottom, right = job.halo or (0, 0, 0, 0)
-    return np.pad(y, ((0, 0), (0, 0), (top, bottom), (left, right)))
 
 
 def check(jobs: list[Job], *, target: str = "native") -> None:

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
 from sparsecc.records.record import Record
 from sparsecc.target import resolve
-from sparsecc.tuning.tasks import KernelTask, find_tasks
+from sparsecc.tuning.tasks import KernelTask, Task, find_tasks
+from sparsecc.tuning.timing import Outcome, Timing
 
 SHAPE = (1, 3, 20, 20)
 
@@ -147,3 +148,21 @@ def traced_record(net: nn.Module, x: torch.Tensor, change: Callable[[str], str])
         spread=0.0, default=task.choice.default, default_us=2.0, rounds=21, trial=1, cpu="x", date="2026-01-01",
         versions={},
     )  # fmt: skip
+
+
+class Biased:
+    """A runner that claims one config takes a tenth of any other's time, and every other one as long as any."""
+
+    flat = False
+    where = "nowhere"
+
+    def __init__(self, best: Config) -> None:
+        self.best = best
+
+    def measure(
+        self, task: Task, configs: Sequence[Config], *, threads: int, rounds: int, first: int = 0
+    ) -> Iterator[tuple[Config, Outcome]]:
+        """See the protocol."""
+        times = [1.0 if config == self.best else 10.0 for config in configs]
+        for config, us in list(zip(configs, times, strict=True))[first:]:
+            yield config, Timing(us, times[0], 0.0, rounds, 0, 0.0, "nobody's")

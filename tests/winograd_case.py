@@ -1,4 +1,4 @@
-"""Networks whose 3x3 layers are all computed by Winograd's algorithm: records say so."""
+"""Networks whose 3x3 layers are all computed by Winograd's algorithm: records say so; and what one layer computes."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from helpers import Job
 from numpy.typing import NDArray
 from torch import nn
 
 import sparsecc
 from sparsecc.analyse.impose import Impose
 from sparsecc.importer import import_model
+from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower.config import AlgorithmConfig
+from sparsecc.lower.conv_reference import conv2d
 from sparsecc.options import Options
 from sparsecc.pipeline import algorithms_of
 from sparsecc.records.log import append
@@ -63,3 +66,18 @@ def leaves(outputs: object) -> list[NDArray[np.float64]]:
     if isinstance(outputs, tuple | list):
         return [leaf for value in outputs for leaf in leaves(value)]
     return [np.asarray(outputs, np.float64)] if isinstance(outputs, torch.Tensor) else []
+
+
+def expected_of(job: Job) -> NDArray[np.float32]:
+    """A convolution with its epilogue, ``(n, oc, oh, ow)``, inside of zeros for the halo."""
+    layer, epilogue = job.layer, job.epilogue
+    assert isinstance(layer, ConvLayer)
+    y = conv2d(job.inputs[0], layer.weight, layer.bias, layer.spec)
+    if epilogue.residual == "before":
+        y = y + job.inputs[1]
+    if epilogue.activation is not None:
+        y = np.maximum(y, 0) if epilogue.activation.kind == "relu" else y / (1 + np.exp(-y))
+    if epilogue.residual == "after":
+        y = y + job.inputs[1]
+    top, left, bottom, right = job.halo or (0, 0, 0, 0)
+    return np.pad(y, ((0, 0), (0, 0), (top, bottom), (left, right)))
