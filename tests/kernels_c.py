@@ -232,12 +232,21 @@ def link(
     )  # fmt: skip
 
 
+#: a compiler for libraries that always take all their threads, whoever else runs on this machine
+LEARNS_NOTHING = "gcc -DSCC_LEARNS=0"
+
+
 def build(
-    program: Program, *, features: tuple[str, ...] = ("sse2",), file: str | None = None, static: bool = False
+    program: Program,
+    *,
+    features: tuple[str, ...] = ("sse2",),
+    file: str | None = None,
+    static: bool = False,
+    cc: str | None = None,
 ) -> Path:
     """Library and header of a program, in the test folder."""
     out = folder() / (file or f"{program.name}{'.a' if static else '.so'}")
-    link(program, out, features=features, static=static)
+    link(program, out, features=features, static=static, cc=cc)
     (folder() / f"{program.name}.h").write_text(header_of(program, memory=plan_memory(program), triple=TRIPLE))
     return out
 

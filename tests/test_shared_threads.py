@@ -24,11 +24,15 @@ def _four_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARSECC_THREADS", str(THREADS))
 
 
+def build(name: str) -> Path:
+    """A library whose runs last until they are told to go on."""
+    return kernels_c.build(kernels_c.held(name), cc=kernels_c.LEARNS_NOTHING)
+
+
 @pytest.fixture(scope="module")
 def files() -> tuple[Path, Path]:
     """Two libraries that know nothing of each other."""
-    one, two = (kernels_c.build(kernels_c.held(name)) for name in ("one_held", "two_held"))
-    return one, two
+    return build("one_held"), build("two_held")
 
 
 class Held:
@@ -145,7 +149,7 @@ def test_a_forked_child_has_all_for_itself(files: tuple[Path, Path]) -> None:
 def test_libraries_that_are_gone_leave_the_others_their_page(files: tuple[Path, Path]) -> None:
     """Also the one that made it, and one whose threads had been counted there."""
     for _ in range(2):
-        gone = load(kernels_c.build(kernels_c.held("gone_held")))
+        gone = load(build("gone_held"))
         assert threads_of(gone) == THREADS
         gone.close()
         del gone
