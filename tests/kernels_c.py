@@ -106,14 +106,6 @@ int32_t k_launch_often(float *out) {
   return 0;
 }
 
-/* the worker of the last thread takes its time */
-static int slow(int id, group_t *group, void *data) {
-  volatile float *out = data;
-  for (int i = 0; i < 2000000 * (id + 1); ++i) out[id] = (float)i;
-  return 0;
-}
-int32_t k_slow(float *out) { return __TVMBackendParallelLaunch(slow, out, 0); }
-
 /* out[0] = threads of a launch; then waits for somebody to make out[1] other than 0 */
 static int tells(int id, group_t *group, void *data) {
   if (!id) *(volatile float *)data = (float)group->num_task;

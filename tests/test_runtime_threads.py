@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-import time
 
 import kernels_c
 import numpy as np
 import pytest
+from held_runs import held
 from kernels_c import X
 
 from sparsecc.errors import InternalError, LibraryError, UserError
@@ -69,13 +69,10 @@ def test_two_instances_run_at_once_and_one_takes_turns(library: Library) -> None
 
 
 def test_closing_waits_for_nobody_and_breaks_nothing() -> None:
-    library, done = load(kernels_c.library_of("k_slow"), threads=2), []
-    worker = threading.Thread(target=lambda: done.append(library()))
-    worker.start()
-    time.sleep(0.005)
-    library.close()
-    worker.join()
-    assert len(done) == 1
+    library = load(kernels_c.build(kernels_c.held("closed")), threads=2)
+    with held(library) as run:
+        library.close()
+    assert run.after == 2
     with pytest.raises(LibraryError, match="closed; load it again"):
         library()
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import gc
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import kernels_c
-import numpy as np
 import pytest
 from forked import in_child
+from held_runs import Held, held
 
 from sparsecc.runtime import Library, load
 
@@ -33,44 +29,6 @@ def build(name: str) -> Path:
 def files() -> tuple[Path, Path]:
     """Two libraries that know nothing of each other."""
     return build("one_held"), build("two_held")
-
-
-class Held:
-    """A run that is under way. ``before`` and ``after``: its threads when it began, and in its second step."""
-
-    def __init__(self, library: Library) -> None:
-        self._out = np.zeros(32, np.float32)
-        self._thread = threading.Thread(target=lambda: library(out=(self._out,)))
-
-    def begin(self) -> None:
-        self._thread.start()
-        deadline = time.monotonic() + 20
-        while not self.before:
-            assert time.monotonic() < deadline, "the run does not begin"
-            time.sleep(0.001)
-
-    def end(self) -> None:
-        self._out[1] = 1
-        self._thread.join()
-
-    @property
-    def before(self) -> int:
-        return int(self._out[0])
-
-    @property
-    def after(self) -> int:
-        return int(self._out[2])
-
-
-@contextmanager
-def held(library: Library) -> Iterator[Held]:
-    """A run that lasts as long as the block."""
-    run = Held(library)
-    run.begin()
-    try:
-        yield run
-    finally:
-        run.end()
 
 
 def threads_of(library: Library) -> int:

@@ -150,17 +150,17 @@ def test_compile_stops_with_all_that_it_started(made, tmp_path: Path, number: in
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
-        for _ in range(1200):
+        for _ in range(6000):  # five minutes: other programs may need the machine
             if pid.exists() and pid.read_text().endswith("\n"):
                 break
             time.sleep(0.05)
         process.send_signal(number)
-        said = process.communicate(timeout=60)[1]
+        said = process.communicate(timeout=300)[1]
     finally:
         process.kill()
     assert (process.returncode, said.splitlines()[-1]) == (code, "terminated" if code == 143 else "interrupted")
     assert "Traceback" not in said
-    for _ in range(200):
+    for _ in range(1200):
         if not alive(int(pid.read_text())):
             break
         time.sleep(0.05)
