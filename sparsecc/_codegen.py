@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsecc import _passes
+from sparsecc._extremes import exact_extremes
 from sparsecc._tvm import (
     IRModule,
     PointerType,
@@ -111,7 +112,7 @@ def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
                 _passes.private_scratch,
                 lower.LowerTVMBuiltin(),
                 lower.LowerIntrin(),
-                _passes.exact_extremes,
+                exact_extremes,
                 _passes.stored_values,
             ]
         )

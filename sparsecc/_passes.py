@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sparsecc._tvm import TOGETHER, Call, IRModule, PrimFunc, structural_map, structural_walk, tirx, tvm
@@ -64,31 +64,6 @@ def private_scratch(module: IRModule, _context: Any) -> IRModule:
 
     functions = {gv: structural_map(f, (tirx.SeqStmt, fix)) for gv, f in module.functions.items()}
     return IRModule(functions, attrs=module.attrs)
-
-
-@tvm.transform.module_pass(opt_level=0, name="sparsecc.ExactExtremes")  # type: ignore[untyped-decorator]
-def exact_extremes(module: IRModule, _context: Any) -> IRModule:
-    """Maxima and minima of float32 as choices that keep a NaN of either side.
-
-    Late, as TVM's simplifier takes minutes for choices within choices::
-
-        max(x, 0)    ->    0 if x < 0 else x                                    one instruction on x86
-        max(x, y)    ->    y if y > x else (x if x >= y else x + y)
-    """
-
-    def exact(node: Any, is_beyond: Callable[[Any, Any], Any], reaches: Callable[[Any, Any], Any]) -> Any:
-        x, y = node.a, node.b
-        if not str(node.ty.dtype).startswith("float32"):
-            return node
-        if isinstance(y.value if isinstance(y, tirx.Broadcast) else y, tirx.FloatImm):
-            return tirx.Select(is_beyond(y, x), y, x)
-        return tirx.Select(is_beyond(y, x), y, tirx.Select(reaches(x, y), x, x + y))
-
-    rules = [
-        (tirx.Max, lambda node: exact(node, tirx.GT, tirx.GE)),
-        (tirx.Min, lambda node: exact(node, tirx.LT, tirx.LE)),
-    ]
-    return IRModule({gv: structural_map(f, rules) for gv, f in module.functions.items()}, attrs=module.attrs)
 
 
 @tvm.transform.module_pass(opt_level=0, name="sparsecc.StoredValues")  # type: ignore[untyped-decorator]

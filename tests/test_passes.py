@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from outline import outline, text
 
-from sparsecc._passes import device_scope, exact_extremes, private_scratch, stack_accumulators
-from sparsecc._tvm import TOGETHER, IRModule, PrimFunc, T, tirx
+from sparsecc._extremes import exact_extremes
+from sparsecc._passes import device_scope, private_scratch, stack_accumulators
+from sparsecc._tvm import TOGETHER, IRModule, PrimFunc, T, tirx, tvm
+from sparsecc.kernels.extremes import at_least, at_most, larger, smaller
 from sparsecc.kernels.function import floats, kernel
+from sparsecc.target import TARGETS
 
 Expr = Any
 ONE = tirx.FloatImm("float32", 1.0)
@@ -27,9 +31,10 @@ def load(source: Any) -> Expr:
     return tirx.BufferLoad(source, [0])
 
 
-def passed(one: Any, func: PrimFunc) -> PrimFunc:
-    """What a pass makes of a function."""
-    return one(IRModule({"main": func}))["main"]
+def passed(one: Any, func: PrimFunc, target: str = "x86-64-v3") -> PrimFunc:
+    """What a pass makes of a function for a target."""
+    bound = func.with_attr("target", tvm.target.Target(dict(TARGETS[target].llvm)))
+    return one(IRModule({"main": bound}))["main"]
 
 
 def scalars(*values: Any) -> PrimFunc:
@@ -131,6 +136,28 @@ def test_exact_extremes() -> None:
     )
 
 
+@pytest.mark.parametrize("target", ["rpi4", "rpi2"])
+def test_extremes_are_one_instruction_on_arm(target: str) -> None:
+    """However they are written; other choices stay."""
+    zero = tirx.FloatImm("float32", 0.0)
+    func = scalars(
+        lambda x, z: T.max(x, zero), T.min, lambda x, z: at_least(x, 0.0), lambda x, z: at_most(x, 6.0), larger, smaller
+    )
+    lines = statements(passed(exact_extremes, func, target)).splitlines()
+    assert ["maximum" in line for line in lines] == [True, False, True, False, True, False]
+    assert ["minimum" in line for line in lines] == [False, True, False, True, False, True]
+    assert not any("Select" in line or "isnan" in line for line in lines)
+    assert [line.endswith(("x[v], z[v])", "z[v], x[v])")) for line in lines] == [False, True, False, False, True, True]
+
+    others = scalars(
+        lambda x, z: tirx.Select(x < z, z, x),  # z may be what is no number
+        lambda x, z: tirx.Select(tirx.isnan(z), x, tirx.Select(z > x, z, x)),
+        lambda x, z: tirx.Select(x < zero, z, x),
+        lambda x, z: tirx.Select(x <= zero, zero, x),
+    )
+    assert statements(passed(exact_extremes, others, target)) == statements(others)
+
+
 def test_extremes_of_integers_stay() -> None:
     """Addresses have no NaN."""
 
@@ -139,5 +166,5 @@ def test_extremes_of_integers_stay() -> None:
             T.buffer_store(buffers["y"], buffers["x"][T.max(v - 1, 0)], [v])
 
     func = kernel([(name, floats(4)) for name in "xy"], body)
-    assert passed(exact_extremes, func).script() == func.script() != ""
     assert "T.max(v - 1, 0)" in func.script()
+    assert all("T.max(v - 1, 0)" in passed(exact_extremes, func, target).script() for target in ("x86-64-v3", "rpi4"))

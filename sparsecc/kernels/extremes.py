@@ -2,8 +2,8 @@
 
 TVM's own maximum takes its second argument where one is NaN. So does the instruction of x86 that compares and chooses,
 which LLVM finds where the choice is written the same way: with a number that is all it takes. Within exponentials TVM's
-maximum stands for the choice, which a late pass makes of it (`_passes.py`): TVM's simplifier takes minutes for choices
-within choices.
+maximum stands for the choice, which a late pass makes of it (`_extremes.py`): TVM's simplifier takes minutes for choices
+within choices. ARM has instructions that keep a NaN of either side; the same pass finds them.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ def f32(value: float) -> Expr:
 
 
 def at_least(x: Expr, low: float) -> Expr:
-    """The larger one of ``x`` and a number. One instruction on x86."""
+    """The larger one of ``x`` and a number. One instruction."""
     return tirx.Select(x < f32(low), f32(low), x)
 
 
 def at_most(x: Expr, high: float) -> Expr:
-    """The smaller one of ``x`` and a number. One instruction on x86."""
+    """The smaller one of ``x`` and a number. One instruction."""
     return tirx.Select(x > f32(high), f32(high), x)
 
 
