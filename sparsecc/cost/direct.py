@@ -119,12 +119,11 @@ def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], tar
     singles = sum(run.count for run in runs if run.by_channel)
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
-    loads = (
-        sum(run.count * _load(run.lanes, target, packed=packed) for run in runs)
-        + (reg_n + singles) * known.weight_load_cycles
-    )
+    weights, weight_loads = _weights(config, target)
+    loads = sum(run.count * _load(run.lanes, target, packed=packed) for run in runs) + weight_loads
+    loads += singles * known.weight_load_cycles
     separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
-    instructions = fmas + separate + reg_n * known.weight_instructions
+    instructions = fmas + separate + weights
     started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
     if target.in_order:
         tap = started + loads
@@ -142,6 +141,15 @@ def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], tar
     # sums that wait in the output are loaded and stored as results are
     block = known.dense_block_cycles if work.is_dense else known.block_cycles
     return work.nnzb * (work.taps * tap + block) + work.rows * chunks * epilogue
+
+
+def _weights(config: DirectConfig, target: Target) -> tuple[float, float]:
+    """Instructions that bring the weights of a tap, and cycles of the load units for them."""
+    known = target.core_model
+    if config.by_lane:
+        vectors = -(-config.reg_n // target.lanes)
+        return vectors, vectors / target.loads_per_cycle
+    return config.reg_n * known.weight_instructions, config.reg_n * known.weight_load_cycles
 
 
 def _start(fmas: int, lanes: int, target: Target) -> float:

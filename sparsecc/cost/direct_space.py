@@ -26,6 +26,8 @@ _MOST_OF_A_TAP = 6
 _MOST_TAPS = 9
 #: registers that loads ahead of their use need
 _LEAST_AHEAD = 32
+#: channels whose weights fill vectors
+_BY_LANE = (2, 4, 8)
 #: single pixels in the last tile, and channels that make them worth a vector
 _MOST_SINGLES, _LEAST_SINGLE = 4, 4
 #: beyond this many unrolled multiply-adds a block's code no longer fits the decoded-instruction cache
@@ -59,7 +61,8 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and _unrolls(work.taps, target, free)
                 for rows_outer in (True, False) if _may_walk_tiles(work) else (True,):
                     ahead = unroll and lanes == target.lanes and loads_ahead(target)
-                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead)
+                    by_lane = not ahead and reg_n in _BY_LANE and target.core_model.weights_by_lane
+                    config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead, by_lane=by_lane)
                     yield from _variants(work, config, target)
 
 

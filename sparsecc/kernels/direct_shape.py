@@ -130,6 +130,8 @@ class DirectConfig(Config):
     ahead : bool
         True: whole tiles load for each tap what the next one multiplies, for cores that start instructions in order;
         all taps are unrolled there.
+    by_lane : bool
+        True: the weights of a step fill vectors, and multiply-adds take a lane of these each. Not where ``ahead``.
     """
 
     lanes: int
@@ -142,6 +144,7 @@ class DirectConfig(Config):
     chunks: int = 1
     packed: bool = False
     ahead: bool = False
+    by_lane: bool = False
 
     name: ClassVar = "direct"
 

@@ -46,8 +46,9 @@ def sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: 
             if config.prefetch:
                 prefetch(tile.buffers["data"], _weights(tile, (j, a, b)) + config.prefetch)
             loops = ((walk.count, j), (kernel[0], a), (kernel[1], b))
+            held = _hold_weights(tile, (j, a, b)) if config.by_lane else None
             for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
-                _update(tile, acc, vectors, loops, "update" + suffix.format(i))
+                _update(tile, acc, vectors, loops, "update" + suffix.format(i), held)
 
 
 def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
@@ -67,14 +68,28 @@ def _weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
     return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
 
 
+def _hold_weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
+    """Load the weights of one kept block's tap, of all channels in registers, as a vector."""
+    reg_n = tile.config.reg_n
+    held = T.alloc_buffer((reg_n,), "float32", scope="global")
+    weights = tile.buffers["data"][T.ramp(_weights(tile, reduction), 1, reg_n)]
+    T.buffer_store(held, weights, [T.ramp(0, 1, reg_n)])
+    return held
+
+
 def prefetch(buffer: Any, where: Any) -> None:
     """Ask for a cache line to read; there need not be one."""
     read, keep, data = 0, 3, 1
     T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
 
 
-def _update(tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any], ...], name: str) -> None:
-    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias`` or the sums so far."""
+def _update(
+    tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any], ...], name: str, held: Any | None
+) -> None:
+    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias`` or the sums so far.
+
+    ``held``: the weights, where they are in registers.
+    """
     shape, at, walk = tile.shape, tile.at, tile.walk
     spec, source = shape.spec, shape.source
     with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
@@ -89,7 +104,7 @@ def _update(tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any]
             first = tirx.Select(at.chunk == 0, first, so_far)
         with T.init():
             T.buffer_store(acc, first, [vn, vv, vl])
-        weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel]
+        weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel] if held is None else held[channel]
         if tile.gathered is not None:
             pixel = tile.gathered.pixel(walk.offset(vj), place)
         else:

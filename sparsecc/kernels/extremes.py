@@ -2,8 +2,8 @@
 
 TVM's own maximum takes its second argument where one is NaN. So does the instruction of x86 that compares and chooses,
 which LLVM finds where the choice is written the same way: with a number that is all it takes. Within exponentials TVM's
-maximum stands for the choice, which a late pass makes of it (`_extremes.py`): TVM's simplifier takes minutes for choices
-within choices. ARM has instructions that keep a NaN of either side; the same pass finds them.
+maximum stands for the choice, which a late pass makes of it (`_extremes.py`): TVM's simplifier takes minutes for
+choices within choices. ARM has instructions that keep a NaN of either side; the same pass finds them.
 """
 
 from __future__ import annotations

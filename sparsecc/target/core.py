@@ -34,6 +34,8 @@ class Core:
         Instructions that bring a weight to where multiply-adds take it: 0 where they broadcast it themselves, from
         memory (AVX-512) or from a lane of a register (AArch64), 1 where it must fill a register first (AVX2, 32-bit
         ARM).
+    weights_by_lane : bool
+        True where multiply-adds take a weight from a lane of a register: a load then fills several lanes.
     weight_load_cycles : float
         Cycles of the load units for a weight.
     spare_registers : int
@@ -72,6 +74,7 @@ class Core:
     issue_width: float
     double_pumped: bool
     weight_instructions: float
+    weights_by_lane: bool
     weight_load_cycles: float
     spare_registers: int
     loops_over_taps: bool
