@@ -14,7 +14,7 @@ static int task(int piece, scc_group *group, void *data) {
   (void)data;
   if (group->num_task != total) return 9;
   int mine = pthread_equal(pthread_self(), caller);
-  while (atomic_load(&mode) == HELD_INSIDE && mine && !atomic_load(&held)) sched_yield(); /* until a worker has begun */
+  while (atomic_load(&mode) == HELD_INSIDE && mine && !atomic_load(&held)) wait_a_moment(); /* until a worker has begun */
   ++pieces[piece].count;
   pieces[piece].by_caller = mine;
   atomic_fetch_add(&done, 1);

@@ -33,7 +33,7 @@ SCATTERED = """\
 static void hold_back(int index, int inside) {
   static _Thread_local unsigned state;
   state = state * 1103515245u + 12345u + (unsigned)index;
-  if ((state >> 16) % 4 == 0) sched_yield();
+  if ((state >> 16) % 32 == 0) sched_yield();
   if (index && (state >> 16) % 32 == 1) usleep(inside ? 20 : 200);
 }
 #endif
