@@ -13,10 +13,12 @@ from sparsecc.build.library import build_program
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.runtime.files import check_writable, new_file, write_error
+from sparsecc.runtime.format import SEAL_MARK
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.version import VERSION
 
-_FILES = Path(__file__).parent / "build" / "board"
+#: templates of the folder
+FILES = Path(__file__).parent / "build" / "board"
 #: template -> name in the folder
 _TEXTS = {
     "model_numpy.py.in": "@name@_numpy.py",  # not @name@.py: Python would take @name@.so for the module
@@ -73,7 +75,7 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
         header = header_of(program, memory=artefact.memory, triple=target.triple)
         (folder / f"{name}.h").write_text(header, encoding="utf-8")
         for template, file in _TEXTS.items():
-            text = (_FILES / template).read_text(encoding="utf-8")
+            text = (FILES / template).read_text(encoding="utf-8")
             (folder / fill(file, values)).write_text(fill(text, values), encoding="utf-8")
         (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
     except OSError as error:
@@ -98,6 +100,7 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
     return {
         "name": program.name,
         "version": VERSION,
+        "mark": SEAL_MARK,
         "target": artefact.target.name,
         "triple": artefact.target.triple,
         "arena": f"{artefact.memory.arena.nbytes / _MIB:.1f} MiB",
