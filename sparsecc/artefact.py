@@ -12,6 +12,7 @@ from sparsecc.errors import UserError, unforeseen
 from sparsecc.ir.channel_order import ChannelOrder
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.program import Program
+from sparsecc.ir.tensor_type import TensorType
 from sparsecc.report import Report
 from sparsecc.target import Target
 
@@ -36,6 +37,8 @@ class Artefact:
         Key of a step -> order in which its result stores channels, where it is not the network's.
     functions : mapping of str to PrimFunc
         What the kernels were made from.
+    types : tuple of TensorType
+        Of every step's result.
     """
 
     program: Program
@@ -47,6 +50,7 @@ class Artefact:
     layouts: tuple[PlaneLayout | None, ...]
     orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
     functions: Mapping[str, PrimFunc] = field(default_factory=dict)
+    types: tuple[TensorType, ...] = ()
 
     def check_room(self) -> None:
         """Refuse what a board's memory has no room for, beside its system.

@@ -89,7 +89,9 @@ def run(
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
     names, orders = made.origins, made.orders
-    return Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions), imported
+    types = tuple(made.placed.type_of(node.output) for node, _ in lowered)
+    made_of = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
+    return made_of, imported
 
 
 def rewrite(

@@ -17,7 +17,6 @@ from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.rewrite.rewritten import Rewritten
 
-_FLOAT_BYTES = 4
 #: cycles of a step beside its kernel: the call, the barrier, cold code
 _CALL = 500.0
 
@@ -94,7 +93,7 @@ class _Steps:
         for gap in found:
             plane = gap.rows * (gap.row_stride - gap.row_used) + gap.plane_stride - gap.rows * gap.row_stride
             rows = gap.rows if gap.row_used < gap.row_stride else 0
-            nbytes = _FLOAT_BYTES * (gap.lead + gap.planes * plane + gap.tail)
+            nbytes = gap.element * (gap.lead + gap.planes * plane + gap.tail)
             cycles += clear_cycles(runs=gap.planes * (rows + 1), nbytes=nbytes, target=self._target)
         return cycles
 

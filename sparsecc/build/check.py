@@ -88,8 +88,7 @@ def _check_pad(pad: PadFill, program: Program, *, where: str) -> None:
         available = program.outputs[pad.ref.index].nbytes
     else:
         raise InternalError(f"{where}: clears gaps of {pad.ref.place} {pad.ref.index}, which is read only")
-    needed = 4 * (pad.lead + pad.planes * pad.plane_stride + pad.tail)
     numbers = (pad.lead, pad.planes, pad.plane_stride, pad.rows, pad.row_stride, pad.row_used, pad.tail)
-    fits = pad.row_used <= pad.row_stride and pad.rows * pad.row_stride <= pad.plane_stride and needed <= available
+    fits = pad.row_used <= pad.row_stride and pad.rows * pad.row_stride <= pad.plane_stride and pad.nbytes <= available
     if min(numbers) < 0 or not fits:
         raise InternalError(f"{where}: {pad} does not fit its {available} bytes")

@@ -183,7 +183,12 @@ def _step(number: int, step: Step, program: Program, *, arena: ArenaPlan, weight
 
 def _pad(pad: PadFill, *, arena: ArenaPlan, weights: WeightBlob) -> str:
     numbers = (pad.lead, pad.planes, pad.plane_stride, pad.rows, pad.row_stride, pad.row_used, pad.tail)
-    return f"scc_zero_gaps({_pointer(pad.ref, arena=arena, weights=weights)}, {', '.join(map(str, numbers))});"
+    pointer = _pointer(pad.ref, arena=arena, weights=weights)
+    if (pad.element, pad.fill) == (PadFill.element, PadFill.fill):
+        return f"scc_zero_gaps({pointer}, {', '.join(map(str, numbers))});"
+    lead, planes, plane, rows, *rest = numbers
+    nbytes = (pad.fill, pad.element * lead, planes, pad.element * plane, rows, *(pad.element * n for n in rest))
+    return f"scc_fill_gaps({pointer}, {', '.join(map(str, nbytes))});"
 
 
 def _pointer(ref: Ref, *, arena: ArenaPlan, weights: WeightBlob) -> str:

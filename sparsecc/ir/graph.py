@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Channels, Operator, Order, Window
+from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ class TirOp(Operator):
 
 @dataclass(frozen=True)
 class View(Operator):
-    """Another shape of the same contiguous floats: no kernel."""
+    """Another shape of the same contiguous elements: no kernel."""
 
     channels: ClassVar[Channels] = "view"
 
@@ -195,9 +196,16 @@ class Graph:
     nodes : tuple of Node
     inputs, outputs : tuple of int
         Tensors that the caller owns.
+    types : mapping of int to TensorType
+        Of tensors that are no float32.
     """
 
     shapes: tuple[tuple[int, ...], ...]
     nodes: tuple[Node, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    types: Types = field(default_factory=dict)
+
+    def type_of(self, tensor: int) -> TensorType:
+        """What a tensor's elements are."""
+        return self.types.get(tensor, FLOAT32)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.tensor_type import TensorType
 
 #: what an operator does with channels: sums over all that it reads, keeps each in its place, is another shape of the
 #: same floats, or needs them in the network's order; "code": its loops tell
@@ -107,6 +108,11 @@ class Operator:
     def channels(self) -> Channels:
         """What it does with channels."""
         return "fixed"
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """Types of its inputs and, last, of its result, where its kernel wants others than float32; else nothing."""
+        return ()
 
     @property
     def images(self) -> tuple[int, int, int] | None:

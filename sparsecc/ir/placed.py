@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Operator
+from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,8 @@ class Placed:
     nodes : tuple of PlacedNode
     inputs, outputs : tuple of int
         Tensors that the caller owns: always contiguous.
+    types : mapping of int to TensorType
+        Of tensors that are no float32.
     """
 
     shapes: tuple[tuple[int, ...], ...]
@@ -61,13 +64,26 @@ class Placed:
     nodes: tuple[PlacedNode, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    types: Types = field(default_factory=dict)
+
+    def type_of(self, tensor: int) -> TensorType:
+        """What a tensor's elements are."""
+        return self.types.get(tensor, FLOAT32)
+
+    def has_codes(self, node: PlacedNode) -> bool:
+        """Whether a node reads or writes anything but float32."""
+        return any(tensor in self.types for tensor in (*node.inputs, node.output))
+
+    def nbytes(self, tensor: int) -> int:
+        """Bytes of a tensor's buffer."""
+        return self.size(tensor) * self.type_of(tensor).nbytes
 
     def size(self, tensor: int) -> int:
-        """Floats of a tensor's buffer."""
+        """Elements of a tensor's buffer."""
         layout, shape = self.layouts[tensor], self.shapes[tensor]
         if layout is not None:
             return layout.size(shape[0] * shape[1])
-        floats = 1
+        elements = 1
         for extent in shape:
-            floats *= extent
-        return floats
+            elements *= extent
+        return elements

@@ -46,7 +46,8 @@ class PadFill:
             zero(base + lead + plane * plane_stride + rows * row_stride, plane_stride - rows * row_stride)
         zero(base + lead + planes * plane_stride, tail)    # after the last plane
 
-    All numbers count float32 elements. ``row_used == row_stride`` leaves the ends of rows alone.
+    All numbers but ``element`` and ``fill`` count elements. ``row_used == row_stride`` leaves the ends of rows alone.
+    Where ``fill`` is another byte than zero, that is what gaps are made of.
     """
 
     ref: Ref
@@ -57,6 +58,13 @@ class PadFill:
     row_stride: int
     row_used: int
     tail: int
+    element: int = 4
+    fill: int = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes from the buffer's begin to the end of the last gap."""
+        return self.element * (self.lead + self.planes * self.plane_stride + self.tail)
 
 
 @dataclass(frozen=True)

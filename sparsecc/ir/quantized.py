@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation
 from sparsecc.ir.operator import Channels, Operator, Order
+from sparsecc.ir.tensor_type import FLOAT32, TensorType
 
 CodeType = Literal["uint8", "int8"]
 Codes = NDArray[np.uint8] | NDArray[np.int8]
@@ -53,15 +54,16 @@ class Quantization:
         return (0, 255) if self.dtype == "uint8" else (-128, 127)
 
     @property
-    def fill(self) -> int:
-        """The byte, 0 to 255, that stands for 0.0: what padding and gaps between rows hold."""
-        return self.zero_point & 255
+    def type(self) -> TensorType:
+        """Of a tensor of codes: padding and gaps between rows hold the code of 0.0."""
+        return TensorType(self.dtype, self.zero_point & 255)
 
     def codes(self, values: NDArray[np.float32], *, low: int, high: int) -> Codes:
         """Codes of float32 values, rounded half to even, within ``low..high``; NaN becomes ``low``."""
         steps = np.rint(values * np.float32(1.0 / self.scale)) + np.float32(self.zero_point)
         clamped = np.clip(np.nan_to_num(steps, nan=low), low, high)
-        return clamped.astype(np.uint8 if self.dtype == "uint8" else np.int8)
+        codes: Codes = clamped.astype(np.uint8 if self.dtype == "uint8" else np.int8)
+        return codes
 
     def values(self, codes: Codes) -> NDArray[np.float32]:
         """What codes stand for, float32."""
@@ -156,6 +158,12 @@ class QuantizedConv(Operator):
         return "sums" if self.spec.sums_all else "keeps" if self.spec.keeps_channels else "fixed"
 
     @property
+    def types(self) -> tuple[TensorType, ...]:
+        """See :class:`Operator`."""
+        residual = () if self.residual is None else (self.residual.type,)
+        return (self.source.type, *residual, FLOAT32 if self.result is None else self.result.type)
+
+    @property
     def images(self) -> tuple[int, int, int]:
         """See :class:`Operator`."""
         return self.spec.n, self.spec.ic, self.spec.oc
@@ -180,7 +188,8 @@ class QuantizedConv(Operator):
     @property
     def zero_sums(self) -> NDArray[np.int32]:
         """What sums begin with where codes are multiplied as they are, int32 ``(oc,)``: minus those of zero points."""
-        return (-self.source.zero_point * self.weight.sum(axis=(1, 2, 3), dtype=np.int64)).astype(np.int32)
+        sums: NDArray[np.int64] = self.weight.sum(axis=(1, 2, 3), dtype=np.int64)
+        return (-self.source.zero_point * sums).astype(np.int32)
 
     def reordered(self, reads: Order, writes: Order, constants: Mapping[int, tuple[int, Order]]) -> QuantizedConv:
         """See :class:`Operator`."""

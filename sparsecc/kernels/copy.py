@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
-from sparsecc.kernels.function import floats, kernel
+from sparsecc.kernels.function import elements, kernel
 
 
-def copy(size: int) -> PrimFunc:
-    """Build the kernel: ``output[i] = input[i]`` for ``size`` floats; LLVM makes it a memcpy."""
+def copy(size: int, dtype: str = "float32") -> PrimFunc:
+    """Build the kernel: ``output[i] = input[i]`` for ``size`` elements; LLVM makes it a memcpy."""
 
     def body(buffers: dict[str, Any]) -> None:
         x, y = buffers["input"], buffers["output"]
         with T.serial(0, size) as i:
             T.buffer_store(y, x[i], [i])
 
-    return kernel([("input", floats(size)), ("output", floats(size))], body)
+    return kernel([("input", elements(size, dtype)), ("output", elements(size, dtype))], body)

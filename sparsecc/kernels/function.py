@@ -23,3 +23,8 @@ def kernel(parameters: Iterable[tuple[str, Kind]], body: Callable[[dict[str, Any
 def floats(count: int) -> Kind:
     """A buffer of so many float32."""
     return (count,), "float32"
+
+
+def elements(count: int, dtype: str) -> Kind:
+    """A buffer of so many elements of a type."""
+    return (count,), dtype

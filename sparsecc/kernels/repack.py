@@ -9,7 +9,7 @@ from typing import Any
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels import shares
-from sparsecc.kernels.function import floats, kernel
+from sparsecc.kernels.function import elements, kernel
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class RepackShape:
     fill : float
         Value of the halo: 0 for sums, -inf for maxima.
     lanes : int
-        Floats in a vector.
+        Elements in a vector.
+    dtype : str
+        Of the elements.
     """
 
     planes: int
@@ -36,6 +38,7 @@ class RepackShape:
     rows: int
     fill: float = 0.0
     lanes: int = 8
+    dtype: str = "float32"
 
 
 #: rows shorter than this are copied float by float
@@ -66,7 +69,8 @@ def repack(shape: RepackShape) -> PrimFunc:
             plane, part = T.floordiv(share, parts), Part(T.floormod(share, parts), parts)
             pack_plane(shape, x, y, source.lead + plane * source.channel, target.lead + plane * target.channel, part)
 
-    return kernel([("input", floats(source.size(shape.planes))), ("output", floats(target.size(shape.planes)))], body)
+    sizes = (layout.size(shape.planes) for layout in (source, target))
+    return kernel(zip(("input", "output"), (elements(size, shape.dtype) for size in sizes), strict=True), body)
 
 
 @dataclass(frozen=True)
@@ -193,10 +197,15 @@ def _every(x: Any, start: Any, *, step: int, first: int, lanes: int) -> Any:
 
 
 def fill(y: Any, start: Any, count: int, value: float) -> None:
-    """Loop that stores ``value`` to ``count`` floats of ``y`` from ``start`` on."""
+    """Loop that stores ``value`` to ``count`` elements of ``y`` from ``start`` on."""
     if count > 0:
         with T.serial(0, count) as i:
-            T.buffer_store(y, tirx.const(value, "float32"), [start + i])
+            T.buffer_store(y, _constant(value, y), [start + i])
+
+
+def _constant(value: float, buffer: Any) -> Any:
+    dtype = str(buffer.ty.dtype.dtype)
+    return tirx.const(value if dtype == "float32" else int(value), dtype)
 
 
 def _inside(shift: int, step: int, size: int, extent: int) -> tuple[int, int]:

@@ -31,7 +31,6 @@ from sparsecc.target import Target
 OWN = TraceConfig("")
 #: schedules that a search may try of an operator
 _SAMPLES = 31
-_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +97,9 @@ def lower(site: Site[TirOp], options: GenericOptions, config: TraceConfig) -> Lo
 
 def cost(site: Site[TirOp], once: Once) -> Cost:
     """Cycles to read, compute and write what the function does."""
-    read = sum(site.placed.size(tensor) for tensor in site.node.inputs) * _FLOAT_BYTES
+    read = sum(site.placed.nbytes(tensor) for tensor in site.node.inputs)
     read += sum(constant.nbytes for constant in site.operator.constants if constant is not None)
-    written = site.placed.size(site.node.output) * _FLOAT_BYTES
+    written = site.placed.nbytes(site.node.output)
     iterations = _iterations(site.module, site.operator.function)
     found = generic_cycles(iterations=iterations, read=read, written=written, target=site.target)
     return Cost("generic", rest=found)
@@ -110,7 +109,8 @@ def reference(operator: TirOp, module: IRModule, inputs: Sequence[Array]) -> Arr
     """The function's result as TVM computes it without a schedule."""
     function, tensors = module[operator.function], map(np.ascontiguousarray, inputs)
     given = [next(tensors) if constant is None else constant for constant in operator.constants]
-    output = np.zeros([int(extent) for extent in function.params[-1].ty.shape], np.float32)
+    result = function.params[-1].ty
+    output = np.zeros([int(extent) for extent in result.shape], result.dtype.dtype)
     evaluate(function, [*given, output])
     return output
 

@@ -13,7 +13,9 @@ from sparsecc.lower.site import Site
 def opened(site: Site[Repack]) -> RepackShape:
     """The kernel's shape."""
     n, c = site.placed.shapes[site.node.output][:2]
-    return RepackShape(n * c, site.source, site.result, site.operator.rows, lanes=site.target.lanes)
+    kind = site.placed.type_of(site.node.output)
+    rows, lanes = site.operator.rows, site.target.lanes
+    return RepackShape(n * c, site.source, site.result, rows, fill=kind.value, lanes=lanes, dtype=kind.dtype)
 
 
 def lower(site: Site[Repack], shape: RepackShape, config: None) -> Lowered:

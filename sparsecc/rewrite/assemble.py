@@ -13,8 +13,6 @@ from sparsecc.kernels.copy import copy
 from sparsecc.kernels.shares import shared_iterations
 from sparsecc.lower.lowered import Lowered
 
-_FLOAT_BYTES = 4
-
 
 @dataclass(frozen=True, eq=False)
 class Assembled:
@@ -86,14 +84,14 @@ class _Assembly:
         )  # fmt: skip
 
     def _copies(self, same: Mapping[int, int]) -> tuple[Step, ...]:
-        """Results that are an input, or another result: they need floats of their own."""
+        """Results that are an input, or another result: they need memory of their own."""
         steps = []
         for i, tensor in enumerate(self._placed.outputs):
             source = self._tensor(same.get(tensor, tensor))
             if source == Ref("output", i):
                 continue
             symbol = f"{self._name}_copy_{i}"
-            self._functions[symbol] = copy(self._placed.size(tensor))
+            self._functions[symbol] = copy(self._placed.size(tensor), self._placed.type_of(tensor).dtype)
             steps.append(Step(symbol, f"copy_{i}", (source, Ref("output", i)), writes=(1,)))
         return tuple(steps)
 
@@ -109,7 +107,7 @@ class _Assembly:
 
     def _tensor(self, tensor: int) -> Ref:
         if tensor not in self._refs:
-            self._buffers.append(self._placed.size(tensor) * _FLOAT_BYTES)
+            self._buffers.append(self._placed.nbytes(tensor))
             self._refs[tensor] = Ref("buffer", len(self._buffers) - 1)
         return self._refs[tensor]
 
@@ -119,15 +117,17 @@ class _Assembly:
 
 
 def gaps(node: PlacedNode, placed: Placed, ref: Ref) -> tuple[PadFill, ...]:
-    """Zeros around the pixels of a node's result that its kernel does not write itself: that of a generic operator."""
+    """What is around the pixels of a node's result and its kernel does not write itself: that of a generic operator."""
     layout = placed.layouts[node.output]
     if layout is None or node.operator.clears_gaps or not any(layout.halo):
         return ()
     n, c = placed.shapes[node.output][:2]
+    kind = placed.type_of(node.output)
     return (
         PadFill(
             ref, lead=layout.lead, planes=n * c, plane_stride=layout.plane, rows=layout.h,
-            row_stride=layout.pitch, row_used=layout.w, tail=layout.tail,
+            row_stride=layout.pitch, row_used=layout.w, tail=layout.tail, element=kind.nbytes,
+            fill=kind.fill,
         ),
     )  # fmt: skip
 

@@ -75,6 +75,7 @@ def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> It
     """Tensors and constants of a node, held against what its operator wants."""
     inputs, output = [graph.shapes[t] for t in node.inputs], graph.shapes[node.output]
     operator = node.operator
+    yield from _types(node, graph, module)
     if operator.kernel == "generic":
         yield from _generic(operator, inputs, output, module)
         return
@@ -87,6 +88,32 @@ def _shapes(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> It
     wanted = _wanted(operator, output)
     if len(inputs) != len(wanted[:-1]) or not all(map(_fits, (*inputs, output), wanted)):
         yield f"found {_words(inputs)} to {_words([output])}, expected {_words(wanted[:-1])} to {_words(wanted[-1:])}"
+
+
+def _types(node: AnyNode, graph: Graph | Placed, module: IRModule | None) -> Iterator[str]:
+    """Tensors have the types that an operator's kernel wants."""
+    operator: Any = node.operator
+    tensors = (*node.inputs, node.output)
+    found = [graph.type_of(tensor).dtype for tensor in tensors]
+    wanted = [kind.dtype for kind in operator.types] or ["float32"] * len(found)
+    if operator.kernel == "generic":
+        if module is None or operator.function not in _names(module):
+            return
+        wanted = _parameter_types(operator, module)
+    elif operator.is_copy or not operator.kernel:
+        wanted = found[:1] * len(found)
+    if found != wanted:
+        yield f"found {', '.join(found[:-1])} to {found[-1]}, expected {', '.join(wanted[:-1])} to {wanted[-1]}"
+
+
+def _names(module: IRModule) -> set[str]:
+    return {var.name_hint for var in module.get_global_vars()}
+
+
+def _parameter_types(operator: Any, module: IRModule) -> list[str]:
+    """Of the tensors that a generic operator's function has, its result last."""
+    *given, result = [str(param.ty.dtype.dtype) for param in module[operator.function].params]
+    return [*(kind for kind, constant in zip(given, operator.constants, strict=False) if constant is None), result]
 
 
 def _wanted(operator: Operator, output: Shape) -> list[Shape]:
@@ -173,11 +200,11 @@ def _generic(operator: Any, inputs: Sequence[Shape], output: Shape, module: IRMo
         count = sum(constant is None for constant in operator.constants)
         yield f"found {len(inputs)} tensors, expected {count}"
     elif module is not None:
-        names = {var.name_hint for var in module.get_global_vars()}
-        if operator.function not in names:
+        if operator.function not in _names(module):
             yield f"found no function {operator.function}"
             return
-        wanted = [tuple(int(n) for n in param.ty.shape) for param in module[operator.function].params]
+        parameters = module[operator.function].params
+        wanted = [tuple(int(n) for n in param.ty.shape) for param in parameters]
         found = [*(shape for shape in shapes if shape is not None), output]
         if found != wanted:
             yield f"found {_words(found)}, expected {_words(wanted)} as {operator.function} has them"

@@ -14,6 +14,7 @@ from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node, TirOp, View
 from sparsecc.ir.layer import ConvLayer, Layer
 from sparsecc.ir.operator import Operator
+from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types
 from sparsecc.rewrite.fuse import is_operator, layer_key
 
 
@@ -33,6 +34,7 @@ class _Extraction:
         self._layers, self._epilogues = layers, epilogues
         self._numbers: dict[Any, int] = {}
         self._shapes: list[tuple[int, ...]] = []
+        self._types: dict[int, TensorType] = {}
         self._nodes: list[Node] = []
 
     def run(self, main: Any) -> Graph:
@@ -43,7 +45,8 @@ class _Extraction:
                 self._binding(binding, aliases)
         results = aliases.get(main.body.body, main.body.body)
         fields = results.fields if isinstance(results, relax.Tuple) else [results]
-        return Graph(tuple(self._shapes), tuple(self._nodes), inputs, tuple(self._numbers[f] for f in fields))
+        outputs = tuple(self._numbers[field] for field in fields)
+        return Graph(tuple(self._shapes), tuple(self._nodes), inputs, outputs, self._typed())
 
     def _binding(self, binding: Any, aliases: dict[Any, Any]) -> None:
         var, value = binding.var, binding.value
@@ -76,8 +79,20 @@ class _Extraction:
 
     def _number(self, var: Any) -> int:
         self._numbers[var] = len(self._shapes)
+        dtype = str(var.ty.dtype.dtype)
+        if dtype != FLOAT32.dtype:
+            self._types[len(self._shapes)] = TensorType(dtype)
         self._shapes.append(tuple(int(extent) for extent in var.ty.shape))
         return self._numbers[var]
+
+    def _typed(self) -> Types:
+        """Types of tensors; what lies in gaps is known to the layers that read or write codes."""
+        wanted = ((node, node.operator.types) for node in self._nodes if node.operator.types)
+        for node, types in wanted:
+            for tensor, wants in zip((*node.inputs, node.output), types, strict=True):
+                if self._types.get(tensor, FLOAT32).dtype == wants.dtype != FLOAT32.dtype:
+                    self._types[tensor] = wants
+        return self._types
 
 
 def _constant(value: Any) -> NDArray[Any] | None:

@@ -30,6 +30,7 @@ from sparsecc.ir.layout import (
     split_width,
 )
 from sparsecc.ir.placed import Placed, PlacedNode, Repack
+from sparsecc.ir.tensor_type import TensorType
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 
@@ -64,6 +65,7 @@ def place(graph: Graph) -> Placed:
 class _Plan:
     graph: Graph
     shapes: list[tuple[int, ...]] = field(init=False)
+    types: dict[int, TensorType] = field(init=False)
     nodes: list[PlacedNode] = field(default_factory=list)
     classes: UnionFind = field(default_factory=UnionFind)
     halos: dict[int, Halo] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class _Plan:
     copies: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.shapes = list(self.graph.shapes)
+        self.shapes, self.types = list(self.graph.shapes), dict(self.graph.types)
         self.fixed = _contiguous(self.graph)
         for node in self.graph.nodes:
             sides = zip((*node.inputs[:1], node.output), node.operator.runs, strict=False)
@@ -96,7 +98,7 @@ class _Plan:
         packs = node.operator.is_window and not self._reads_in_place(node, spec)
         source = node.inputs[0] if packs else self._source(node, spec)
         residual = [self._flexible(tensor) for tensor in node.inputs[1:]]
-        output = self._shadow(node.output) if node.output in self.fixed else node.output
+        output = self._like(node.output) if node.output in self.fixed else node.output
         linked = () if packs or may_repitch(node, spec) else (source,)
         for tensor in (*linked, *residual):
             self.classes.union(tensor, output)
@@ -108,7 +110,7 @@ class _Plan:
     def _add_chain(self, node: Node, spec: ConvSpec, window: ConvSpec) -> None:
         """The planes between both kernels have the pitch of the input, which has room for their halo."""
         source = self._source(node, spec)
-        output = self._shadow(node.output) if node.output in self.fixed else node.output
+        output = self._like(node.output) if node.output in self.fixed else node.output
         is_dealt = window.stride == (2, 2) and window.taps <= UNROLLED_TAPS
         packs = window.stride != (1, 1) and not is_dealt
         if packs and window.taps > UNROLLED_TAPS:
@@ -131,7 +133,8 @@ class _Plan:
         pitches = self._pitches()
         layouts = tuple(self._layout(tensor, pitches) for tensor in range(len(self.shapes)))
         nodes = _without_idle_copies(self.nodes, layouts, outputs=self.graph.outputs)
-        return Placed(tuple(self.shapes), layouts, nodes, self.graph.inputs, self.graph.outputs)
+        graph = self.graph
+        return Placed(tuple(self.shapes), layouts, nodes, graph.inputs, graph.outputs, self.types)
 
     def _pitches(self) -> dict[int, int]:
         """Class -> the least pitch that has room for all its members."""
@@ -154,7 +157,7 @@ class _Plan:
             return self._flexible(tensor)
         key = (tensor, spec.kh, spec.kw, spec.stride, spec.padding, spec.dilation)
         if key not in self.copies:
-            copy = self.copies[key] = self._new(self.shapes[tensor])
+            copy = self.copies[key] = self._like(tensor)
             rows = spec.ih
             if spec.stride == (1, 1):
                 self.halos[copy] = spec.padding
@@ -169,15 +172,15 @@ class _Plan:
             return tensor
         key = (tensor, "flexible")
         if key not in self.copies:
-            copy = self.copies[key] = self._new(self.shapes[tensor])
+            copy = self.copies[key] = self._like(tensor)
             self.nodes.append(PlacedNode(f"pack_{copy}", Repack(self.shapes[tensor][2]), (tensor,), copy))
         return self.copies[key]
 
-    def _shadow(self, tensor: int) -> int:
-        return self._new(self.shapes[tensor])
-
-    def _new(self, shape: tuple[int, ...]) -> int:
-        self.shapes.append(shape)
+    def _like(self, tensor: int) -> int:
+        """A new tensor with another's elements, elsewhere."""
+        self.shapes.append(self.shapes[tensor])
+        if tensor in self.types:
+            self.types[len(self.shapes) - 1] = self.types[tensor]
         return len(self.shapes) - 1
 
     def _least_pitch(self, tensor: int) -> int:

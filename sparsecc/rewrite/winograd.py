@@ -43,7 +43,7 @@ def split_winograd(
             continue
         channels = read_channels(conv.layer.weight) if node.key in sparse else None
         nodes += _split(node, conv, WinogradInput(Tiling(conv.spec, tiles[node.key]), channels), shapes, transform)
-    return Graph(tuple(shapes), tuple(nodes), graph.inputs, graph.outputs)
+    return replace(graph, shapes=tuple(shapes), nodes=tuple(nodes))
 
 
 def compute_at_once(graph: Graph, keys: Container[str]) -> Graph:

@@ -20,7 +20,6 @@ from sparsecc.target import Target
 from sparsecc.tuning.tasks import Candidate, Task
 
 _NAME = "candidates"
-_FLOAT_BYTES = 4
 
 
 def write_program(task: Task, configs: Sequence[Config], out: Path, *, cc: str | None = None) -> None:
@@ -84,7 +83,7 @@ class _Table:
         for node, made in candidate.steps:
             place = places.get(node.output, node.output)
             if place not in tensors:
-                self.buffers.append(_FLOAT_BYTES * placed.size(place))
+                self.buffers.append(placed.nbytes(place))
                 tensors[place] = Ref("buffer", len(self.buffers) - 1)
             tensors[node.output] = tensors[place]
             symbol = f"{_NAME}_{len(self.steps)}"

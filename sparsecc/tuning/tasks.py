@@ -157,7 +157,7 @@ def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
     plans = {layer.key: layer for layer in made.plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
-        if not is_tunable(node.operator):
+        if not is_tunable(node.operator) or made.placed.has_codes(node):
             continue
         choice = lower(node, made.placed, made.module, plans, target).choice
         if choice is not None:

@@ -129,6 +129,6 @@ def _write(arrays: Sequence[Array], path: Path) -> None:
 
 
 def _read(path: Path, ports: Sequence[Port]) -> list[Array]:
-    floats = np.fromfile(path, np.float32)
-    ends = np.cumsum([port.nbytes // 4 for port in ports])
-    return [part.reshape(port.shape) for part, port in zip(np.split(floats, ends[:-1]), ports, strict=True)]
+    read = np.fromfile(path, np.uint8)
+    parts = np.split(read, np.cumsum([port.nbytes for port in ports])[:-1])
+    return [part.view(port.dtype).reshape(port.shape) for part, port in zip(parts, ports, strict=True)]

@@ -48,10 +48,14 @@ def rebuilt(functions: Mapping[str, PrimFunc], imported: Imported, *, host: Targ
 
 def outputs(library: Library, imported: Imported) -> list[Array]:
     """The library's results for the example, after a run on NaN."""
-    results = [np.full(port.shape, np.nan, np.float32) for port in library.outputs]
+    results = [_unwritten(port.shape, port.dtype) for port in library.outputs]
     for given in (_nan(imported), [x.numpy() for x in imported.example]):
         library(*given, out=tuple(results))
     return results
+
+
+def _unwritten(shape: tuple[int, ...], dtype: str) -> Array:
+    return np.full(shape, np.nan if np.issubdtype(dtype, np.floating) else 0, dtype)
 
 
 def _nan(imported: Imported) -> list[Array]:

@@ -10,6 +10,7 @@ from sparsecc.build import plan_memory
 from sparsecc.importer import Imported
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.program import Port, Ref, Step
+from sparsecc.ir.tensor_type import FLOAT32, TensorType
 from sparsecc.verify.compare import Array, Distances, distances, relative_error
 from sparsecc.verify.reference import exact_intermediates, intermediates, is_finite
 from sparsecc.verify.run import Run
@@ -82,9 +83,14 @@ def all_outputs(artefact: Artefact) -> Artefact:
         )
         for step in program.steps
     )
-    ports = tuple(Port(f"buffer_{i}", (nbytes // 4,)) for i, nbytes in enumerate(program.buffers))
+    types = {step.args[step.writes[0]]: kind for step, kind in zip(program.steps, artefact.types, strict=False)}
+    ports = tuple(_port(i, nbytes, types.get(Ref("buffer", i), FLOAT32)) for i, nbytes in enumerate(program.buffers))
     made = replace(program, outputs=program.outputs + ports, structure=None, buffers=(), steps=steps)
     return replace(artefact, program=made, memory=plan_memory(made))
+
+
+def _port(number: int, nbytes: int, kind: TensorType) -> Port:
+    return Port(f"buffer_{number}", (nbytes // kind.nbytes,), kind.dtype)
 
 
 def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:

@@ -79,4 +79,19 @@ static inline void scc_zero_gaps(void *buffer, size_t lead, size_t planes, size_
   memset(row, 0, tail * sizeof(float));
 }
 
+/* The same for elements of any size, with bytes of any value: all numbers count bytes, but planes and rows. */
+static inline void scc_fill_gaps(void *buffer, int byte, size_t lead, size_t planes, size_t plane_stride, size_t rows,
+                                 size_t row_stride, size_t row_used, size_t tail) {
+  unsigned char *row = buffer;
+  memset(row, byte, lead);
+  row += lead;
+  for (size_t plane = 0; plane < planes; ++plane) {
+    unsigned char *next_plane = row + plane_stride;
+    for (size_t i = 0; i < rows; ++i, row += row_stride) memset(row + row_used, byte, row_stride - row_used);
+    memset(row, byte, (size_t)(next_plane - row));
+    row = next_plane;
+  }
+  memset(row, byte, tail);
+}
+
 #endif

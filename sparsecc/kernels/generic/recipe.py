@@ -33,7 +33,9 @@ def with_layouts(func: PrimFunc, layouts: Sequence[PlaneLayout | None]) -> PrimF
             continue
         shape = param.ty.shape
         strides = [int(shape[1]) * layout.channel, layout.channel, layout.pitch, 1]
-        renamed[param] = tirx.decl_buffer(shape, "float32", param.name, strides=strides, elem_offset=layout.lead)
+        renamed[param] = tirx.decl_buffer(
+            shape, param.ty.dtype.dtype, param.name, strides=strides, elem_offset=layout.lead
+        )
     if not renamed:
         return func
     return structural_map(func, (tirx.Var, lambda var: renamed.get(var, var)))
