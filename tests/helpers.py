@@ -227,7 +227,7 @@ def _job_plan(key: str, job: Job) -> LayerPlan:
     layer = job.layer
     if not isinstance(layer, ConvLayer) or job.rows is None:
         spec = layer.spec if isinstance(layer, ConvLayer) else ConvSpec(1, 1, 1, 1, 1)
-        return LayerPlan(key, key, "conv", spec, None, "dense", "asked for")
+        return LayerPlan(key, key, "conv", spec, None, "dense", "asked for", tile=job.tile)
     structure = replace(find_structure(layer.weight, groups=layer.spec.groups), grouping=job.rows)
     return LayerPlan(key, key, "conv", layer.spec, structure, "sparse", "asked for", tile=job.tile)
 

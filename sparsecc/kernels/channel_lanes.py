@@ -17,6 +17,7 @@ from sparsecc.kernels.config import Config
 from sparsecc.kernels.direct import channel_in
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
 from sparsecc.kernels.direct_sum import prefetch
+from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.forget import forget, may_forget
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.row_store import fill_gap, store_pixels
@@ -121,17 +122,43 @@ def _body(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any]) -> No
 
 
 def _tile(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile) -> None:
-    acc = T.alloc_buffer((tile.rows * config.cols, config.lanes), "float32", scope="global")
+    size = (tile.rows * config.cols, config.lanes)
+    acc = T.alloc_buffer(size, "float32", scope="global")
+    walk = Walk(shape, buffers, tile.row)
+    if shape.sums == 1:
+        _start(config, buffers, tile, acc)
+        walk.start()
+        with T.serial(0, walk.count) as j:
+            walk.advance(j)
+            _accumulate(shape, config, buffers, tile, acc, walk, j)
+        total = acc
+    else:
+        total = T.alloc_buffer(size, "float32", scope="global")
+        _start(config, buffers, tile, total)
+        with T.serial(0, shape.sums) as part:
+            _add_part(shape, config, buffers, tile, acc, walk, part)
+            for pixel in range(size[0]):
+                with T.vectorized(0, config.lanes) as lane:
+                    T.buffer_store(total, total[pixel, lane] + acc[pixel, lane], [pixel, lane])
+    for r in range(tile.rows):
+        _store_row(shape, config, buffers, tile, total, r)
+
+
+def _start(config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any) -> None:
     for pixel in range(tile.rows * config.cols):
         with T.vectorized(0, config.lanes) as lane:
             T.buffer_store(acc, buffers["bias"][tile.row * config.lanes + lane], [pixel, lane])
-    walk = Walk(shape, buffers, tile.row)
-    walk.start()
-    with T.serial(0, walk.count) as j:
-        walk.advance(j)
-        _accumulate(shape, config, buffers, tile, acc, walk, j)
-    for r in range(tile.rows):
-        _store_row(shape, config, buffers, tile, acc, r)
+
+
+def _add_part(
+    shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, walk: Walk, part: Any
+) -> None:
+    """One of several sums, from zero on; see :mod:`sparsecc.kernels.direct_sum`."""
+    for pixel in range(tile.rows * config.cols):
+        with T.vectorized(0, config.lanes) as lane:
+            T.buffer_store(acc, f32(0), [pixel, lane])
+    with T.serial(0, shape.summed) as j:
+        _accumulate(shape, config, buffers, tile, acc, walk, part * shape.summed + j)
 
 
 def _accumulate(

@@ -16,7 +16,7 @@ from sparsecc._tvm import TOGETHER, PrimFunc, T, tirx
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
-from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sum_ahead, sum_plainly
+from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sums
 from sparsecc.kernels.direct_tile import At, Gathered, Sink, Tile, whole_or_rest
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.gather import first_pixel, gather
@@ -58,17 +58,18 @@ def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
     return cut(shape.flat, lanes=config.lanes, vectors=config.vectors, singles=config.singles)
 
 
-def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[str, tuple[str, ...], Vectors]]:
-    """Names of the block that accumulates and of those that store, and the run of pixels that they are for.
+def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Vectors]]:
+    """Names of the blocks that accumulate and of those that store, and the run of pixels that they are for.
 
-    A tile with loads ahead of their use has no block that accumulates: its code is in order as it is.
+    A tile with loads ahead of their use has no block that updates a sum: its code is in order as it is.
     """
     tiles = tiles_of(shape, config)
+    adds = ("update", "add") if shape.sums > 1 else ("update",)
     stores = ("store",) if config.chunks == 1 else ("store", "keep")
     if tiles.count:
-        yield "" if config.ahead else "update", stores, tiles.whole[0]
+        yield adds[1:] if config.ahead else adds, stores, tiles.whole[0]
     for i, run in enumerate(tiles.rest):
-        yield f"update_rest_{i}", tuple(f"{store}_rest_{i}" for store in stores), run
+        yield tuple(f"{add}_rest_{i}" for add in adds), tuple(f"{store}_rest_{i}" for store in stores), run
 
 
 def _body(shape: DirectShape, config: DirectConfig, buffers: dict[str, Any]) -> None:
@@ -226,11 +227,7 @@ def emit_tile(
 def _emit(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> None:
     """Accumulate all kept blocks of a row, then store."""
     config = tile.config
-    accs = [T.alloc_buffer(extents(config, vectors), "float32", scope="global") for vectors in runs]
-    if config.ahead and not suffix:
-        sum_ahead(tile, accs[0])
-    else:
-        sum_plainly(tile, accs, runs, suffix)
+    accs = sums(tile, runs, suffix)
     if config.chunks == 1:
         _store_all(tile, accs, runs, suffix)
         return

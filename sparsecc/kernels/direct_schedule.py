@@ -35,11 +35,11 @@ def schedule_direct(shape: DirectShape, config: DirectConfig) -> PrimFunc:
 
 def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig) -> None:
     """Schedule the loops inside of tiles, whole ones and the rest."""
-    for update, stores, run in tile_blocks(shape, config):
-        for name in filter(None, (update, *stores)):
+    for sums, stores, run in tile_blocks(shape, config):
+        for name in (*sums, *stores):
             _schedule_vectors(schedule, name, scatter=run.by_channel and name in stores)
-        if update:
-            _schedule_sum(schedule, update, config)
+        for name in sums:
+            (_schedule_sum if name.startswith("update") else _schedule_total)(schedule, name, config)
 
 
 def _schedule_vectors(schedule: Schedule, name: str, *, scatter: bool) -> None:
@@ -57,3 +57,8 @@ def _schedule_sum(schedule: Schedule, update: str, config: DirectConfig) -> None
         schedule.unroll(loops[-2])
     # the accumulators' start moves out of the loop over blocks
     schedule.decompose_reduction(schedule.get_sblock(update), loops[-3])
+
+
+def _schedule_total(schedule: Schedule, add: str, _config: DirectConfig) -> None:
+    # the totals' start moves out of the loop over parts
+    schedule.decompose_reduction(schedule.get_sblock(add), schedule.get_loops(schedule.get_sblock(add))[-4])

@@ -41,6 +41,8 @@ class DirectShape:
         Runs of input channels; the kept blocks of each row are packed run by run, see :class:`DirectConfig`.
     gathered : int
         Floats that a tile has of each input channel in the copy that it reads (``packed``); 0 where it reads the input.
+    summed : int
+        Input channels of a dense layer that are summed by themselves, a divisor of all; 0 for all in one sum.
     """
 
     spec: ConvSpec
@@ -56,6 +58,12 @@ class DirectShape:
     index: IndexFormat = "offset"
     chunks: int = 1
     gathered: int = 0
+    summed: int = 0
+
+    @property
+    def sums(self) -> int:
+        """Sums of channels that are added in the end."""
+        return self.columns // self.summed if self.summed else 1
 
     @property
     def stride(self) -> int:

@@ -1,22 +1,73 @@
-"""What a tile of the direct kernel adds up: kept blocks times taps, into its accumulators."""
+"""What a tile of the direct kernel adds up: kept blocks times taps, into its accumulators.
+
+The rounding of a sum that is carried through K terms grows with the square root of K. Where a shape has more sums than
+one, each of them is carried through a part of the terms, in registers, and added to the others in memory::
+
+    total = bias
+    for part:
+        acc = 0
+        for kept block of the part, tap: acc += data * input
+        total += acc
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sparsecc._tvm import T, tirx
 from sparsecc.kernels.ahead import Steps, accumulate
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.direct_tile import Tile
+from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.taps import fixed_tap_offset, tap_offset
 from sparsecc.kernels.tiles import Vectors
 
 
-def sum_ahead(tile: Tile, acc: Any) -> None:
+def sums(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
+    """A tile's sums: a buffer for each of its runs of vectors."""
+    if tile.shape.sums == 1:
+        return _sum(tile, runs, suffix)
+    totals = [_accumulators(tile, vectors) for vectors in runs]
+    with T.serial(0, tile.shape.sums) as part:
+        accs = _sum(replace(tile, part=part), runs, suffix)
+        for i, (total, acc, vectors) in enumerate(zip(totals, accs, runs, strict=True)):
+            _add(replace(tile, part=part), total, acc, vectors, "add" + suffix.format(i))
+    return totals
+
+
+def _sum(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
+    accs = [_accumulators(tile, vectors) for vectors in runs]
+    if tile.config.ahead and not suffix:
+        _sum_ahead(tile, accs[0])
+    else:
+        _sum_plainly(tile, accs, runs, suffix)
+    return accs
+
+
+def _accumulators(tile: Tile, vectors: Vectors) -> Any:
+    return T.alloc_buffer(extents(tile.config, vectors), "float32", scope="global")
+
+
+def _add(tile: Tile, total: Any, acc: Any, vectors: Vectors, name: str) -> None:
+    """``total += acc``; before the first part, ``total = bias``."""
+    with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
+        T.axis.reduce(tile.shape.sums, tile.part)
+        vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
+        channel, _ = channel_and_pixel(vectors, vn, vv, vl)
+        first = tile.buffers["bias"][tile.slot + channel]
+        T.reads(acc[vn, vv, vl], first)
+        T.writes(total[vn, vv, vl])
+        with T.init():
+            T.buffer_store(total, first, [vn, vv, vl])
+        T.buffer_store(total, total[vn, vv, vl] + acc[vn, vv, vl], [vn, vv, vl])
+
+
+def _sum_ahead(tile: Tile, acc: Any) -> None:
     """A whole tile's sum with loads ahead of their use."""
     shape, config, buffers, walk = tile.shape, tile.config, tile.buffers, tile.walk
     spec, source, reg_n = shape.spec, shape.source, config.reg_n
-    weights = _weights(tile, (0, 0, 0))
+    weights = _weights(tile, (tile.block(0), 0, 0))
     image = tile.at.image * (spec.ic * source.channel) + tile.at.start
 
     def start_step(step: Any) -> None:
@@ -26,27 +77,27 @@ def sum_ahead(tile: Tile, acc: Any) -> None:
     steps = Steps(
         reg_n, config.vectors, config.lanes,
         taps=(0,) if shape.by_tap else tuple(fixed_tap_offset(spec, source, tap) for tap in range(spec.taps)),
-        count=walk.count,
-        bias=lambda n: buffers["bias"][tile.slot + n],
+        count=tile.blocks,
+        bias=lambda n: buffers["bias"][tile.slot + n] if shape.sums == 1 else f32(0),
         weight=lambda step, n: buffers["data"][weights + step * reg_n + n],
-        channel=lambda j: image + walk.offset(j),
+        channel=lambda j: image + walk.offset(tile.block(j)),
         pixel=lambda place, i: buffers["input"][place + i],
         start_step=start_step,
     )  # fmt: skip
     accumulate(steps, acc)
 
 
-def sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
+def _sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: str) -> None:
     """A tile's sum, to be scheduled: loops over kept blocks and taps."""
     config, walk, kernel = tile.config, tile.walk, tile.shape.kernel
     walk.start()
-    with T.serial(0, walk.count) as j:
-        walk.advance(j)
+    with T.serial(0, tile.blocks) as j:
+        walk.advance(tile.block(j))
         with T.grid(*kernel) as (a, b):
             if config.prefetch:
-                prefetch(tile.buffers["data"], _weights(tile, (j, a, b)) + config.prefetch)
-            loops = ((walk.count, j), (kernel[0], a), (kernel[1], b))
-            held = _hold_weights(tile, (j, a, b)) if config.by_lane else None
+                prefetch(tile.buffers["data"], _weights(tile, (tile.block(j), a, b)) + config.prefetch)
+            loops = ((tile.blocks, j), (kernel[0], a), (kernel[1], b))
+            held = _hold_weights(tile, (tile.block(j), a, b)) if config.by_lane else None
             for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
                 _update(tile, acc, vectors, loops, "update" + suffix.format(i), held)
 
@@ -86,7 +137,7 @@ def prefetch(buffer: Any, where: Any) -> None:
 def _update(
     tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any], ...], name: str, held: Any | None
 ) -> None:
-    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias`` or the sums so far.
+    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias``, or the sums so far, or 0.
 
     ``held``: the weights, where they are in registers.
     """
@@ -94,10 +145,13 @@ def _update(
     spec, source = shape.spec, shape.source
     with T.grid(*extents(tile.config, vectors)) as (n, v, lane), T.sblock(name):
         vj, va, vb = (T.axis.reduce(extent, loop) for extent, loop in loops)
+        if shape.sums > 1:
+            tile = replace(tile, part=T.axis.spatial(shape.sums, tile.part))
+        vj = tile.block(vj)
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         channel, place = channel_and_pixel(vectors, vn, vv, vl)
-        first = tile.buffers["bias"][tile.slot + channel]
-        T.reads(first)
+        first = tile.buffers["bias"][tile.slot + channel] if shape.sums == 1 else f32(0)
+        T.reads(*([first] if shape.sums == 1 else []))
         T.writes(acc[vn, vv, vl])
         if tile.config.chunks > 1:
             so_far = tile.sink.buffer[tile.sink.place(at, channel, at.start + place)]

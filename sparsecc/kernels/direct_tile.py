@@ -63,7 +63,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Tile:
-    """What the code of a tile is made from."""
+    """What the code of a tile is made from; ``part`` is the number of the sum, where there are several."""
 
     shape: DirectShape
     config: DirectConfig
@@ -72,6 +72,16 @@ class Tile:
     sink: Sink
     walk: Walk
     gathered: Gathered | None = None
+    part: Any = 0
+
+    @property
+    def blocks(self) -> Any:
+        """Kept blocks of the sum."""
+        return self.shape.summed if self.shape.sums > 1 else self.walk.count
+
+    def block(self, j: Any) -> Any:
+        """Number in the row of the sum's ``j``-th kept block."""
+        return self.part * self.shape.summed + j if self.shape.sums > 1 else j
 
     @property
     def slot(self) -> Any:

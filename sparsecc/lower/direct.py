@@ -18,6 +18,7 @@ from sparsecc.ir.graph import FusedConv
 from sparsecc.ir.indices import OFFSET, IndexFormat
 from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.ir.layout import LINE, PlaneLayout
+from sparsecc.ir.winograd import summed_channels
 from sparsecc.kernels.direct_shape import widens
 from sparsecc.kernels.store import StoreShape
 from sparsecc.lower.balance import balanced_order
@@ -49,6 +50,8 @@ class DirectOptions:
         How the places of kept blocks are stored.
     works : mapping of int to DirectWork
         Output channels of a row of blocks -> what the cost model needs to know.
+    summed : int
+        Input channels that are summed by themselves; 0 for all in one sum.
     """
 
     operator: FusedConv
@@ -58,6 +61,7 @@ class DirectOptions:
     blocks: BlockSparse | None
     index: IndexFormat
     works: Mapping[int, DirectWork]
+    summed: int = 0
 
     @property
     def spec(self) -> ConvSpec:
@@ -133,7 +137,8 @@ def direct_options(
         index = plan.computed.index
     by_tap = blocks is not None and blocks.taps < spec.taps
     works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap)
-    return DirectOptions(operator, store, source, target, blocks, index, works)
+    summed = summed_channels(spec.ic_per_group) if plan.tile is not None and blocks is None else 0
+    return DirectOptions(operator, store, source, target, blocks, index, works, summed)
 
 
 class Kept(Protocol):
