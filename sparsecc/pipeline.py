@@ -84,7 +84,10 @@ def run(
 
     unused = problems_of([kernel for _, kernel in lowered], made.joins)
     notes = (*imported.notes, *records.problems, *unused, *rearrangement_notes(plan, made.plan))
-    report = make_report(made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes)
+    report = make_report(
+        made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes,
+        macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz,
+    )  # fmt: skip
     description = {"target": target.name, "report": report.to_json()}
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from sparsecc.analyse.plan import Plan
+from sparsecc.errors import UserError
 from sparsecc.ir.provenance import RECORDS, Provenance
+from sparsecc.runtime.files import new_file
 from sparsecc.text import printable
 
 JSON = dict[str, Any]
@@ -29,7 +34,8 @@ class Report:
     steps : tuple of dict
         One a kernel call: ``key``, ``kind``, ``config``, ``chosen_by`` (``cost model``, ``record`` or ``nearest
         record``; empty for kernels without knobs), ``chosen_from`` (of a record: its time, processor and date; of the
-        nearest one, its layer), ``cycles`` (predicted, or None), ``joined`` (keys of the layers it computes too),
+        nearest one, its layer), ``cycles`` (predicted, or None for kernels without knobs), ``expected`` (predicted in
+        any case; 0 in libraries of before), ``joined`` (keys of the layers it computes too),
         ``joined_by`` and ``joined_from`` (the same about whether it is joined with the window kernel after it; empty
         where there is none).
     target : str
@@ -43,6 +49,9 @@ class Report:
         Where the cost model's figures are from; empty for those of the target.
     memory_bytes : int
         Weights and one instance's buffers; inputs and outputs are the caller's.
+    macs_per_cycle, ghz : float
+        Most float32 multiply-adds that one core starts in a cycle, and its clock, by the figures that decided; 0 in
+        libraries of before.
     """
 
     plan: Plan
@@ -53,6 +62,8 @@ class Report:
     figures: str = ""
     memory_bytes: int = 0
     compared: str = ""
+    macs_per_cycle: float = 0.0
+    ghz: float = 0.0
 
     @property
     def accuracy(self) -> str:
@@ -95,7 +106,39 @@ class Report:
             "compared": self.compared,
             "figures": self.figures,
             "memory_bytes": self.memory_bytes,
+            "macs_per_cycle": self.macs_per_cycle,
+            "ghz": self.ghz,
         }
+
+    def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
+        """Write the report to a file.
+
+        Parameters
+        ----------
+        path : path
+            ``report.html`` for a page to look at, one file that needs no network; ``report.json`` for data, which
+            ``sparsecc inspect --beside`` reads; ``report.txt`` for the text.
+        title : str
+            What the page calls the network; by default by its target.
+
+        Raises
+        ------
+        UserError
+            The suffix is none of these, or the package jinja2, which makes pages, is not installed.
+        OutputError
+            The file can't be written.
+        """
+        suffix = Path(path).suffix
+        if suffix == ".html":
+            from sparsecc.page import Side, write_report
+
+            write_report(path, [Side(title or f"network for {self.target}", self)])
+            return
+        if suffix not in (".json", ".txt"):
+            raise UserError(f"save: found suffix {suffix!r} in {path}, expected .html, .json or .txt")
+        text = json.dumps(self.to_json(), indent=1, allow_nan=False) if suffix == ".json" else f"{self}"
+        with new_file(path) as file:
+            file.write(f"{text}\n".encode("utf-8", "backslashreplace"))
 
     @classmethod
     def from_json(cls, data: JSON) -> Report:
@@ -103,7 +146,8 @@ class Report:
         plan, steps, notes = Plan.from_json(data["plan"]), tuple(map(_typed, data["steps"])), tuple(data["notes"])
         return cls(
             plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
-            data.get("memory_bytes", 0), data.get("compared", ""),
+            data.get("memory_bytes", 0), data.get("compared", ""), data.get("macs_per_cycle", 0.0),
+            data.get("ghz", 0.0),
         )  # fmt: skip
 
 
@@ -116,6 +160,8 @@ def make_report(
     joins: Mapping[str, Any] = MappingProxyType({}),
     *,
     memory_bytes: int = 0,
+    macs_per_cycle: float = 0.0,
+    ghz: float = 0.0,
 ) -> Report:
     """Collect the facts of a compilation: nodes with their kernels, and what was decided about joining some of them."""
     steps = tuple(
@@ -125,17 +171,21 @@ def make_report(
             "config": dict(kernel.config),
             **_provenance("chosen", kernel.why),
             "cycles": kernel.cycles,
+            "expected": kernel.expected,
             "joined": list(kernel.joined),
             **_provenance("joined", joins[node.key].why if node.key in joins else None),
         }
         for node, kernel in lowered
     )
-    return Report(plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures, memory_bytes=memory_bytes)
+    return Report(
+        plan, steps, target, (*notes, *_weight_notes(plan)), figures=figures, memory_bytes=memory_bytes,
+        macs_per_cycle=macs_per_cycle, ghz=ghz,
+    )  # fmt: skip
 
 
 def _typed(step: JSON) -> JSON:
     """A step as this version has it: libraries of before have in one text what chose, and where that is from."""
-    made = dict(step)
+    made = {"expected": step.get("cycles") or 0.0} | dict(step)
     for by, source in (("chosen_by", "chosen_from"), ("joined_by", "joined_from")):
         if source not in made:
             made[by], _, made[source] = made.get(by, "").partition(": ")

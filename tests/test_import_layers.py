@@ -22,8 +22,10 @@ LAYERS: dict[str, set[str]] = {
     "version": set(),
     "ir": {"errors", "untrusted"},
     "analyse": {"errors", "ir", "text", "untrusted"},
-    "report": {"analyse", "ir", "text"},
     "runtime": {"errors", "untrusted"},
+    # it writes files as the runtime does
+    "page": {"analyse", "errors", "runtime", "text", "version"},
+    "report": {"analyse", "errors", "ir", "page", "runtime", "text"},
     "build": {"errors", "ir", "runtime", "text", "version"},
     # `target/native/` measures with a C compiler
     "target": {"build", "errors", "runtime", "untrusted"},
@@ -65,9 +67,10 @@ LAYERS: dict[str, set[str]] = {
         "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
         "records", "report", "restore", "runtime", "target", "verify", "version",
     },
+    "forecast": {"compiled", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "advice", "analyse", "compiled", "errors", "ir", "options", "records", "report",
+        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",
         "runtime", "target", "text", "tuning", "untrusted",
     },
     "__main__": {"cli"},
@@ -97,6 +100,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "cli/",
         "verify/",
     ),
+    "jinja2": ("page/render.py",),
     "rich": ("cli/",),
     "torch": ("importer/", "prune/", "verify/"),
     "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),

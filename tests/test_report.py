@@ -22,6 +22,7 @@ class Made:
     kind: str = "direct"
     config: dict[str, int] = field(default_factory=dict)
     cycles: float | None = None
+    expected: float = 0.0
     joined: tuple[str, ...] = ()
 
 

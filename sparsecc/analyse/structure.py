@@ -18,6 +18,7 @@ from sparsecc.analyse.block_rows import (
     overhead,
     rearranged_block_rows,
 )
+from sparsecc.analyse.picture import picture_of
 from sparsecc.errors import InternalError, UserError
 from sparsecc.ir.blocks import aligned_grouping, by_taps, kept_kernels
 from sparsecc.ir.indices import OFFSET, IndexFormat, index_format
@@ -64,6 +65,9 @@ class Structure:
         (:func:`~sparsecc.ir.blocks.by_taps`).
     index : str
         How the columns of kept blocks are stored (:func:`~sparsecc.ir.indices.index_format`).
+    picture : tuple of str
+        Which blocks are kept, roughly (:func:`~sparsecc.analyse.picture.picture_of`); empty where all are, or where
+        nobody knows.
     """
 
     block_n: int
@@ -83,6 +87,7 @@ class Structure:
     grouping: NDArray[np.int32] = field(repr=False)
     by_tap: bool = False
     index: IndexFormat = OFFSET
+    picture: tuple[str, ...] = ()
 
     @property
     def has_zero_blocks(self) -> bool:
@@ -108,6 +113,7 @@ class Structure:
         """Return JSON-ready data that :meth:`from_json` reads; an aligned grouping goes without saying (None)."""
         return {f.name: getattr(self, f.name) for f in fields(self)} | {
             "counts": list(self.counts),
+            "picture": list(self.picture),
             "grouping": None if self.aligned else self.grouping.tolist(),
         }
 
@@ -121,7 +127,8 @@ class Structure:
         grouping = aligned_grouping(oc, groups=groups, block_n=data["block_n"])
         if not data["aligned"]:
             grouping = np.asarray(data.get("grouping", np.full_like(grouping, -1)), np.int32)
-        return cls(**data | {"counts": (low, median, high), "grouping": grouping})
+        picture = tuple(data.get("picture", ()))  # libraries of before have none
+        return cls(**data | {"counts": (low, median, high), "grouping": grouping, "picture": picture})
 
 
 def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int = MOST_N) -> Structure:
@@ -211,6 +218,7 @@ def _describe(weight: NDArray[np.float32], rows: BlockRows, *, dense_cost: float
         grouping=rows.grouping,
         by_tap=rows.by_tap,
         index=rows.index,
+        picture=() if rows.nnzb == rows.kept.size else picture_of(rows.kept),
     )
 
 

@@ -15,10 +15,12 @@ from sparsecc.cli import arguments
 from sparsecc.cli.advise_plot import write_advice_plot
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
+from sparsecc.cli.page import add_html, check_html
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.table import Column, print_table
 from sparsecc.cli.tune_plot import check_plot
 from sparsecc.errors import UserError
+from sparsecc.page import write_advice
 from sparsecc.runtime.files import check_writable, new_file
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ examples:
   sparsecc advise model.pt2
   sparsecc advise model.pt2 --target rpi4 --n 4,8
   sparsecc advise model.pt2 --plot advice.svg --json advice.json
+  sparsecc advise model.pt2 --html advice.html
 """
 _PRINT = "-"
 
@@ -56,6 +59,7 @@ def configure(parser: ArgumentParser) -> None:
     parser.add_argument("--no-winograd", action="store_true", help="3x3 convolutions without Winograd's algorithm")
     arguments.add_max_growth(parser)
     arguments.add_schedules(parser)
+    add_html(parser, beside=False)
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw speed-ups over sparsity: .svg, .png or .pdf")
     parser.add_argument(
         "--json",
@@ -68,6 +72,7 @@ def configure(parser: ArgumentParser) -> None:
 
 def execute(options: Namespace) -> int:
     """Predict and print."""
+    check_html(options)
     if options.plot is not None:
         check_plot(options.plot)
     if options.json not in (None, _PRINT):
@@ -89,6 +94,9 @@ def execute(options: Namespace) -> int:
         )
     if options.plot is not None:
         write_advice_plot(options.plot, advice, title=f"{options.model.name}, {advice.target}, one core, predicted")
+    if options.html is not None:
+        write_advice(options.html, options.model.name, advice)
+        say(stderr(), f"wrote {options.html}")
     if options.json == _PRINT:
         print_json(advice.to_json())
         return 0

@@ -14,11 +14,13 @@ from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
+from sparsecc.cli.page import add_html, check_html, measured_side, other_side, stored, write_page
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.steps_view import joined, print_steps, steps_of
 from sparsecc.cli.timing import Times, random_inputs, time_runs
 from sparsecc.cli.units import in_bytes, in_ms, shape_text
 from sparsecc.errors import UserError
+from sparsecc.page import Side
 from sparsecc.runtime import Library, load, read_description
 from sparsecc.runtime.checks import description_text
 from sparsecc.runtime.stored_report import StoredReport
@@ -35,6 +37,7 @@ examples:
   sparsecc bench model.so --layers --sort
   sparsecc bench model.pt2 --impose 4:0.75
   sparsecc bench out/model.so --runner 'ssh pi@raspberrypi' --layers
+  sparsecc bench model.so --html report.html --beside dense.so
 """
 
 
@@ -54,11 +57,13 @@ def configure(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--layers", action="store_true", help="also time every layer, in the network's order")
     parser.add_argument("--sort", action="store_true", help="the slowest layers first; implies --layers")
+    add_html(parser)
     arguments.add_json(parser)
 
 
 def execute(options: Namespace) -> int:
     """Measure and print."""
+    check_html(options)
     is_model = options.library.suffix == ".pt2"
     if options.impose is not None and not is_model:
         raise UserError(f"{options.library}: --impose is for models (.pt2); a library is compiled already")
@@ -77,19 +82,43 @@ def _execute_here(options: Namespace, *, is_model: bool) -> int:
         Stages(stderr(), quiet=options.json) as stages,
         _compiled(options, stages) if is_model else load(options.library, threads=options.threads) as library,
     ):
-        inputs = random_inputs(library)
-        stages("time runs")
-        times = time_runs(library, inputs, runs=options.runs)
-        steps = None
-        if options.layers or options.sort:
-            stages("time layers")
-            steps = steps_of(library, inputs, runs=len(times.seconds), by_time=options.sort)
-        document = _document(options, library, times) | ({} if steps is None else {"layers": steps})
+        document, steps = _timed(options, library, stages)
+        if options.html is not None:
+            report = stored(library.description, options.library)
+            _write_page(options, measured_side(document, steps, report, title=options.library.name), stages)
     if options.json:
         print_json(document)
     else:
         _print(stdout(), document, options.library, [port.shape for port in library.inputs])
     return 0
+
+
+def _timed(options: Namespace, library: Library, stages: Stages) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What is printed, and times of all steps where they are wanted."""
+    inputs = random_inputs(library)
+    stages("time runs")
+    times = time_runs(library, inputs, runs=options.runs)
+    document, steps = _document(options, library, times), []
+    if options.layers or options.sort or options.html is not None:
+        stages("time layers")
+        steps = steps_of(library, inputs, runs=len(times.seconds), by_time=options.sort)
+    return document | ({"layers": steps} if options.layers or options.sort else {}), steps
+
+
+def _write_page(options: Namespace, side: Side, stages: Stages) -> None:
+    others = [] if options.beside is None else [_beside(options, stages)]
+    write_page(options.html, [side, *others])
+    say(stderr(), f"wrote {options.html}")
+
+
+def _beside(options: Namespace, stages: Stages) -> Side:
+    """The other report; with its times where it is that of a library and the first one runs here."""
+    if options.beside.suffix == ".json" or options.runner is not None:
+        return other_side(options.beside)
+    with load(options.beside, threads=options.threads) as library:
+        document, steps = _timed(options, library, stages)
+        report = stored(library.description, options.beside)
+        return measured_side(document, steps, report, title=options.beside.name)
 
 
 def _compiled(options: Namespace, stages: Stages) -> Library:
@@ -115,11 +144,14 @@ def _execute_elsewhere(options: Namespace) -> int:
         "memory_bytes": found.memory_bytes,
         **_statistics(Times(found.runs)),
     }
+    times = list(zip((step["key"] for step in description["steps"]), found.steps, strict=True))
+    data = description.get("report")
+    report = None if data is None else StoredReport(data, library=str(options.library))
     if options.layers or options.sort:
-        times = list(zip((step["key"] for step in description["steps"]), found.steps, strict=True))
-        data = description.get("report")
-        report = None if data is None else StoredReport(data, library=str(options.library))
         document["layers"] = joined(times, report, by_time=options.sort)
+    if options.html is not None:
+        known, steps = stored(description, options.library), joined(times, report, by_time=False)
+        _write_page(options, measured_side(document, steps, known, title=options.library.name), stages)
     if options.json:
         print_json(document)
     else:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.library_view import library_document, print_library
+from sparsecc.cli.page import add_html, check_html, other_side, stored, write_page
 from sparsecc.cli.plan_view import print_plan
 from sparsecc.cli.progress import Stages
+from sparsecc.cli.units import in_bytes
 from sparsecc.errors import UserError
+from sparsecc.page import Side
 from sparsecc.report import Report
 from sparsecc.runtime import read_description
 from sparsecc.target import resolve
@@ -29,6 +33,8 @@ examples:
   sparsecc inspect model.pt2 --target x86-64-v3 --keep-dense 'head.*'
   sparsecc inspect model.pt2 --impose 4:0.75
   sparsecc inspect model.so --json
+  sparsecc inspect model.so --html report.html
+  sparsecc inspect dense.so --html report.html --beside pruned.so
 """
 _ELF, _ARCHIVE = b"\x7fELF", b"!<arch>"
 
@@ -40,11 +46,13 @@ def configure(parser: ArgumentParser) -> None:
     arguments.add_choices(parser)
     arguments.add_impose(parser)
     arguments.add_schedules(parser)
+    add_html(parser)
     arguments.add_json(parser)
 
 
 def execute(options: Namespace) -> int:
     """Print the plan or the library's description."""
+    check_html(options)
     return _library(options) if _is_library(options.file) else _model(options)
 
 
@@ -67,6 +75,10 @@ def _library(options: Namespace) -> int:
             "already"
         )
     description = read_description(options.file)
+    if options.html is not None:
+        made_by = f"sparsecc {description['version']}"
+        about = {"file": in_bytes(options.file.stat().st_size), "made by": made_by}
+        _write_page(options, Side(options.file.name, stored(description, options.file), about=about))
     if options.json:
         print_json(library_document(options.file, description))
     else:
@@ -80,17 +92,23 @@ def _model(options: Namespace) -> int:
     with Stages(stderr(), quiet=options.json) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.file)
-        stages("inspect")
-        plan: Plan = compiler.inspect(
-            options.file,
-            target,
-            keep_dense=options.keep_dense,
-            min_speedup=options.min_speedup,
-            winograd=not options.no_winograd,
-            max_growth=options.max_growth,
-            schedules=arguments.schedules_of(options),
-            impose=options.impose,
-        )
+        choices: dict[str, Any] = {
+            "keep_dense": options.keep_dense,
+            "min_speedup": options.min_speedup,
+            "winograd": not options.no_winograd,
+            "max_growth": options.max_growth,
+            "schedules": arguments.schedules_of(options),
+            "impose": options.impose,
+        }
+        if options.html is None:
+            stages("inspect")
+            plan: Plan = compiler.inspect(options.file, target, **choices)
+        else:
+            from sparsecc.forecast import forecast
+
+            report = forecast(options.file, target, progress=stages, **choices)
+            plan = report.plan
+            _write_page(options, Side(options.file.name, report, about={"state": "predicted, not compiled"}))
     if options.json:
         plan_json = Report(plan, (), name, ()).to_json()["plan"]  # without the long lists of channels
         print_json({"kind": "model", "path": str(options.file), "target": name, "plan": plan_json})
@@ -99,3 +117,9 @@ def _model(options: Namespace) -> int:
         print_plan(console, plan)
         say(console, f"speed-ups are predicted for {name}; nothing was compiled")
     return 0
+
+
+def _write_page(options: Namespace, side: Side) -> None:
+    others = [] if options.beside is None else [other_side(options.beside)]
+    write_page(options.html, [side, *others])
+    say(stderr(), f"wrote {options.html}")

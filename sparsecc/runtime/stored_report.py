@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 from sparsecc.errors import LibraryError
@@ -10,7 +11,9 @@ if TYPE_CHECKING:
     from sparsecc.report import Report
 
 #: what a report of a compilation has, and this has too
-_FIELDS = frozenset({"plan", "steps", "target", "notes", "error", "compared", "figures", "memory_bytes"})
+_FIELDS = frozenset(
+    {"plan", "steps", "target", "notes", "error", "compared", "figures", "memory_bytes", "macs_per_cycle", "ghz"}
+)
 
 
 class StoredReport(dict[str, Any]):
@@ -40,6 +43,10 @@ class StoredReport(dict[str, Any]):
     def to_json(self) -> dict[str, Any]:
         """JSON-ready data, as :meth:`sparsecc.Report.to_json` gives it."""
         return dict(self)
+
+    def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
+        """Write it to a file, as :meth:`sparsecc.Report.save` does."""
+        self.read().save(path, title=title)
 
     def read(self) -> Report:
         """The same as what :func:`sparsecc.compile` gave."""

@@ -1,0 +1,56 @@
+"""The report of a network that is not compiled: kernels, configs and predicted times, without machine code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from sparsecc.compiled import pattern_of
+from sparsecc.fitted import resolve_fitted
+from sparsecc.importer import import_model
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse, lower_all, rewrite
+from sparsecc.records.lookup import find_records
+from sparsecc.report import Report, make_report, rearrangement_notes
+from sparsecc.target import Target
+from sparsecc.target.native.cpu import processor_of
+
+
+def forecast(
+    model: Any,
+    target: str | Target = "native",
+    *,
+    example_inputs: Sequence[Any] | None = None,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    winograd: bool = True,
+    max_growth: float | None = None,
+    schedules: str | os.PathLike[str] | None = "shipped",
+    impose: tuple[int, float] | None = None,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Report:
+    """Say of every layer what :func:`sparsecc.compile` would make, and how long that is predicted to take.
+
+    Parameters are those of :func:`sparsecc.compile`; nothing is verified, and the memory is not planned.
+    """
+    options = Options(
+        keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
+    )
+    resolved, figures = resolve_fitted(target)
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
+    choose = partial(records.choose, threads=1)
+    progress("import")
+    imported = import_model(model, example_inputs, impose=pattern_of(impose))
+    progress("analyse")
+    plan = analyse(imported, resolved, options, choose=choose, cpu=records.cpu)
+    progress("rewrite")
+    made = rewrite(imported, plan, resolved, choose)
+    progress("schedule")
+    lowered = lower_all(made, resolved, choose)
+    notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, made.plan))
+    return make_report(
+        made.plan, lowered, resolved.name, notes, figures, made.joins,
+        macs_per_cycle=resolved.lanes * resolved.fma_per_cycle, ghz=resolved.ghz,
+    )  # fmt: skip
