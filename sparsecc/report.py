@@ -185,7 +185,7 @@ def make_report(
 
 def _typed(step: JSON) -> JSON:
     """A step as this version has it: libraries of before have in one text what chose, and where that is from."""
-    made = {"expected": step.get("cycles") or 0.0} | dict(step)
+    made: JSON = {"expected": step.get("cycles") or 0.0, **step}
     for by, source in (("chosen_by", "chosen_from"), ("joined_by", "joined_from")):
         if source not in made:
             made[by], _, made[source] = made.get(by, "").partition(": ")
