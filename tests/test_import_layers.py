@@ -10,105 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+from layers import EXCEPTIONS, LAYERS, LAZY, OUTSIDE
 
 PACKAGE = Path(__file__).parent.parent / "sparsecc"
 MAX_LINES = 300
-
-#: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
-LAYERS: dict[str, set[str]] = {
-    "text": set(),
-    "untrusted": set(),
-    "errors": {"text"},
-    "version": set(),
-    "ir": {"errors", "untrusted"},
-    "analyse": {"errors", "ir", "text", "untrusted"},
-    "runtime": {"errors", "untrusted"},
-    # it writes files as the runtime does
-    "page": {"analyse", "errors", "runtime", "text", "version"},
-    "report": {"analyse", "errors", "ir", "page", "runtime", "text"},
-    "build": {"errors", "ir", "runtime", "text", "version"},
-    # `target/native/` measures with a C compiler
-    "target": {"build", "errors", "runtime", "untrusted"},
-    # what the environment says of threads
-    "options": {"analyse", "errors", "ir", "runtime", "untrusted"},
-    "dump": {"errors"},
-    "prune": {"errors", "text", "untrusted"},
-    "_tvm": set(),
-    "_passes": {"_tvm"},
-    "_extremes": {"_tvm"},
-    "_codegen": {"_extremes", "_passes", "_tvm"},
-    "kernels": {"_tvm", "errors", "ir", "untrusted"},
-    "cost": {"analyse", "ir", "kernels", "target"},
-    "lower": {"_codegen", "_tvm", "analyse", "cost", "errors", "ir", "kernels", "target"},
-    "importer": {"_tvm", "analyse", "errors", "ir", "kernels", "text", "untrusted"},
-    "rewrite": {"_tvm", "analyse", "errors", "ir", "kernels", "lower", "target"},
-    "records": {"analyse", "cost", "errors", "ir", "kernels", "lower", "runtime", "target", "untrusted"},
-    "stages": {"errors"},
-    "checker": {"_tvm", "analyse", "build", "errors", "ir", "importer", "lower", "rewrite"},
-    "watch": {"_tvm", "analyse", "build", "checker", "dump", "ir", "importer", "rewrite", "stages"},
-    "artefact": {"_tvm", "build", "errors", "ir", "report", "target"},
-    "algorithms": {"analyse", "cost", "ir", "lower", "options", "target"},
-    "pipeline": {
-        "_codegen", "algorithms", "analyse", "artefact", "build", "errors", "ir", "importer", "lower", "options",
-        "records", "report", "rewrite", "stages", "target", "watch",
-    },
-    "tuning": {
-        "_codegen", "_tvm", "algorithms", "analyse", "build", "cost", "dump", "errors", "ir", "importer", "kernels",
-        "lower", "options", "pipeline", "records", "rewrite", "runtime", "target", "text", "untrusted", "version",
-    },
-    "fitted": {"target", "tuning"},
-    "advice": {
-        "_tvm", "algorithms", "analyse", "cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower",
-        "options", "pipeline", "records", "rewrite", "target", "text", "untrusted",
-    },
-    "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "report", "runtime", "target"},
-    "deploy": {"artefact", "build", "errors", "runtime", "version"},
-    "restore": {"errors", "runtime", "version"},
-    "compiled": {
-        "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
-        "records", "report", "restore", "runtime", "target", "verify", "version",
-    },
-    "forecast": {"compiled", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
-    "__init__": {"errors", "runtime", "version"},
-    "cli": {
-        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",
-        "runtime", "target", "text", "tuning", "untrusted",
-    },
-    "__main__": {"cli"},
-}  # fmt: skip
-
-#: what a layer may import inside a function besides, so that it costs nothing until it is used
-LAZY: dict[str, set[str]] = {"runtime": {"report"}}
-
-#: imports that break the rules, each with its reason; one that is no longer needed must go
-EXCEPTIONS: dict[tuple[str, str], str] = {
-    ("rewrite/fuse.py", "sparsecc.importer.context"): "the name of the attribute that marks an activation",
-}
-
-#: packages that are neither ours nor Python's -> files and folders that may import them
-OUTSIDE: dict[str, tuple[str, ...]] = {
-    "numpy": (
-        "advice/",
-        "ir/",
-        "analyse/",
-        "runtime/",
-        "importer/",
-        "kernels/",
-        "lower/",
-        "rewrite/",
-        "build/",
-        "tuning/",
-        "cli/",
-        "verify/",
-    ),
-    "jinja2": ("page/render.py",),
-    "rich": ("cli/",),
-    "torch": ("importer/", "prune/", "verify/"),
-    "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),
-    "tvm": ("_tvm.py",),
-    "tvm_ffi": ("_tvm.py",),
-    "xgboost": ("tuning/ranker.py",),
-}
 
 
 @dataclass(frozen=True)
