@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from patience import PATIENCE_S
 from tuning_case import emulator, program
 
 from sparsecc.build.toolchain import find_compiler
@@ -106,7 +107,7 @@ def program_with_library(compiled: Compiled, folder: Path) -> Path:
 
 def run(command: Sequence[str], x: torch.Tensor, *, threads: int, shape: Sequence[int]) -> np.ndarray:
     """The network's output; of several, all one after another."""
-    done = subprocess.run([*command, str(threads)], input=x.numpy().tobytes(), capture_output=True, timeout=300)
+    done = subprocess.run([*command, str(threads)], input=x.numpy().tobytes(), capture_output=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr.decode()
     return np.frombuffer(done.stdout, np.float32).reshape(tuple(shape))
 

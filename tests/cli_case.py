@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 from nets import impose_1xn
+from patience import PATIENCE_S
 from torch import nn
 
 from sparsecc.cli import main
@@ -61,7 +62,7 @@ def command(*arguments: object, alone: bool = False) -> subprocess.CompletedProc
     )
     return subprocess.run(
         [sys.executable, *start, *map(str, arguments)],
-        capture_output=True, text=True, cwd=ROOT, timeout=120,
+        capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S,
     )  # fmt: skip
 
 

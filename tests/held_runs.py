@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from patience import PATIENCE_S
 
 from sparsecc.runtime import Library
 
@@ -21,7 +22,7 @@ class Held:
 
     def begin(self) -> None:
         self._thread.start()
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + PATIENCE_S
         while not self.before:
             assert time.monotonic() < deadline, "the run does not begin"
             time.sleep(0.001)

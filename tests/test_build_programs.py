@@ -10,6 +10,7 @@ from pathlib import Path
 import kernels_c
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 from tuning_case import emulator, program
 
 from sparsecc.build import header_of, plan_memory
@@ -70,7 +71,7 @@ def compile_and_run(name: str, *parts: str, sources: dict[str, str], flags: tupl
     target = ("-target", "x86_64-linux-gnu.2.28", "-std=c11", "-Wall", "-Wextra", "-Werror", "-O1")
     command = (*ZIG, *target, *flags, "-o", name, *sources, *parts, "-lm", "-lpthread")
     subprocess.run(command, cwd=folder, check=True)
-    done = subprocess.run([f"./{name}"], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([f"./{name}"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, (done.returncode, done.stdout, done.stderr)
     return done.stdout.splitlines()
 
@@ -110,7 +111,7 @@ def test_create_and_destroy_leak_nothing() -> None:
     sources = {"leak.c": APP.replace("@", "tiny"), "leakmain.c": MAIN.format("tiny")}
     compile_and_run("leak", "-L.", "-l:tiny.so", "-Wl,-rpath,$ORIGIN", sources=sources)
     command = [program("valgrind"), "-q", "--leak-check=full", "--show-leak-kinds=all", "--error-exitcode=9", "./leak"]
-    done = subprocess.run(command, cwd=kernels_c.folder(), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=kernels_c.folder(), capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
 
 
@@ -130,5 +131,5 @@ def test_arm_archives_run(triple: str, musl: str, cpu: str) -> None:
     (folder / "tiny.h").write_text(header_of(program, memory=plan_memory(program), triple=triple))
     (folder / "app.c").write_text(APP.replace("@", "tiny") + MAIN.format("tiny"))
     subprocess.run((*ZIG, "-target", musl, "-static", "-o", "app", "app.c", "tiny.a", "-lm"), cwd=folder, check=True)
-    done = subprocess.run([emulator(cpu), "./app"], cwd=folder, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([emulator(cpu), "./app"], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.stdout.startswith(f"{expected_sum():.1f} "), done

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from cli_case import ROOT
+from patience import PATIENCE_S
 
 from sparsecc.cli import main
 from sparsecc.cli.failure import guard
@@ -61,7 +62,7 @@ def test_ctrl_c(made):
     try:
         assert "time runs" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
     assert (process.returncode, out, err) == (130, "", "interrupted\n")
@@ -74,4 +75,4 @@ def test_a_reader_that_has_seen_enough(made):
     )  # fmt: skip
     process.stdout.close()
     assert process.stderr.read() == b""
-    assert process.wait(30) == 141
+    assert process.wait(PATIENCE_S) == 141

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 from nets import impose_1xn
+from patience import PATIENCE_S
 from torch import nn
 
 import sparsecc
@@ -50,8 +51,9 @@ def foreign() -> sparsecc.Compiled:
 
 def run_alone(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", ALONE + code, *map(str, arguments)], capture_output=True, text=True, cwd=ROOT, timeout=60
-    )
+        [sys.executable, "-c", ALONE + code, *map(str, arguments)],
+        capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S,
+    )  # fmt: skip
 
 
 def through_torch(value: object) -> object:

@@ -10,6 +10,7 @@ from pathlib import Path
 import kernels_c
 import pytest
 from kernels_c import TRIPLE, X, Y
+from patience import PATIENCE_S
 from process_folder import folder
 
 from sparsecc.build.link import link_program
@@ -42,12 +43,12 @@ def driver(options: str = "", *, head: str = ONE_ID) -> Path:
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_forks(threads: int) -> None:
     """By the kernel: after clone() without the C library's handlers too."""
-    done = subprocess.run([driver(), str(threads), "1"], input=NUMBERS, capture_output=True, timeout=120)
+    done = subprocess.run([driver(), str(threads), "1"], input=NUMBERS, capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, b"")
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3])
 def test_forks_where_the_kernel_clears_nothing(threads: int) -> None:
     program = driver(OLD_KERNEL, head="")
-    done = subprocess.run([program, str(threads)], input=NUMBERS, capture_output=True, timeout=120)
+    done = subprocess.run([program, str(threads)], input=NUMBERS, capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, b"")

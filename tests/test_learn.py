@@ -10,6 +10,7 @@ import kernels_c
 import numpy as np
 import pytest
 from kernels_c import TRIPLE
+from patience import PATIENCE_S
 from process_folder import folder
 
 from sparsecc.build.sources import SOURCES
@@ -38,7 +39,7 @@ def test_what_is_learned() -> None:
     (folder() / "learn.c").write_text(text)
     options = ("-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", f"-I{SOURCES}", "learn.c", "-o", "learn")
     find_compiler("gcc", triple=TRIPLE).run(options, folder=folder())
-    done = subprocess.run([out], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([out], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, "")
 
 

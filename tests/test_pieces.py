@@ -11,6 +11,7 @@ import kernels_c
 import pytest
 from helpers import random_inputs
 from kernels_c import TRIPLE, X, Y
+from patience import PATIENCE_S
 from process_folder import folder
 from torch import nn
 
@@ -55,7 +56,7 @@ def driver(options: str) -> Path:
 @pytest.mark.parametrize("options", ["-Wextra -Werror", SANITIZED])
 def test_every_piece_is_done_once(threads: int, options: str) -> None:
     """By those who are there, when others never come, come for the next region, or stop inside a piece."""
-    done = subprocess.run([driver(options), str(threads)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([driver(options), str(threads)], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -88,7 +89,7 @@ def test_a_network_gives_the_same_bits(tmp_path: Path) -> None:
 def test_no_data_races(threads: int) -> None:
     """By ThreadSanitizer: runs of a small network, workers held back at random."""
     program = racing()
-    done = subprocess.run([program, *"x" * threads], input=X.tobytes(), capture_output=True, timeout=120)
+    done = subprocess.run([program, *"x" * threads], input=X.tobytes(), capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, b"")
     assert done.stdout == Y.astype("float32").tobytes()
 

@@ -13,6 +13,7 @@ import pytest
 import torch
 import train_digits
 from bench_made import require
+from patience import PATIENCE_S
 
 from sparsecc import prune
 
@@ -56,7 +57,8 @@ def run_imagenet(folder, *words, launcher=TWO):
     path = os.pathsep.join([str(EXAMPLES), *sys.path])
     return subprocess.run(
         [*command, str(EXAMPLES / "train_imagenet.py"), str(folder), *options, *words],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
 
 

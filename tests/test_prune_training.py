@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from patience import PATIENCE_S
 from prune_case import EPOCHS, PRUNED, PRUNERS, batch, net, optimizer_of, subp, train
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -220,7 +221,7 @@ def test_two_processes_agree(tmp_path):
         subprocess.Popen([*command, str(rank), str(tmp_path)], env={**os.environ, "PYTHONPATH": path})
         for rank in range(2)
     ]
-    assert [process.wait(timeout=120) for process in running] == [0, 0]
+    assert [process.wait(timeout=PATIENCE_S) for process in running] == [0, 0]
     for name in ("subp", "one_by_n"):
         one, two = (torch.load(tmp_path / f"{name}{rank}.pt") for rank in range(2))
         weights = [key for key in one if "running" not in key]

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from forked import in_child
 from kernels_c import X, Y
+from patience import PATIENCE_S
 
 from sparsecc.errors import InternalError, LibraryError
 from sparsecc.runtime import Library, load
@@ -76,7 +77,7 @@ print(y.shape, *sorted({m.split(".")[1] for m in sys.modules if m.startswith("sp
 """
     command = [sys.executable, "-c", program, str(kernels_c.tiny_library())]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "(3, 5, 7) errors runtime text untrusted version"
 

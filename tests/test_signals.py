@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cli_case import ROOT
+from patience import PATIENCE_S
 
 from sparsecc import _tvm
 from sparsecc._tvm import tvm
@@ -150,12 +151,13 @@ def test_compile_stops_with_all_that_it_started(made, tmp_path: Path, number: in
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     try:
-        for _ in range(6000):  # five minutes: other programs may need the machine
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             if pid.exists() and pid.read_text().endswith("\n"):
                 break
             time.sleep(0.05)
         process.send_signal(number)
-        said = process.communicate(timeout=300)[1]
+        said = process.communicate(timeout=PATIENCE_S)[1]
     finally:
         process.kill()
     assert (process.returncode, said.splitlines()[-1]) == (code, "terminated" if code == 143 else "interrupted")
@@ -214,7 +216,7 @@ def test_ctrl_c_at_any_moment(made, tmp_path: Path, command: str) -> None:
         if moment >= 0:
             time.sleep(0.15 + (lasted - 0.15) * moment / moments)
             told = interrupted(process)
-        said = process.communicate(timeout=300)[1]
+        said = process.communicate(timeout=PATIENCE_S)[1]
         lasted = time.monotonic() - started if moment < 0 else lasted
         tries += told
         # before and after the command the signal itself ends the process: a shell shows 130 as well

@@ -36,6 +36,11 @@ def is_always_true(test: ast.expr) -> bool:
     return isinstance(test, ast.GeneratorExp)
 
 
+def is_number(value: ast.expr) -> bool:
+    """What a busy machine may well exceed."""
+    return isinstance(value, ast.Constant) and isinstance(value.value, int | float)
+
+
 def faults(tree: ast.AST) -> list[str]:
     """What is wrong with a file of tests, with the line."""
     found = [f"patches the private name {n}" for n in patched_names(tree) if n.startswith("_") and not n.endswith("__")]
@@ -45,6 +50,10 @@ def faults(tree: ast.AST) -> list[str]:
         # patience with another process ends at a deadline
         if any(name in _CLOCKS for name, _ in calls(test)) and not ast.unparse(test).endswith("deadline"):
             found.append(f"line {line}: asserts how long something took")
+    hurried = (
+        call.lineno for _, call in calls(tree) for k in call.keywords if k.arg == "timeout" and is_number(k.value)
+    )
+    found += [f"line {line}: waits for its own number of seconds, in the place of PATIENCE_S" for line in hurried]
     return found
 
 
@@ -68,6 +77,8 @@ def test_files_stay_short() -> None:
         ("assert all(x >= 0 for x in times)", 0),
         ("assert time.perf_counter() - start < 0.5", 1),
         ("assert time.monotonic() < deadline", 0),
+        ("subprocess.run(command, timeout=60)", 1),
+        ("subprocess.run(command, timeout=PATIENCE_S)", 0),
         ("monkeypatch.setattr(module, '_private', 1)", 1),
         ("monkeypatch.setattr('sparsecc.a._private', 1)", 1),
         ("monkeypatch.setattr('sparsecc._tvm.public', 1)", 0),

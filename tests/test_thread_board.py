@@ -10,6 +10,7 @@ from pathlib import Path
 import kernels_c
 import pytest
 from kernels_c import TRIPLE, X, Y
+from patience import PATIENCE_S
 from process_folder import folder
 
 from sparsecc.build.link import link_program
@@ -31,17 +32,17 @@ def board(*options: str) -> Path:
 
 @pytest.mark.parametrize("test", ["two pages", "lines", "groups", "strangers", "polite", "crowd"])
 def test_board(test: str) -> None:
-    assert subprocess.run([board(), test], timeout=60).returncode == 0
+    assert subprocess.run([board(), test], timeout=PATIENCE_S).returncode == 0
 
 
 @pytest.mark.parametrize("test", ["alone", "groups", "crowd"])
 def test_where_the_system_has_no_such_page(test: str) -> None:
-    assert subprocess.run([board("-DNO_MEMFD"), test], timeout=60).returncode == 0
+    assert subprocess.run([board("-DNO_MEMFD"), test], timeout=PATIENCE_S).returncode == 0
 
 
 @pytest.mark.parametrize("test", ["two pages", "crowd"])
 def test_no_thread_looks_at_what_another_writes(test: str) -> None:
-    done = subprocess.run([board("-fsanitize=thread"), test], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([board("-fsanitize=thread"), test], capture_output=True, text=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -93,5 +94,5 @@ def test_a_run_takes_the_cores_that_the_thread_may_use_by_now(late: bool) -> Non
     head += f"#define LATE(before, after) ({'before' if late else 'after'})\n"
     compiler = find_compiler("gcc -Wextra -Werror", triple=TRIPLE, programs=True)
     link_program(replace(sources, main=head + sources.main + DRIVER), out, compiler=compiler)
-    done = subprocess.run([out], input=X.tobytes(), capture_output=True, timeout=60)
+    done = subprocess.run([out], input=X.tobytes(), capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, Y.astype("float32").tobytes())

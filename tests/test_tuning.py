@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from patience import PATIENCE_S
 from tuning_case import example, misbehaving, tiny_net
 
 import sparsecc
@@ -113,7 +114,7 @@ def test_kill_in_the_middle_then_go_on(tmp_path):
     log = tmp_path / "killed.jsonl"
     text = COMMAND.format(path=sys.path, target=TARGET, log=str(log), trials=45)
     process = subprocess.Popen([sys.executable, "-c", text], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while (len(log.read_text().splitlines()) if log.exists() else 0) < 10 and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
@@ -199,11 +200,11 @@ def test_ctrl_c_keeps_what_was_measured(tmp_path):
     process = subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while (len(log.read_text().splitlines()) if log.exists() else 0) < 5 and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "measurements of this search are in" in error
     assert "the same command goes on from there" in error

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import tvm.rpc
+from patience import PATIENCE_S
 from tuning_case import example, some, task_of, tiny_net
 from tvm.rpc.tracker import Tracker
 
@@ -20,8 +21,6 @@ from sparsecc.tuning.timing import Failure, Timing
 
 HOST = "127.0.0.1"
 DEVICES = {"board #0", "board #1"}
-#: seconds in which a device on this machine has registered, or is set up, however busy the machine is
-PATIENCE_S = 60.0
 
 
 @pytest.fixture(scope="module")
