@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import os
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sparsecc.analyse.impose import Impose
+from sparsecc.analyse.impose import pattern_of
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
@@ -86,6 +86,11 @@ class Compiled:
     def outputs(self) -> tuple[Port, ...]:
         """Name, shape and dtype of every output."""
         return self._artefact.program.outputs
+
+    @property
+    def meta(self) -> dict[str, str | list[str]]:
+        """What ``compile`` was given as ``meta``."""
+        return dict(self._artefact.program.description.get("meta", {}))
 
     def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
         """Key and median seconds of every step; see :meth:`sparsecc.Library.profile`."""
@@ -162,6 +167,7 @@ def compile(
     cc: str | None = None,
     schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
+    meta: Mapping[str, str | Sequence[str]] | None = None,
     progress: Progress | None = None,
 ) -> Compiled:
     """Compile a network to a standalone library.
@@ -194,7 +200,7 @@ def compile(
         or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel; the
         report names them.
     name : str
-        Prefix of the library's C functions.
+        Prefix of the library's C functions; networks that are linked into one C program need different ones.
     dump : path, optional
         Folder for what every stage made, to look at; it is checked, too.
     cc : str, optional
@@ -207,6 +213,9 @@ def compile(
         ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed of a network before it is
         trained with that pattern. The blocks with the least L1 norm of each layer are pruned; the first convolution,
         depthwise ones and the last linear layer stay dense.
+    meta : mapping of str to str or sequence of str, optional
+        What else the library is to carry: ``{"model_version": "3", "classes": ["cat", "dog"]}``. It is in the
+        library's description (``lib.meta``), in what ``sparsecc inspect`` shows, and in the C header as constants.
     progress : callable, optional
         Called with the name of every stage as it begins.
 
@@ -226,7 +235,7 @@ def compile(
     options = Options(
         threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd,
         max_growth=max_growth, name=name, dump=None if dump is None else Path(dump), cc=cc, schedules=schedules,
-        impose=pattern_of(impose),
+        impose=pattern_of(impose), meta=meta,
     )  # fmt: skip
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
@@ -277,15 +286,6 @@ def inspect(
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
-
-
-def pattern_of(impose: tuple[int, float] | None) -> Impose | None:
-    """What ``impose=`` of :func:`compile` names."""
-    if impose is None:
-        return None
-    if not (isinstance(impose, tuple | list) and len(impose) == 2):
-        raise UserError(f"impose: found {impose!r}, expected (N, sparsity) such as (4, 0.75)")
-    return Impose(*impose)
 
 
 def _linked(artefact: Artefact, path: Path, options: Options) -> Artefact:

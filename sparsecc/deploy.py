@@ -1,4 +1,4 @@
-"""The folder that runs on a board: library, header, examples, a loader for Python, a benchmark."""
+"""The folder that runs on a board or a server: library, header, examples, a loader for Python, a benchmark."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from pathlib import Path
 
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
-from sparsecc.build.library import build_program
+from sparsecc.build.describe import facts
+from sparsecc.build.library import build_program, facts_of
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.runtime.files import check_writable, new_file, write_error
 from sparsecc.runtime.format import SEAL_MARK
 from sparsecc.runtime.scratch import scratch_folder
+from sparsecc.text import in_bytes, printable
 from sparsecc.version import VERSION
 
 #: templates of the folder
@@ -25,16 +27,17 @@ _TEXTS = {
     "example.c.in": "example.c",
     "example.cpp.in": "example.cpp",
     "CMakeLists.txt.in": "CMakeLists.txt",
+    "config.cmake.in": "@name@-config.cmake",
+    "model.pc.in": "@name@.pc",
     "README.md.in": "README.md",
 }
 _EXECUTABLE = (".so", "")
 #: digests of all other files
 SUMS = "SHA256SUMS"
-_MIB = 1 << 20
 
 
 def write_folder(artefact: Artefact, folder: Path, *, cc: str | None = None) -> list[Path]:
-    """Write everything that a board needs; files of the same names are replaced once all are made.
+    """Write everything that a machine needs to run the network; files of the same names are replaced once all are made.
 
     Raises
     ------
@@ -95,16 +98,21 @@ def _sums(folder: Path) -> str:
 
 
 def _values(artefact: Artefact) -> Mapping[str, str]:
-    program = artefact.program
+    program, triple = artefact.program, artefact.target.triple
+    told = facts_of(program, memory=artefact.memory, triple=triple)
     ports = [("Input", program.inputs), ("Output", program.outputs)]
     return {
         "name": program.name,
         "version": VERSION,
         "mark": SEAL_MARK,
         "target": artefact.target.name,
-        "triple": artefact.target.triple,
-        "arena": f"{artefact.memory.arena.nbytes / _MIB:.1f} MiB",
-        "weights": f"{artefact.memory.weights.nbytes / _MIB:.1f} MiB",
+        "triple": triple,
+        "memory": in_bytes(artefact.memory.nbytes),
+        "arena": in_bytes(artefact.memory.arena.nbytes),
+        "weights": in_bytes(artefact.memory.weights.nbytes),
+        "machine": "machine" if artefact.target.triple.startswith("x86") else "board",
+        "facts": "\n".join(f"* {printable(line)}" for line in facts(told)),
+        "build": told["build"],
         "interface": "\n".join(
             f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}"
             for kind, group in ports

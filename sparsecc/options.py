@@ -5,13 +5,15 @@ from __future__ import annotations
 import keyword
 import math
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
 from sparsecc.runtime.thread_count import check_environment
+from sparsecc.untrusted import MalformedError
+from sparsecc.untrusted.meta import check_meta
 from sparsecc.untrusted.numbers import as_float, as_int
 
 #: predicted speed-up over dense from which on a layer becomes sparse
@@ -33,6 +35,7 @@ class Options:
     cc: str | None = None
     schedules: str | os.PathLike[str] | None = "shipped"
     impose: Impose | None = None
+    meta: Mapping[str, str | Sequence[str]] | None = None
 
     def __post_init__(self) -> None:
         name, threads = self.name, self.threads
@@ -60,6 +63,10 @@ class Options:
         if self.schedules is not None and not isinstance(self.schedules, str | os.PathLike):
             expected = "the path of a file of records, 'shipped', or None for the cost model alone"
             raise UserError(f"schedules: found {self.schedules!r}, expected {expected}")
+        try:
+            object.__setattr__(self, "meta", check_meta({} if self.meta is None else self.meta))
+        except MalformedError as error:
+            raise UserError(f"meta: {error}") from error
         if self.cc is not None and not isinstance(self.cc, str):
             raise UserError(f"cc: found {self.cc!r}, expected the command of a C compiler, such as 'gcc'")
 

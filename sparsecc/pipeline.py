@@ -6,9 +6,11 @@ those that will be compiled, then :func:`arrange`, once for each way to cut the 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sparsecc._codegen import compile_object
@@ -88,13 +90,22 @@ def run(
         made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes,
         macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz,
     )  # fmt: skip
-    description = {"target": target.name, "report": report.to_json()}
+    description = {"target": target.name, "network": network_name(model), "report": report.to_json()}
+    if options.meta:
+        description["meta"] = options.meta
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
     names, orders = made.origins, made.orders
     types = tuple(made.placed.type_of(node.output) for node, _ in lowered)
     made_of = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
     return made_of, imported
+
+
+def network_name(model: Any) -> str:
+    """What to call a network: the class of a module, the name of a file; nothing if it has none."""
+    if isinstance(model, str | os.PathLike):
+        return Path(os.fsdecode(model)).stem
+    return "" if hasattr(model, "graph_module") or hasattr(model, "graph") else type(model).__name__
 
 
 def rewrite(

@@ -14,7 +14,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.errors import UserError
 from sparsecc.ir.provenance import RECORDS, Provenance
 from sparsecc.runtime.files import new_file
-from sparsecc.text import printable
+from sparsecc.text import in_bytes, printable
 
 JSON = dict[str, Any]
 
@@ -76,7 +76,8 @@ class Report:
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
         if self.memory_bytes:
-            lines.append(f"memory of an instance: {self.memory_bytes / 1e6:.1f} MB for weights and buffers")
+            size = in_bytes(self.memory_bytes)
+            lines.append(f"memory of an instance: {size} of weights, which all share, and buffers")
         if self.accuracy:
             lines.append(self.accuracy)
         if self.figures:

@@ -47,7 +47,9 @@ def make_files(folder: Path) -> Made:
     torch.export.save(torch.export.export(net, inputs), folder / "model.pt2")
     for name, array in zip("xy", inputs, strict=True):
         np.save(folder / f"{name}.npy", array.numpy())
-    done = command("compile", folder / "model.pt2", "-o", folder / "model.so")
+    (folder / "labels.txt").write_text("cat\ndog\n")
+    meta = ["--meta", "model_version=3", f"classes=@{folder / 'labels.txt'}"]
+    done = command("compile", folder / "model.pt2", "-o", folder / "model.so", *meta)
     assert done.returncode == 0, done.stderr
     paths = {name: folder / f"{name}.npy" for name in "xy"}
     expected = [value.detach().numpy() for value in net(*inputs)]

@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 from cli_case import SHAPES, command, document, fails
 
+import sparsecc
 from sparsecc.cli import main
+from sparsecc.errors import UserError
+from sparsecc.options import Options
+from sparsecc.runtime import read_description
+from sparsecc.text import in_bytes
 
 
 def test_inspect_model(made, capsys):
@@ -25,6 +30,12 @@ def test_inspect_library_without_the_compiler(made):
     assert "3 layers: 1 sparse, 2 dense" in done.stdout
     assert "input    x, float32 1x8x6x6" in done.stdout
     assert "output   output_1, float32 1x64x6x6" in done.stdout
+    told = read_description(made.library)
+    assert f"network  model\nbuild    {told['build']}\nmodel_version 3\nclasses  2: cat, dog\n" in done.stdout
+    total, parts = told["weight_bytes"] + told["arena_bytes"], (told["weight_bytes"], told["arena_bytes"])
+    shown = "memory   {} of an instance: {} of weights, which all share, and {} of buffers"
+    assert shown.format(*map(in_bytes, (total, *parts))) in done.stdout
+    assert f"memory of an instance: {in_bytes(total)} of weights" in str(sparsecc.load(made.library).report)
 
 
 def test_inspect_library_as_json(made, capsys):
@@ -64,3 +75,36 @@ def test_inspect_other_files(name, content, text, tmp_path, capsys):
     code = main(["inspect", str(tmp_path / name)])
     assert code == 2
     assert text in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("meta", "text"),
+    [
+        (["version"], "--meta: found 'version', expected KEY=TEXT"),
+        (["a=1", "a=2"], "--meta: found 'a' twice"),
+        (["classes=@none.txt"], "--meta: none.txt can't be read as lines of text"),
+        (["1=2"], "meta: found the key '1', expected letters, digits and _"),
+        (["a=1", "A=2"], "meta: found two keys that are A in the C header"),
+    ],
+)
+def test_mistakes_in_what_a_library_is_to_carry(meta, text, made, tmp_path, capsys):
+    code, said = fails(capsys, "compile", made.model, "-o", tmp_path / "m.so", "--meta", *meta)
+    assert code == 2
+    assert text in said
+
+
+@pytest.mark.parametrize(
+    ("meta", "text"),
+    [
+        ([("a", "b")], "expected texts by their keys"),
+        ({"a": 3}, "a: found 3, expected a text or a list of texts"),
+        ({"a": ["b", None]}, "expected a text or a list of texts"),
+        ({"a": "b\0"}, "expected a text or a list of texts"),
+        ({"a": "\ud800"}, "expected a text or a list of texts"),
+        ({"a": ["b"], "a_count": "1"}, "found two keys that are A_COUNT"),
+        ({"a": "b" * (1 << 20) + "b"}, "found 1048577 bytes of texts, expected at most 1048576"),
+    ],
+)
+def test_what_a_library_can_not_carry(meta, text):
+    with pytest.raises(UserError, match=f"^meta: .*{text}"):
+        Options(meta=meta)

@@ -24,10 +24,11 @@ from sparsecc.errors import LibraryError, OutputError, TargetError, UserError
 from sparsecc.ir.program import Program
 from sparsecc.runtime import read_description
 from sparsecc.target import TARGETS
+from sparsecc.text import in_bytes
 
 FILES = {
-    "CMakeLists.txt", "README.md", "SHA256SUMS", "example.c", "example.cpp", "model.a", "model.h",
-    "model_numpy.py", "model.so", "model_bench",
+    "CMakeLists.txt", "README.md", "SHA256SUMS", "example.c", "example.cpp", "model-config.cmake", "model.a", "model.h",
+    "model.pc", "model_numpy.py", "model.so", "model_bench",
 }  # fmt: skip
 BOARDS = {"rpi4": ("qemu-aarch64", "aarch64-linux-gnu"), "rpi2": ("qemu-arm", "arm-linux-gnueabihf")}
 
@@ -269,14 +270,16 @@ def test_memory_is_planned_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert planned == ["model"]
     told = read_description(tmp_path / "m.so")
     assert lib.report.memory_bytes == told["arena_bytes"] + told["weight_bytes"]
-    assert f"{told['arena_bytes'] / (1 << 20):.1f} MiB" in (tmp_path / "README.md").read_text()
+    readme = (tmp_path / "README.md").read_text()
+    assert f"needs {in_bytes(lib.report.memory_bytes)} of memory: {in_bytes(told['weight_bytes'])} of weights" in readme
+    assert f"and {in_bytes(told['arena_bytes'])} of buffers" in readme
 
 
 def test_memory_is_reported():
     """Weights and buffers, in the report as text and as data."""
     report = sparsecc.compile(tiny_net(), "rpi-zero2", example_inputs=example()).report
     assert 1e4 < report.memory_bytes < 1e6
-    assert f"memory of an instance: {report.memory_bytes / 1e6:.1f} MB" in str(report)
+    assert f"memory of an instance: {in_bytes(report.memory_bytes)} of weights" in str(report)
     assert type(report).from_json(report.to_json()).memory_bytes == report.memory_bytes
 
 

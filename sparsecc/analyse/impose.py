@@ -152,3 +152,12 @@ def block_rows(channels: int, block_n: int) -> int:
 def pruned_blocks(blocks: int, sparsity: float) -> int:
     """How many of a layer's blocks go: the nearest whole number, half rounded up."""
     return int(sparsity * blocks + 0.5)
+
+
+def pattern_of(impose: tuple[int, float] | None) -> Impose | None:
+    """What ``impose=`` of :func:`compile` names."""
+    if impose is None:
+        return None
+    if not (isinstance(impose, tuple | list) and len(impose) == 2):
+        raise UserError(f"impose: found {impose!r}, expected (N, sparsity) such as (4, 0.75)")
+    return Impose(*impose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +11,46 @@ from sparsecc.ir.program import Port, Program
 from sparsecc.runtime.format import FORMAT
 from sparsecc.version import VERSION
 
+#: hexadecimal digits of a build's number
+BUILD_DIGITS = 32
+
 
 def describe(
-    program: Program, *, triple: str, cpu_features: Sequence[str], arena_bytes: int, weight_bytes: int
+    program: Program,
+    *,
+    triple: str,
+    cpu_features: Sequence[str],
+    arena_bytes: int,
+    weight_bytes: int,
+    weights_digest: bytes,
 ) -> dict[str, Any]:
-    """The program's own description with what this stage knows: interface, machine, memory, steps."""
+    """The program's own description with what this stage knows: interface, machine, memory, steps, build.
+
+    Parameters
+    ----------
+    program : Program
+    triple : str
+    cpu_features : sequence of str
+        They do not count for the build's number: they follow from the target.
+    arena_bytes, weight_bytes : int
+        Of an instance's buffers, and of the weights.
+    weights_digest : bytes
+        Digest of the weights as the library has them.
+    """
+    told = _told(program, triple=triple, arena_bytes=arena_bytes, weight_bytes=weight_bytes)
+    number = hashlib.sha256(description_text(told).encode() + weights_digest).hexdigest()[:BUILD_DIGITS]
+    return {**told, "cpu_features": list(cpu_features), "build": number}
+
+
+def facts(description: dict[str, Any]) -> list[str]:
+    """Lines about what a network is: whose, which version, which build; those that are known."""
+    meta = description.get("meta", {})
+    named = [("Network", description.get("network")), *((key, value) for key, value in meta.items())]
+    lines = [f"{key}: {value if isinstance(value, str) else f'{len(value)} texts'}" for key, value in named if value]
+    return [*lines, f"Build: {description['build']}"]
+
+
+def _told(program: Program, *, triple: str, arena_bytes: int, weight_bytes: int) -> dict[str, Any]:
     own = {"target": triple, "version": VERSION, **program.description}
     return {
         **own,
@@ -24,7 +60,6 @@ def describe(
         "outputs": [_port(port) for port in program.outputs],
         "structure": structure_of(program),
         "triple": triple,
-        "cpu_features": list(cpu_features),
         "arena_bytes": arena_bytes,
         "weight_bytes": weight_bytes,
         "steps": [{"key": step.key, "kernel": step.symbol} for step in program.steps],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from sparsecc.build.describe import description_text
 from sparsecc.build.memory import ArenaPlan, lifetimes
 from sparsecc.build.objects import own_symbol
@@ -216,10 +218,16 @@ def _ports(name: str, ports: Sequence[Port]) -> str:
         for i, port in enumerate(ports)
     ]
     rows = [
-        f"    {{{c_string(port.name)}, {c_string(port.dtype)}, {len(port.shape)}, {name}_{i}}},"
+        f"    {{{c_string(port.name)}, {c_string(port.dtype)}, {len(port.shape)}, {name}_{i}, {_sizes(port)}}},"
         for i, port in enumerate(ports)
     ]
-    return "\n".join([*shapes, f"static const scc_port {name}[] = {{", *rows, "    {NULL, NULL, 0, NULL},", "};", ""])
+    return "\n".join(
+        [*shapes, f"static const scc_port {name}[] = {{", *rows, "    {NULL, NULL, 0, NULL, 0, 0},", "};", ""]
+    )
+
+
+def _sizes(port: Port) -> str:
+    return f"{port.nbytes}, {np.dtype(port.dtype).itemsize}"
 
 
 def _features(features: Sequence[str]) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from sparsecc.build.check import check_program
 from sparsecc.build.describe import describe
@@ -180,13 +181,8 @@ def sources_of(
     check_program(program)
     check_memory(memory, program)
     arena, weights = memory.arena, WeightBlob(memory.weights, program.weights)
-    description = describe(
-        program,
-        triple=triple,
-        cpu_features=[f.removeprefix("+") for f in cpu_features if not f.startswith("-")],
-        arena_bytes=arena.nbytes,
-        weight_bytes=weights.nbytes,
-    )
+    features = [f.removeprefix("+") for f in cpu_features if not f.startswith("-")]
+    description = _described(program, memory=memory, triple=triple, cpu_features=features)
     return Sources(
         name=program.name,
         main=main_source(program, arena=arena, weights=weights, description=description),
@@ -209,5 +205,20 @@ def header_of(program: Program, *, memory: MemoryPlan, triple: str) -> str:
         As given to :func:`build_library`.
     """
     check_program(program)
-    facts = describe(program, triple=triple, cpu_features=(), arena_bytes=memory.arena.nbytes, weight_bytes=0)
-    return header_text(program, facts)
+    return header_text(program, facts_of(program, memory=memory, triple=triple))
+
+
+def facts_of(program: Program, *, memory: MemoryPlan, triple: str) -> dict[str, Any]:
+    """A library's description but for what its processor must have; parameters are those of :func:`header_of`."""
+    return _described(program, memory=memory, triple=triple, cpu_features=())
+
+
+def _described(program: Program, *, memory: MemoryPlan, triple: str, cpu_features: Sequence[str]) -> dict[str, Any]:
+    return describe(
+        program,
+        triple=triple,
+        cpu_features=cpu_features,
+        arena_bytes=memory.arena.nbytes,
+        weight_bytes=memory.weights.nbytes,
+        weights_digest=WeightBlob(memory.weights, program.weights).digest(),
+    )

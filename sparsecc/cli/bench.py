@@ -18,12 +18,13 @@ from sparsecc.cli.page import add_html, check_html, measured_side, other_side, s
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.steps_view import joined, print_steps, steps_of
 from sparsecc.cli.timing import Times, random_inputs, time_runs
-from sparsecc.cli.units import in_bytes, in_ms, shape_text
+from sparsecc.cli.units import in_ms, shape_text
 from sparsecc.errors import UserError
 from sparsecc.page import Side
 from sparsecc.runtime import Library, load, read_description
 from sparsecc.runtime.checks import description_text
 from sparsecc.runtime.stored_report import StoredReport
+from sparsecc.text import in_bytes
 
 SUMMARY = "measure how fast a library runs"
 DESCRIPTION = """\

@@ -11,11 +11,12 @@ from rich.console import Console
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
+from sparsecc.cli.meta import meta_of
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.progress import Stages
-from sparsecc.cli.units import in_bytes
 from sparsecc.errors import UserError
 from sparsecc.runtime.files import check_writable, is_folder
+from sparsecc.text import in_bytes
 
 if TYPE_CHECKING:
     from sparsecc.compiled import Compiled
@@ -57,7 +58,19 @@ def configure(parser: ArgumentParser) -> None:
         help="largest error that passes, relative to the largest output (default: 1e-4)",
     )
     parser.add_argument(
-        "--name", default="model", metavar="ID", help="prefix of the C functions (default: %(default)s)"
+        "--name",
+        default="model",
+        metavar="ID",
+        help="prefix of the C functions; two networks in one program need two names (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--meta",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=TEXT",
+        help="what else the library is to carry, such as model_version=3; KEY=@FILE makes a list of a file's lines, "
+        "such as classes=@labels.txt",
     )
     arguments.add_schedules(parser)
     parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, and check it")
@@ -86,6 +99,7 @@ def execute(options: Namespace) -> int:
             cc=options.cc,
             schedules=arguments.schedules_of(options),
             impose=options.impose,
+            meta=meta_of(options.meta),
             progress=stages,
         )
         stages("save")

@@ -9,10 +9,14 @@ from rich.console import Console
 
 from sparsecc.cli.console import say
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
-from sparsecc.cli.units import in_bytes, shape_text
+from sparsecc.cli.units import shape_text
 from sparsecc.runtime.stored_report import StoredReport
+from sparsecc.text import in_bytes, printable
 
 JSON = dict[str, Any]
+
+#: texts of a list that are shown
+_SHOWN = 5
 
 
 def library_document(path: Path, description: JSON) -> JSON:
@@ -41,10 +45,25 @@ def _facts(path: Path, description: JSON) -> list[str]:
         *(_port("input ", port) for port in description["inputs"]),
         *(_port("output", port) for port in description["outputs"]),
         f"target   {description['target']}; needs {' '.join(needs)}",
-        f"memory   {in_bytes(arena)} for each instance",
+        f"memory   {in_bytes(weights + arena)} of an instance: {in_bytes(weights)} of weights, which all share, and "
+        f"{in_bytes(arena)} of buffers",
         f"made by  sparsecc {description['version']}; {len(description['steps'])} kernel calls, "
         f"C functions {description['name']}_...",
+        *_said(description),
     ]
+
+
+def _said(description: JSON) -> list[str]:
+    """Which network it is, as far as the library knows."""
+    named = {"network": description.get("network"), "build": description.get("build"), **description.get("meta", {})}
+    return [f"{key:8} {_text(value)}" for key, value in named.items() if value]
+
+
+def _text(value: str | list[str]) -> str:
+    if isinstance(value, str):
+        return printable(value)
+    shown = ", ".join(map(printable, value[:_SHOWN]))
+    return f"{len(value)}: {shown}{', ...' if len(value) > _SHOWN else ''}"
 
 
 def _port(kind: str, port: JSON) -> str:

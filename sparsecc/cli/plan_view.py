@@ -15,8 +15,9 @@ from sparsecc.analyse.said import LEGEND, algorithm_cell, algorithm_lines, has_t
 from sparsecc.analyse.table import indices_text
 from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, print_table
-from sparsecc.cli.units import in_bytes, shape_text, short
+from sparsecc.cli.units import shape_text
 from sparsecc.report import Report
+from sparsecc.text import in_bytes, short
 
 _COLUMNS = (
     Column("layer", left=True),

@@ -11,6 +11,7 @@ from sparsecc.runtime.format import FORMAT
 from sparsecc.runtime.structure import parse_structure
 from sparsecc.untrusted import MalformedError, check_members, entries, parse_json, shown, text, texts, whole_number
 from sparsecc.untrusted import whole_numbers as sizes
+from sparsecc.untrusted.meta import check_meta
 
 _DAMAGED = "copy or compile the file again"
 _TEXTS = ("name", "target", "version", "triple")
@@ -54,6 +55,10 @@ def _check(description: dict[str, Any]) -> None:
     if not _NAME.fullmatch(description["name"]):
         raise MalformedError(f"name: found {shown(description['name'])}, expected the prefix of C functions")
     texts(description, "cpu_features")
+    for member in ("network", "build"):
+        if member in description:
+            text(description, member)
+    _at("meta", check_meta, description.get("meta", {}))
     for member in ("arena_bytes", "weight_bytes"):
         whole_number(description, member, least=0, most=_MOST_BYTES)
     for member in ("inputs", "outputs"):

@@ -75,6 +75,11 @@ class Library:
         return str(self.description["target"])
 
     @property
+    def meta(self) -> dict[str, str | list[str]]:
+        """What the caller of ``compile`` had to say of the network: its version, its classes."""
+        return dict(self.description.get("meta", {}))
+
+    @property
     def report(self) -> StoredReport | None:
         """What was decided for every layer and why, if the library carries it; ``print`` shows it as a table."""
         found = self.description.get("report")

@@ -49,15 +49,30 @@ SCC_RARE static int scc_new(const scc_model *model, int lean, scc_instance **out
 
 static int scc_create(const scc_model *model, scc_instance **out) { return scc_new(model, 0, out); }
 
-static int scc_check_pointers(const scc_model *model, const scc_call *call) {
+/* The array of a port, inputs before outputs. */
+static uintptr_t scc_array(const scc_model *model, const scc_call *call, int i, const scc_port **port) {
+  int inputs = model->num_inputs;
+  *port = i < inputs ? &model->inputs[i] : &model->outputs[i - inputs];
+  return (uintptr_t)(i < inputs ? call->inputs[i] : call->outputs[i - inputs]);
+}
+
+static int scc_check_call(const scc_model *model, const scc_call *call) {
   if (!call->arena || !call->inputs || !call->outputs)
     return scc_fail(SCC_BAD_ARGUMENT, "%s: instance, inputs and outputs must not be NULL", model->name);
-  for (int i = 0; i < model->num_inputs; ++i)
-    if (!call->inputs[i])
-      return scc_fail(SCC_BAD_ARGUMENT, "%s: input %d (%s) is NULL", model->name, i, model->inputs[i].name);
-  for (int i = 0; i < model->num_outputs; ++i)
-    if (!call->outputs[i])
-      return scc_fail(SCC_BAD_ARGUMENT, "%s: output %d (%s) is NULL", model->name, i, model->outputs[i].name);
+  const scc_port *port, *other;
+  int inputs = model->num_inputs, count = inputs + model->num_outputs;
+  for (int i = 0; i < count; ++i) {
+    uintptr_t from = scc_array(model, call, i, &port), to = from + port->bytes;
+    const char *what = !from ? "is NULL" : from & (port->element - 1) ? "is not aligned for its type" : NULL;
+    for (int j = i < inputs ? i : 0; !what && j < i; ++j) {
+      uintptr_t start = scc_array(model, call, j, &other);
+      if (start < to && from < start + other->bytes) what = "overlaps an input or another output";
+    }
+    if (!what) continue;
+    int is_input = i < inputs;
+    return scc_fail(SCC_BAD_ARGUMENT, "%s: %s %d (%s) %s", model->name, is_input ? "input" : "output",
+                    is_input ? i : i - inputs, port->name, what);
+  }
   return SCC_OK;
 }
 
@@ -83,7 +98,7 @@ static int scc_run_steps(const scc_model *model, scc_instance *self, const scc_c
 static int scc_run(const scc_model *model, scc_instance *self, const void *const *inputs, void *const *outputs,
                    double *seconds) {
   scc_call call = {self ? self->arena : NULL, self ? self->weights : NULL, inputs, outputs};
-  int code = scc_check_pointers(model, &call);
+  int code = scc_check_call(model, &call);
   if (code) return code;
   uint32_t process = scc_process();
   scc_lock(&self->lock, process);

@@ -50,6 +50,7 @@ typedef struct {
   const char *dtype;
   int rank;
   const int64_t *shape;
+  size_t bytes, element; /* of all, and of one of them */
 } scc_port;
 
 typedef struct {
