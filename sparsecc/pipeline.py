@@ -41,6 +41,7 @@ from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.permute import permute
+from sparsecc.rewrite.quantize import quantize_layers
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.rewrite.winograd import Transform, compute_at_once, split_winograd, winograd_origins
 from sparsecc.stages import UNWATCHED, Stages
@@ -85,7 +86,7 @@ def run(
     memory = stage("memory", plan_memory, assembled.program)
 
     unused = problems_of([kernel for _, kernel in lowered], made.joins)
-    notes = (*imported.notes, *records.problems, *unused, *rearrangement_notes(plan, made.plan))
+    notes = (*imported.notes, *made.notes, *records.problems, *unused, *rearrangement_notes(plan, made.plan))
     report = make_report(
         made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes,
         macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz,
@@ -124,9 +125,10 @@ def rewrite(
 def extract(imported: Imported, *, stage: Stages = UNWATCHED) -> Extracted:
     """What does not depend on the plan."""
     fused = stage("fuse", fuse_epilogues, imported.module, imported.layers, imported.origins)
+    fused = quantize_layers(fused)
     module = stage("legalize", legalize, fused.module)
     graph = stage("extract", extract_graph, module, fused.layers, fused.epilogues)
-    return Extracted(graph, module, fused.origins)
+    return Extracted(graph, module, fused.origins, notes=fused.notes)
 
 
 def reorder(network: Extracted, plan: Plan, *, stage: Stages = UNWATCHED) -> tuple[Extracted, Plan]:
@@ -157,7 +159,7 @@ def arrange(
     placed = stage("in place", in_place, placed, target)
     origins = chain_origins(winograd_origins(network.origins, tiles), graph)
     orders = {node.key: network.orders[node.output] for node in graph.nodes if node.output in network.orders}
-    return Rewritten(placed, network.module, origins, plan, orders, joined.decided)
+    return Rewritten(placed, network.module, origins, plan, orders, joined.decided, network.notes)
 
 
 @unforeseen("analyse")

@@ -29,7 +29,7 @@ LAYERS: dict[str, set[str]] = {
     "cost": {"analyse", "ir", "kernels", "target"},
     "lower": {"_codegen", "_tvm", "analyse", "cost", "errors", "ir", "kernels", "target"},
     "importer": {"_tvm", "analyse", "errors", "ir", "kernels", "text", "untrusted"},
-    "rewrite": {"_tvm", "analyse", "errors", "ir", "kernels", "lower", "target"},
+    "rewrite": {"_tvm", "analyse", "errors", "ir", "kernels", "lower", "target", "text"},
     "records": {"analyse", "cost", "errors", "ir", "kernels", "lower", "runtime", "target", "untrusted"},
     "stages": {"errors"},
     "checker": {"_tvm", "analyse", "build", "errors", "ir", "importer", "lower", "rewrite"},
@@ -50,7 +50,7 @@ LAYERS: dict[str, set[str]] = {
         "options", "pipeline", "records", "rewrite", "target", "text", "untrusted",
     },
     "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "report", "runtime", "target"},
-    "deploy": {"artefact", "build", "errors", "runtime", "version"},
+    "deploy": {"artefact", "build", "errors", "runtime", "text", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {
         "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from coded import CodedBranch
 from helpers import random_inputs
 from torch import Tensor, nn
 
@@ -52,14 +53,16 @@ class Everything(nn.Module):
         self.middle = nn.GroupNorm(4, 64)
         self.norm = nn.LPPool2d(2, 2)
         self.head = nn.Linear(64, 10)
+        self.coded = CodedBranch()
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images."""
+        coded = self.coded(x[:, :, :8, :8])
         x = self.depthwise(torch.relu(self.wide(torch.relu(self.stem(self.first(x))))))
         x = self.narrow(nn.functional.silu(x))
         x = torch.relu(self.middle(self.dense(x)) + x)
         x = self.pool(nn.functional.avg_pool2d(x, 3, 1, 1) + self.apart(x))
-        return self.head(self.norm(x).mean((2, 3))).softmax(1)
+        return (self.head(self.norm(x).mean((2, 3))) + coded).softmax(1)
 
 
 @pytest.fixture(scope="module")

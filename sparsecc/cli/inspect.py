@@ -14,12 +14,12 @@ from sparsecc.cli.library_view import library_document, print_library
 from sparsecc.cli.page import add_html, check_html, other_side, stored, write_page
 from sparsecc.cli.plan_view import print_plan
 from sparsecc.cli.progress import Stages
-from sparsecc.cli.units import in_bytes
 from sparsecc.errors import UserError
 from sparsecc.page import Side
 from sparsecc.report import Report
 from sparsecc.runtime import read_description
 from sparsecc.target import resolve
+from sparsecc.text import in_bytes
 from sparsecc.untrusted import open_file
 
 SUMMARY = "show the plan of a model, or what a library carries"

@@ -16,6 +16,7 @@ from sparsecc.errors import NotSupportedError
 from sparsecc.importer.names import Keys, layer_name, module_path
 from sparsecc.ir.epilogue import Activation
 from sparsecc.ir.layer import Layer
+from sparsecc.ir.quantized import Coded
 from sparsecc.kernels import activation as expressions
 
 #: attribute of a kernel that is one of our activations: its kind and constants as JSON
@@ -30,6 +31,10 @@ class Context:
         self.values: dict[fx.Node, Any] = {}
         self.layers: dict[str, Layer] = {}
         self.keys = Keys()
+        #: variable of values -> variable of the codes that stand for them
+        self.codes: dict[Any, tuple[Any, Coded]] = {}
+        #: nodes that give the same with codes in the place of what they read, and how each is translated
+        self.movable: dict[fx.Node, Callable[[Context, fx.Node], Any]] = {}
         self._constants = constants
         self._images: dict[Any, Any] = {}
 
@@ -94,8 +99,8 @@ class Context:
         return self.from_image(function(*images), shape_of(values[0]))
 
     def finished(self, module: Any) -> Any:
-        """The module without sequences that nobody reads, as all do who know the images that they were made of."""
-        return relax.transform.DeadCodeElimination()(module) if self._images else module
+        """The module without what nobody reads: sequences whose images are read, values whose codes are."""
+        return relax.transform.DeadCodeElimination()(module) if self._images or self.codes else module
 
     @property
     def origins(self) -> dict[Any, str]:

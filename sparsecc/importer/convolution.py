@@ -37,6 +37,11 @@ def fold(weight: Array, bias: Array, norm: BatchNorm) -> tuple[Array, Array]:
     return (weight * scale).astype(np.float32), (bias * norm.scale + norm.shift).astype(np.float32)
 
 
+def scaled(scales: Array | None, norm: BatchNorm) -> Array | None:
+    """Scales of the weights after that; None stays."""
+    return None if scales is None else (scales * np.abs(norm.scale)).astype(np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Transposed:
     """A transposed convolution as a convolution that computes ``sh * sw`` output pixels as channels.

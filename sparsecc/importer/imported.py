@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ from sparsecc.errors import NotSupportedError, unforeseen
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
 from sparsecc.importer.checks import check_result, user_inputs
+from sparsecc.importer.code_arguments import INTEGERS, check_codes, check_readers
+from sparsecc.importer.codes import CODES, moved
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
 from sparsecc.importer.decompositions import simpler
@@ -105,6 +107,7 @@ def import_model(
     program = _decompose_unknown(without_selections(with_known_shapes(original)))
     builder = relax.BlockBuilder()
     ctx = Context(builder, fold_constants(program))
+    check_codes(program, ctx.is_constant)
     inputs, returned = user_inputs(program), outputs_of(program)
     params = [relax.Var(node.name, relax.TensorType(tuple(node.meta["val"].shape), "float32")) for node in inputs]
     with quiet_if_unfinished(builder), builder.function("main", params):
@@ -144,8 +147,10 @@ def _operator(node: fx.Node) -> str:
 def _other_types(node: fx.Node) -> Container[torch.dtype]:
     """What a result may be beside float32; any type of an operator that is refused by its name anyway."""
     name = _operator(node)
+    if name in CODES:
+        return INTEGERS
     if not _is_call(node) or name in operators.TRUTH:
-        return (torch.bool,)
+        return (torch.bool, *INTEGERS) if name in operators.MOVES else (torch.bool,)
     return () if _known(name) else _TYPES
 
 
@@ -174,16 +179,27 @@ def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> lis
     relax_importer = ExportedProgramImporter()
     relax_importer.block_builder = ctx.builder
     relax_importer.env = ctx.values
+
+    def again(ctx: Context, node: fx.Node) -> Any:
+        return _translate_node(ctx, node, folded, relax_importer)
+
+    for node in program.graph.nodes:
+        if _is_call(node) and _operator(node) in operators.MOVES and not ctx.is_constant(node) and node not in inside:
+            ctx.movable[node] = again
     for node in program.graph.nodes:
         if node.op == "call_function" and not ctx.is_constant(node) and node not in inside:
             with unforeseen(f"layer {layer_name(node)}: operator {node.target}"):
                 check_result(node, other_types=_other_types(node))
-                ctx.values[node] = (
-                    idioms[node].translate(ctx)
-                    if node in idioms
-                    else _translate_node(ctx, node, folded, relax_importer)
-                )
+                if _is_call(node) and _operator(node) not in operators.MOVES | operators.SPLITS | CODES.keys():
+                    check_readers(node, ctx.is_constant)
+                ctx.values[node] = idioms[node].translate(ctx) if node in idioms else _translated(ctx, node, again)
     return _results(ctx, program, returned)
+
+
+def _translated(ctx: Context, node: fx.Node, translate: Callable[[Context, fx.Node], Any]) -> Any:
+    """With codes in the place of the values that they stand for, where that gives the same."""
+    moves = _is_call(node) and _operator(node) in operators.MOVES | operators.SPLITS
+    return moved(ctx, node, translate) if moves and ctx.codes else translate(ctx, node)
 
 
 def _results(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:

@@ -11,13 +11,15 @@ from torch import fx
 
 from sparsecc._tvm import relax
 from sparsecc.errors import NotSupportedError
-from sparsecc.importer.arguments import arguments, operator_name, pad_arguments, pair, result_shape
+from sparsecc.importer.arguments import arguments, pair, result_shape
+from sparsecc.importer.code_pools import mean_of_codes, pool_of_codes
 from sparsecc.importer.context import Context, image_shape, shape_of
-from sparsecc.importer.convolution import BatchNorm, fold, untranspose, with_padding
+from sparsecc.importer.convolution import BatchNorm, fold, scaled, untranspose, with_padding
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.reductions import axes_of
 from sparsecc.importer.unequal_windows import unequal_maximum
-from sparsecc.importer.windows import pool_window
+from sparsecc.importer.weight_codes import weight_scales
+from sparsecc.importer.windows import absorbed_padding, pool_window
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer, PoolLayer
 
@@ -74,7 +76,7 @@ def image_conv(
         stride=pair(window.stride), dilation=pair(window.dilation), groups=groups,
         padding=_padding(window.padding, (kh, kw), pair(window.dilation)),
     )  # fmt: skip
-    return _result(ctx, node, _conv(ctx, node, with_padding(spec, extra), data, weight, operands.bias, norm))
+    return _result(ctx, node, _conv(ctx, node, with_padding(spec, extra), data, weight, operands, norm))
 
 
 def image_conv_transpose(
@@ -91,12 +93,14 @@ def image_conv_transpose(
     (sh, sw), (top, left, height, width) = turned.scale, turned.crop
     oc = turned.spec.oc // (sh * sw)
     bias = _bias(ctx, operands.bias, oc)
-    weight = turned.weight
+    weight, scales = turned.weight, weight_scales(ctx, operands.weight, axis=1, channels=oc // groups)
+    scales = None if scales is None else np.tile(scales, groups)
     if norm is not None:
         by_channel = weight.reshape(oc, -1)
-        scaled, bias = fold(by_channel, bias, norm)
-        weight = scaled.reshape(weight.shape)
-    y = _conv_layer(ctx, node, turned.spec, data, weight, np.repeat(bias, sh * sw))
+        folded, bias = fold(by_channel, bias, norm)
+        weight, scales = folded.reshape(weight.shape), scaled(scales, norm)
+    scales = None if scales is None else np.repeat(scales, sh * sw)
+    y = _conv_layer(ctx, node, turned.spec, data, weight, np.repeat(bias, sh * sw), scales)
     qh, qw = turned.spec.oh, turned.spec.ow
     dealt = relax.op.permute_dims(relax.op.reshape(y, (n, oc, sh, sw, qh, qw)), [0, 1, 4, 2, 5, 3])
     image = ctx.emit(relax.op.reshape(ctx.emit(dealt), (n, oc, qh * sh, qw * sw)))
@@ -197,7 +201,7 @@ def adaptive_average(ctx: Context, node: fx.Node, data: Any, size: Any) -> Any:
     n, c, h, w = image_shape(node, data)
     oh, ow = _size(size, (h, w))
     if (oh, ow) == (1, 1):
-        return ctx.layer(node, lambda key, name: MeanLayer(key, name, n, c, h, w), data, (n, c, 1, 1))
+        return _mean(ctx, node, data, (n, c, h, w))
     if h % oh == 0 and w % ow == 0:
         spec, _ = pool_window((n, c, h, w), (h // oh, w // ow), [], 0, 1, False)
         return _pool(ctx, node, data, lambda key, name: PoolLayer(key, name, spec, "sum"), spec)
@@ -235,27 +239,36 @@ def mean(ctx: Context, node: fx.Node, _norm: None) -> Any:
     found = axes_of(len(shape), axes)
     if len(shape) != 4 or found != [2, 3]:
         return ctx.emit(relax.op.mean(data, found, keepdim)) if found else data
-    n, c, h, w = shape
-    y = ctx.layer(node, lambda key, name: MeanLayer(key, name, n, c, h, w), data, (n, c, 1, 1))
-    return y if keepdim else ctx.emit(relax.op.reshape(y, (n, c)))
+    y = _mean(ctx, node, data, image_shape(node, data))
+    return y if keepdim else ctx.emit(relax.op.reshape(y, shape[:2]))
 
 
-def _conv(ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, bias: Any, norm: BatchNorm | None) -> Any:
-    shift = _bias(ctx, bias, spec.oc)
+def _conv(
+    ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, operands: Operands, norm: BatchNorm | None
+) -> Any:
+    shift, scales = _bias(ctx, operands.bias, spec.oc), weight_scales(ctx, operands.weight, axis=0, channels=spec.oc)
     if norm is not None:
         weight, shift = fold(weight, shift, norm)
-    return _conv_layer(ctx, node, spec, x, weight, shift)
+        scales = scaled(scales, norm)
+    return _conv_layer(ctx, node, spec, x, weight, shift, scales)
 
 
-def _conv_layer(ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, bias: Any) -> Any:
+def _conv_layer(ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, bias: Any, scales: Any) -> Any:
     def make(key: str, name: str) -> ConvLayer:
-        return ConvLayer(key, name, spec, _floats(weight), _floats(bias))
+        return ConvLayer(key, name, spec, _floats(weight), _floats(bias), scales)
 
     return ctx.layer(node, make, x, (spec.n, spec.oc, spec.oh, spec.ow))
 
 
 def _pool(ctx: Context, node: fx.Node, x: Any, make: Any, spec: ConvSpec) -> Any:
-    return ctx.layer(node, make, x, (spec.n, spec.oc, spec.oh, spec.ow))
+    found = pool_of_codes(ctx, node, x, make)
+    return ctx.layer(node, make, x, (spec.n, spec.oc, spec.oh, spec.ow)) if found is None else found
+
+
+def _mean(ctx: Context, node: fx.Node, x: Any, shape: tuple[int, int, int, int]) -> Any:
+    found = mean_of_codes(ctx, node, x, MeanLayer("", "", *shape))
+    made = (*shape[:2], 1, 1)
+    return ctx.layer(node, lambda key, name: MeanLayer(key, name, *shape), x, made) if found is None else found
 
 
 def _floats(array: Any) -> Any:
@@ -275,14 +288,3 @@ def _padding(padding: Any, kernel: Any, dilation: Any) -> tuple[int, int, int, i
         return (total[0] // 2, total[1] // 2, total[0] - total[0] // 2, total[1] - total[1] // 2)
     ph, pw = pair(padding)
     return (ph, pw, ph, pw)
-
-
-def absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
-    """Zeros that a ``pad`` before a convolution adds around the image; they become part of its padding."""
-    if operator_name(x) not in ("pad", "constant_pad_nd"):
-        return (0, 0, 0, 0), x
-    source, amounts, mode, value = pad_arguments(x)
-    if mode != "constant" or value not in (None, 0, 0.0) or len(amounts) > 4 or min(amounts, default=-1) < 0:
-        return (0, 0, 0, 0), x
-    left, right, top, bottom = [*amounts, 0, 0][:4]
-    return (top, left, bottom, right), source

@@ -10,6 +10,7 @@ from torch import fx
 from sparsecc.importer import arithmetic, layers, linear, norms, padding, sequences, shapes, upsampling
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.attention import attention
+from sparsecc.importer.codes import CODES
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
 from sparsecc.importer.idioms import Recognise
@@ -143,9 +144,22 @@ SHAPES: dict[str, Translate] = {
     "upsample_bilinear2d.default": upsampling.upsample_bilinear,
 }
 
+#: operators that only move elements, or take the largest of some: codes in the place of values give the same
+MOVES: frozenset[str] = frozenset(
+    {
+        "alias.default", "clone.default", "contiguous.default", "detach.default", "dropout.default",
+        "slice.Tensor", "select.int", "cat.default", "concat.default", "view.default", "_unsafe_view.default",
+        "reshape.default", "flatten.using_ints", "unflatten.int", "squeeze.default", "squeeze.dim", "squeeze.dims",
+        "unsqueeze.default", "permute.default", "transpose.int", "pixel_shuffle.default", "max_pool2d.default",
+        "max_pool1d.default",
+    }
+)  # fmt: skip
+#: the same, of several results
+SPLITS: frozenset[str] = frozenset({"split.Tensor", "split_with_sizes.default", "chunk.default"})
+
 #: operators that are translated one by one
 TABLES: tuple[dict[str, Translate], ...] = (
-    ACTIVATIONS, ARITHMETIC, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
+    ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
 )  # fmt: skip
 
 #: operators that compute truth values, or move them; 0 or 1 between kernels

@@ -1,11 +1,13 @@
-"""Windows of poolings."""
+"""Windows of poolings, and zeros around what convolutions read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from sparsecc.importer.arguments import pair
+from torch import fx
+
+from sparsecc.importer.arguments import operator_name, pad_arguments, pair
 from sparsecc.ir.conv import ConvSpec
 
 
@@ -33,3 +35,14 @@ def _overhang(size: int, kernel: int, stride: int, padding: int, dilation: int, 
     if ceil_mode and (count - 1) * stride >= size + padding:
         count -= 1
     return max(0, (count - 1) * stride + reach - size - padding)
+
+
+def absorbed_padding(x: fx.Node) -> tuple[tuple[int, int, int, int], fx.Node]:
+    """Zeros that a ``pad`` before a convolution adds around the image; they become part of its padding."""
+    if operator_name(x) not in ("pad", "constant_pad_nd"):
+        return (0, 0, 0, 0), x
+    source, amounts, mode, value = pad_arguments(x)
+    if mode != "constant" or value not in (None, 0, 0.0) or len(amounts) > 4 or min(amounts, default=-1) < 0:
+        return (0, 0, 0, 0), x
+    left, right, top, bottom = [*amounts, 0, 0][:4]
+    return (top, left, bottom, right), source

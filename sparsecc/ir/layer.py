@@ -29,6 +29,9 @@ class ConvLayer:
         float32 ``(oc, ic / groups, kh, kw)``.
     bias : numpy.ndarray
         float32 ``(oc,)``; zeros when the layer has none.
+    scales : numpy.ndarray or None
+        float32 ``(oc,)``, where the weights of each output channel are whole multiples of one number, as those of
+        quantized models are.
     """
 
     key: str
@@ -36,15 +39,17 @@ class ConvLayer:
     spec: ConvSpec
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
+    scales: NDArray[np.float32] | None = None
 
     def reordered(self, reads: Order, writes: Order) -> ConvLayer:
         """Return the same with input and output channels in other orders."""
-        weight, bias = self.weight, self.bias
+        weight, bias, scales = self.weight, self.bias, self.scales
         if writes is not None:
             weight, bias = weight[writes], bias[writes]
+            scales = None if scales is None else scales[writes]
         if reads is not None and self.spec.sums_all:
             weight = np.take(weight, reads, axis=1)
-        return replace(self, weight=weight, bias=bias)
+        return replace(self, weight=weight, bias=bias, scales=scales)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ is the code 0, exactly.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from sparsecc.ir.tensor_type import FLOAT32, TensorType
 
 CodeType = Literal["uint8", "int8"]
 Codes = NDArray[np.uint8] | NDArray[np.int8]
+#: attributes of functions that turn values to codes, and codes to values: a :class:`Coded` as JSON
+QUANTIZE, DEQUANTIZE = "sparsecc.quantize", "sparsecc.dequantize"
 #: largest magnitude of a product of a weight and a code less its zero point: sums of more products than
 #: ``MOST_SUMMED`` may not fit 32 bits
 _LARGEST_PRODUCT = 128 * 255
@@ -68,6 +71,25 @@ class Quantization:
     def values(self, codes: Codes) -> NDArray[np.float32]:
         """What codes stand for, float32."""
         return (codes.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+
+
+@dataclass(frozen=True)
+class Coded:
+    """How values become codes: what these stand for, and the least and the largest that are used."""
+
+    quantization: Quantization
+    low: int
+    high: int
+
+    def to_text(self) -> str:
+        """As JSON, for :meth:`from_text`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> Coded:
+        """What :meth:`to_text` wrote."""
+        data = json.loads(text)
+        return cls(Quantization(**data["quantization"]), data["low"], data["high"])
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +168,11 @@ class QuantizedConv(Operator):
     def is_window(self) -> bool:
         """See :class:`Operator`."""
         return self.spec.is_depthwise
+
+    @property
+    def clears_gaps(self) -> bool:
+        """See :class:`Operator`."""
+        return False
 
     @property
     def weights(self) -> tuple[NDArray[Any], ...]:

@@ -6,6 +6,8 @@ Inputs are float32, sums are float64 and rounded to float32 once, at the end. ``
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,13 +37,18 @@ def conv2d(x: Float32, weight: Float32, bias: Float32 | None, spec: ConvSpec) ->
     numpy.ndarray
         float32 ``(n, oc, oh, ow)``.
     """
+    return _finish(sums(x, weight, spec), bias)
+
+
+def sums(x: NDArray[Any], weight: NDArray[Any], spec: ConvSpec) -> Float64:
+    """The same without bias, in float64: exact for integers whose sums are below 2**53."""
     padded = _padded(x, spec)
     taps = weight.astype(np.float64).reshape(spec.groups, spec.oc_per_group, spec.ic_per_group, spec.taps)
     y = np.zeros((spec.n, spec.groups, spec.oc_per_group, spec.oh * spec.ow))
     for tap in range(spec.taps):
         window = _window(padded, spec, tap).reshape(spec.n, spec.groups, spec.ic_per_group, -1)
         y += taps[:, :, :, tap] @ window
-    return _finish(y.reshape(spec.n, spec.oc, spec.oh, spec.ow), bias)
+    return y.reshape(spec.n, spec.oc, spec.oh, spec.ow)
 
 
 def sparse_conv2d(x: Float32, blocks: BlockSparse, bias: Float32 | None, spec: ConvSpec) -> Float32:
@@ -124,7 +131,7 @@ def conv_transpose2d(
     return _finish(full[:, :, top : full_h - bottom, left : full_w - right], bias)
 
 
-def _padded(x: Float32, spec: ConvSpec) -> Float64:
+def _padded(x: NDArray[Any], spec: ConvSpec) -> Float64:
     top, left, bottom, right = spec.padding
     return np.pad(x.astype(np.float64), ((0, 0), (0, 0), (top, bottom), (left, right)))
 

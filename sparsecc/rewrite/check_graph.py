@@ -20,6 +20,7 @@ from sparsecc.ir.norm import NormLayer
 from sparsecc.ir.operator import Operator
 from sparsecc.ir.pad import PadLayer
 from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.quantized import QuantizedConv
 from sparsecc.ir.winograd import WinogradInput, WinogradOutput
 from sparsecc.ir.winograd_conv import WinogradConv
 
@@ -130,6 +131,11 @@ def _conv(operator: FusedConv, output: Shape) -> list[Shape]:
     return [source, *_residual(operator.epilogue, output), result]
 
 
+def _quantized(operator: QuantizedConv, output: Shape) -> list[Shape]:
+    source, result = _ends(operator.spec)
+    return [source, *([output] * (operator.residual is not None)), result]
+
+
 def _mean(operator: MeanLayer, _output: Shape) -> list[Shape]:
     return [(operator.n, operator.c, operator.h, operator.w), (operator.n, operator.c, 1, 1)]
 
@@ -169,6 +175,9 @@ _WANTED: dict[str, Callable[[Any, Shape], list[Shape]]] = {
     "mean": _mean,
     "norm": _norm,
     "pad": _pad,
+    "qconv": _quantized,
+    "qdepthwise": _quantized,
+    "qlinear": _quantized,
     "winograd_conv": _winograd_conv,
     "winograd_in": _winograd_in,
     "winograd_out": _winograd_out,

@@ -70,7 +70,7 @@ def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
 def _lists(node: PlacedNode) -> tuple[int, ...]:
     """Tensors that are lists of numbers to a node: a view's, a linear layer's, a norm's of those, a mean's result."""
     kernel = node.operator.kernel
-    if kernel in ("", "linear") or (kernel == "norm" and not node.operator.reads_rows):
+    if kernel in ("", "linear", "qlinear") or (kernel == "norm" and not node.operator.reads_rows):
         return (*node.inputs, node.output)
     return (node.output,) if kernel == "mean" else ()
 

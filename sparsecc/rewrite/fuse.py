@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue, Residual
 from sparsecc.ir.layer import ConvLayer, Layer
 from sparsecc.ir.operator import Operator
+from sparsecc.ir.quantized import DEQUANTIZE
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +31,15 @@ class Fused:
         What each convolution does before it stores.
     origins : mapping of str to str
         Key of a layer -> node of the exported program with the value that it stores.
+    notes : tuple of str
+        What the user should know.
     """
 
     module: IRModule
     layers: Mapping[str, Layer]
     epilogues: Mapping[str, Epilogue]
     origins: Mapping[str, str]
+    notes: tuple[str, ...] = ()
 
 
 _BIAS_ONLY = Epilogue()
@@ -68,9 +72,9 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
 
     A result that is also used elsewhere ends the chain. Norms take constants for each channel, and an activation.
     """
-    main = module["main"]
-    bindings = [binding for block in main.body.blocks for binding in block.bindings]
-    users = _users(bindings)
+    bindings = bindings_of(module)
+    coded = {binding.var for binding in bindings if _is_dequantize(binding.value, module)}
+    users = users_of(bindings)
     chains: dict[Any, _Chain] = {}
     absorbed: set[Any] = set()
     stored: dict[str, Any] = {}
@@ -79,7 +83,7 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
         layer = layers.get(key)
         if layer is not None:
             stored[key] = binding.var
-            chain = _grow(_Chain(key, layer, binding.value.args[1][0], binding), module, users, absorbed)
+            chain = _grow(_Chain(key, layer, binding.value.args[1][0], binding), module, users, absorbed, coded)
             chains[chain.last.value] = chain
             stored[key] = chain.last.var
     rewritten = _Rewrite(module, chains).transform()
@@ -92,20 +96,22 @@ def fuse_epilogues(module: IRModule, layers: Mapping[str, Layer], origins: Mappi
     )
 
 
-def _grow(chain: _Chain, module: IRModule, users: Mapping[Any, list[Any]], absorbed: set[Any]) -> _Chain:
+def _grow(
+    chain: _Chain, module: IRModule, users: Mapping[Any, list[Any]], absorbed: set[Any], coded: Container[Any]
+) -> _Chain:
     """Absorb followers one by one while each is the only user of the one before."""
     while True:
         followers = users.get(chain.last.var, [])
         if len(followers) != 1 or followers[0] is None or followers[0].var in absorbed:
             return chain
-        longer = _extend(chain, followers[0], module)
+        longer = _extend(chain, followers[0], module, coded)
         if longer is None:
             return chain
         absorbed.add(followers[0].var)
         chain = longer
 
 
-def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
+def _extend(chain: _Chain, follower: Any, module: IRModule, coded: Container[Any]) -> _Chain | None:
     """The chain with its only reader, which reads it once; None where they can't be one kernel."""
     value, epilogue = follower.value, chain.epilogue
     act = _activation(value, module)
@@ -124,6 +130,8 @@ def _extend(chain: _Chain, follower: Any, module: IRModule) -> _Chain | None:
     if not isinstance(other, relax.Var) or not same_shape or epilogue.residual != "none":
         return None
     place: Residual = "before" if epilogue.activation is None else "after"
+    if chain.source in coded and (other not in coded or place == "after"):  # a layer of codes adds codes, and first
+        return None
     return replace(chain, last=follower, epilogue=replace(epilogue, residual=place), residual=other)
 
 
@@ -169,6 +177,10 @@ def _activation(value: Any, module: IRModule) -> Activation | None:
     return Activation(data["kind"], tuple(data["params"]))
 
 
+def _is_dequantize(value: Any, module: IRModule) -> bool:
+    return is_operator(value, "relax.call_tir") and module[value.args[0]].attrs.get(DEQUANTIZE) is not None
+
+
 def is_operator(value: Any, name: str) -> bool:
     """True when ``value`` calls the Relax operator ``name``."""
     return isinstance(value, relax.Call) and isinstance(value.op, tvm.ir.Op) and value.op.name == name
@@ -179,7 +191,12 @@ def layer_key(value: Any) -> str | None:
     return str(value.args[0].global_symbol) if is_operator(value, "relax.call_dps_packed") else None
 
 
-def _users(bindings: list[Any]) -> dict[Any, list[Any]]:
+def bindings_of(module: IRModule) -> list[Any]:
+    """All that the network binds, in order."""
+    return [binding for block in module["main"].body.blocks for binding in block.bindings]
+
+
+def users_of(bindings: list[Any]) -> dict[Any, list[Any]]:
     """Variable -> bindings that read it, once a read; the function's result counts as a reader."""
     found: dict[Any, list[Any]] = {}
     for binding in bindings:

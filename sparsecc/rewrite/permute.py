@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.reorder import reordered
 from sparsecc.ir.channel_order import ChannelOrder
-from sparsecc.ir.graph import FusedConv, Graph, Node
+from sparsecc.ir.graph import Graph, Node
 from sparsecc.ir.operator import Order
 from sparsecc.rewrite.channel_blocks import read_blocks
 from sparsecc.rewrite.channel_choice import choose_orders
@@ -100,12 +102,12 @@ def _orders(node: Node, channels: Channels, orders: Orders) -> tuple[Order, Orde
 
 def _planned(plan: LayerPlan, node: Node, channels: Channels, orders: Orders) -> LayerPlan:
     """The plan of a reordered layer; that of a dense one tells of its weight as it was given."""
-    assert isinstance(node.operator, FusedConv), "plans are of convolutions and linear layers"
     inputs, outputs = _orders(node, channels, orders)
+    weight = node.operator.weights[0]
     is_moved = inputs is not None or outputs is not None
     if not is_moved or plan.structure is None or plan.decision == "dense":
         return plan
-    return replace(plan, structure=reordered(plan.structure, node.operator.layer.weight, outputs))
+    return replace(plan, structure=reordered(plan.structure, np.asarray(weight, np.float32), outputs))
 
 
 def listing(permuted: Permuted) -> str:

@@ -26,12 +26,15 @@ class Extracted:
         Key of a layer -> node of the exported program with the value that it stores.
     orders : mapping of int to ChannelOrder
         Tensor -> order in which it stores channels, where it is not the network's.
+    notes : tuple of str
+        What the user should know.
     """
 
     graph: Graph
     module: IRModule
     origins: Mapping[str, str]
     orders: Mapping[int, ChannelOrder] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +54,8 @@ class Rewritten:
         Key of a node -> order in which its result stores channels, where it is not the network's.
     joins : mapping of str to Joining
         Key of a convolution -> whether it is joined with the window kernel after it.
+    notes : tuple of str
+        What the user should know.
     """
 
     placed: Placed
@@ -59,3 +64,4 @@ class Rewritten:
     plan: Plan
     orders: Mapping[str, ChannelOrder]
     joins: Mapping[str, Joining]
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,71 @@
+"""Convolutions and linear layers of codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc._tvm import IRModule
+from sparsecc.cost.stream import generic_cycles
+from sparsecc.ir.quantized import QuantizedConv
+from sparsecc.kernels.activation import reference as activate
+from sparsecc.kernels.quantized import LIST, QuantizedShape, quantized
+from sparsecc.lower.conv_reference import sums
+from sparsecc.lower.kernel import Cost, Once
+from sparsecc.lower.lowered import Lowered
+from sparsecc.lower.site import Site
+
+
+def opened(site: Site[QuantizedConv]) -> QuantizedShape:
+    """The kernel's shape."""
+    operator, node, layouts = site.operator, site.node, site.placed.layouts
+    source, *residuals = [layouts[tensor] or LIST for tensor in node.inputs]
+    result = layouts[node.output] or LIST
+    adds = None if operator.residual is None else (residuals[0], operator.residual)
+    return QuantizedShape(
+        operator.spec, source, result, operator.source, operator.result, operator.low, operator.high,
+        operator.activation, adds, packs=node.packs,
+    )  # fmt: skip
+
+
+def lower(site: Site[QuantizedConv], shape: QuantizedShape, config: None) -> Lowered:
+    """Make the kernel."""
+    operator, (source, *residuals) = site.operator, site.node.inputs
+    weights = np.ascontiguousarray(operator.weight).reshape(-1)
+    arguments: tuple[int | NDArray[Any], ...] = (
+        source, weights, operator.factors, operator.offsets, *residuals, site.node.output,
+    )  # fmt: skip
+    return Lowered("quantized", ("quantized", shape), quantized(shape), arguments, {})
+
+
+def cost(site: Site[QuantizedConv], once: Once) -> Cost:
+    """Cycles of the kernel."""
+    placed, node = site.placed, site.node
+    read = sum(placed.nbytes(tensor) for tensor in node.inputs) + site.operator.weight.nbytes
+    written = placed.nbytes(node.output)
+    found = generic_cycles(iterations=site.operator.spec.macs, read=read, written=written, target=site.target)
+    return Cost("quantized", rest=found)
+
+
+def values(operator: QuantizedConv, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
+    """What is rounded to codes, exactly but for the activation: float64 ``(n, oc, oh, ow)``."""
+    spec = operator.spec
+    x = inputs[0].astype(np.float64).reshape(spec.n, spec.ic, spec.ih, spec.iw) - operator.source.zero_point
+    scales = operator.source.scale * operator.scales.astype(np.float64)
+    value = sums(x, operator.weight, spec) * scales[:, None, None] + operator.bias.astype(np.float64)[:, None, None]
+    if operator.residual is not None:
+        value = value + operator.residual.values(inputs[1]).reshape(value.shape)
+    if operator.activation is None:
+        return value
+    return activate(operator.activation, value.astype(np.float32)).astype(np.float64)
+
+
+def reference(operator: QuantizedConv, _module: IRModule, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Codes, or float32: ``(n, oc, oh, ow)``."""
+    found = values(operator, inputs).astype(np.float32)
+    if operator.result is None:
+        return found
+    return operator.result.codes(found, low=operator.low, high=operator.high)
