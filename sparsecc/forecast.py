@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from sparsecc.compiled import pattern_of
+from sparsecc.analyse.impose import pattern_of
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import import_model
 from sparsecc.options import Options

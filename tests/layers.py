@@ -56,7 +56,7 @@ LAYERS: dict[str, set[str]] = {
         "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
         "records", "report", "restore", "runtime", "target", "verify", "version",
     },
-    "forecast": {"compiled", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
+    "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
         "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",

@@ -11,6 +11,7 @@ from pathlib import Path
 import kernels_c
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from sparsecc.build import header_of, plan_memory
 from sparsecc.ir.program import Port, Program
@@ -41,7 +42,7 @@ def compiled(folder: Path, *words: str, **sources: str) -> subprocess.CompletedP
         (folder / f"{name}.c").write_text(text)
     files = [f"{name}.c" for name in sources]
     command = (*ZIG, *files, *words, "-o", "app", "-lm", "-lpthread")
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 MISTAKES = """

@@ -10,6 +10,7 @@ from pathlib import Path
 import kernels_c
 import numpy as np
 import pytest
+from patience import PATIENCE_S
 
 from sparsecc.build.sources import fill
 from sparsecc.deploy import FILES
@@ -57,7 +58,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run([sys.executable, *words], cwd=folder, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.mark.parametrize("way", ["rename", "copy over"])
