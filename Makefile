@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs bench bench-short clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs site bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -58,6 +58,9 @@ lint: setup  ## check style, format and types
 docs: setup  ## write the generated part of the documentation anew
 	$(BIN)/python docs/make_operators.py
 
+site: setup-bench  ## the documentation as a site, in build/site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: setup-rivals  ## measure against all engines; takes a quiet machine and some hours
 	$(BIN)/python -m bench $(ARGS)
 
@@ -77,5 +80,5 @@ clean:  ## remove caches and outputs; .venv stays, remove it by hand
 	@touch $@
 
 .venv/installed-bench: .venv/installed
-	$(INSTALL) -e '.[compiler,tune,prune,dev,bench]'
+	$(INSTALL) -e '.[compiler,tune,prune,dev,docs,bench]'
 	@touch $@
