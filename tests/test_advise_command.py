@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from advise_case import PRUNABLE, Net, X
+from page_case import page_of
 
 from sparsecc.advice.result import Advice
 from sparsecc.cli import main
@@ -21,7 +22,8 @@ def model(tmp_path_factory):
 
 
 def test_command(model, tmp_path, capsys, advice):
-    files = ["--plot", str(tmp_path / "a.svg"), "--json", str(tmp_path / "a.json")]
+    files = [word for name in ("plot", "json", "html") for word in (f"--{name}", str(tmp_path / f"a.{name}"))]
+    files[1] = str(tmp_path / "a.svg")
     assert main(["advise", str(model), "--target", "x86-64-v3", "--n", "4,16", *files]) == 0
     said = capsys.readouterr()
     assert "predict times" in said.err
@@ -31,7 +33,8 @@ def test_command(model, tmp_path, capsys, advice):
     assert Advice.from_json(json.loads((tmp_path / "a.json").read_text())) == advice
     drawn = (tmp_path / "a.svg").read_text()
     assert drawn.startswith("<?xml")
-    assert len(list(tmp_path.iterdir())) == 2
+    assert page_of(tmp_path / "a.html").titles[0] == "model.pt2 what pruning would gain"
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_command_as_json(model, capsys):
@@ -47,6 +50,7 @@ def test_command_as_json(model, capsys):
         (["--n", "four"], "found 'four', expected numbers such as 4,8,16"),
         (["--n", "0"], "n: found (0,)"),
         (["--plot", "a.gif"], "suffix '.gif'"),
+        (["--html", "a.gif"], "--html: found suffix '.gif'"),
         (["--json", "no/such/folder/a.json"], "the folder does not exist"),
         (["--target", "z80"], "found 'z80'"),
     ],

@@ -183,10 +183,11 @@ def advice_view(advice: Advised) -> AdviceView:
     dense = sum(layer.dense_us for layer in advice.layers) or 1.0
     return AdviceView(
         lines=_lines(advice, most),
-        across=tuple(
-            Tick(f"{100 * share:g} %", _x(share)) for share in advice.sparsities if round(share * 20) % 5 == 0
+        across=tuple(Tick(f"{percent} %", _x(percent / 100)) for percent in range(0, 101, 20)),
+        up=tuple(
+            Tick(words.time(most * part) if part else "0", _y(most * part, most))
+            for part in (0.0, 0.25, 0.5, 0.75, 1.0)
         ),
-        up=tuple(Tick(words.time(most * part), _y(most * part, most)) for part in (0.0, 0.25, 0.5, 0.75, 1.0)),
         layers=tuple(_layer(layer, advice.sparsities, shown, dense) for layer in advice.layers),
         shown=advice.sparsities[shown],
     )

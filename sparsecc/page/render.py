@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from sparsecc.page.advised import Advised
 
 _FILES = Path(__file__).parent / "files"
+#: ends of lines between tags: names have none, as control characters are escaped in them
+_BREAKS = re.compile(r">\s*\n\s*<")
 _FILTERS = {
     "name": words.name,
     "sentence": words.sentence,
@@ -79,7 +82,7 @@ def _view(side: Side) -> dict[str, Any]:
 
 
 def _write(path: str | os.PathLike[str], template: str, values: Mapping[str, Any]) -> None:
-    text = _environment().get_template(template).render(version=VERSION, **values)
+    text = _BREAKS.sub("><", _environment().get_template(template).render(version=VERSION, **values))
     with new_file(path) as file:
         file.write(text.encode("utf-8", "backslashreplace"))
 

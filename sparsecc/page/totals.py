@@ -51,7 +51,7 @@ def tiles_of(side: Side) -> list[Tile]:
     sparse = sum(layer.decision == "sparse" for layer in plan.layers)
     share = totals.kept_macs / totals.dense_macs if totals.dense_macs else 1.0
     added = sum(layer.added_bytes for layer in plan.layers)
-    more = f", {words.nbytes(added)} of them by Winograd's algorithm" if added > 0 else ""
+    more = f"; Winograd's algorithm adds {words.nbytes(added)}" if added > 0 else ""
     return [
         *_time_tiles(side),
         Tile("layers with weights", f"{len(plan.layers)}", f"{sparse} sparse, {len(plan.layers) - sparse} dense"),

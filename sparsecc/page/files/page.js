@@ -7,7 +7,19 @@
   const found = document.getElementById("found");
   const all = document.getElementById("all");
 
-  // --- details of a row: shown without this script, closed with it
+  // --- narrow pages lay rows out as cards: a table it stays for who does not see it
+
+  table.setAttribute("role", "table");
+  for (const part of table.querySelectorAll("thead, tbody")) part.setAttribute("role", "rowgroup");
+  for (const row of table.rows) {
+    row.setAttribute("role", "row");
+    for (const cell of row.cells) {
+      const role = cell.tagName === "TD" ? "cell" : cell.scope === "col" ? "columnheader" : "rowheader";
+      cell.setAttribute("role", role);
+    }
+  }
+
+  // --- details of a row: closed, but where there are no scripts
 
   const open = (body, shown) => {
     const button = body.querySelector("button.open");
@@ -15,7 +27,6 @@
     button.setAttribute("aria-expanded", String(shown));
     body.rows[1].hidden = !shown;
   };
-  for (const body of bodies) open(body, false);
   table.addEventListener("click", (event) => {
     const button = event.target.closest("button.open");
     if (button) open(button.closest("tbody"), button.getAttribute("aria-expanded") !== "true");
