@@ -66,14 +66,21 @@ def layer_rows(advice: Shown) -> list[tuple[str, ...]]:
 
 def legend_of(advice: Shown) -> str:
     """What the columns of the layers' table mean."""
+    return " ".join(legend_parts(advice).values())
+
+
+def legend_parts(advice: Shown) -> dict[str, str]:
+    """The same by the heads of the columns."""
     share = _percent(advice.sparsities[_shown(advice)])
-    return (
-        "us: the dense layer on one core. bound by: what most of the sparse layer's time is, with the first N at "
-        f"{share}: its kept blocks (compute), or the rest of its work (memory). {share}: predicted speed-up over dense "
-        "with so many blocks pruned, of the layer as it would be built. useful: from the sparsity above which the "
-        "sparse layer is faster to the one at which kept blocks take as long as the rest, beyond which more pruning "
-        "helps little; - where there is nothing to gain."
-    )
+    return {
+        "us": "us: the dense layer on one core.",
+        "bound by": "bound by: what most of the sparse layer's time is, with the first N at "
+        f"{share}: its kept blocks (compute), or the rest of its work (memory).",
+        f"1x{advice.nets[0].n} {share}": f"{share}: predicted speed-up over dense with so many blocks pruned, of the "
+        "layer as it would be built.",
+        "useful": "useful: from the sparsity above which the sparse layer is faster to the one at which kept blocks "
+        "take as long as the rest, beyond which more pruning helps little; - where there is nothing to gain.",
+    }
 
 
 def closing(advice: Shown) -> str:

@@ -24,6 +24,12 @@ def algorithm_cell(layer: LayerPlan) -> str:
     return "-" if layer.tile is None else f"{layer.tile}x{layer.tile} +{short_bytes(layer.added_bytes)}"
 
 
+def added_text(layers: Sequence[LayerPlan]) -> str:
+    """What Winograd's algorithm has to do with the size of weights, to stand after it; empty where it has nothing."""
+    added = sum(layer.added_bytes for layer in layers if layer.tile is not None)
+    return f" ({short_bytes(added)} of it by Winograd's algorithm)" if added > 0 else ""
+
+
 def algorithm_lines(layers: Sequence[LayerPlan]) -> list[str]:
     """How many layers Winograd's algorithm computes and what that adds; what had no room; what records chose."""
     tiled, kept = [layer for layer in layers if layer.tile is not None], sum(layer.kept_bytes for layer in layers)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from sparsecc.analyse.decide import times
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.said import LEGEND, algorithm_cell, algorithm_lines, has_tiles, short
+from sparsecc.analyse.said import LEGEND, added_text, algorithm_cell, algorithm_lines, has_tiles, short
 from sparsecc.text import printable
 
 _WIDTH = 120
@@ -90,7 +90,7 @@ def _totals(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tuple
     return [
         f"{len(layers)} layers: {sparse} sparse, {len(layers) - sparse} dense",
         f"multiply-adds: {short(macs[0])} dense, {short(macs[1])} kept ({share:.1%})",
-        f"weights: {short(nbytes[0])}B dense, {short(nbytes[1])}B kept, {indices_text(layers)}",
+        f"weights: {short(nbytes[0])}B dense, {short(nbytes[1])}B kept{added_text(layers)}, {indices_text(layers)}",
     ]
 
 

@@ -17,7 +17,7 @@ from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.page import add_html, check_html
 from sparsecc.cli.progress import Stages
-from sparsecc.cli.table import Column, print_table
+from sparsecc.cli.table import Column, legend, print_table
 from sparsecc.cli.tune_plot import check_plot
 from sparsecc.errors import UserError
 from sparsecc.page import write_advice
@@ -40,6 +40,10 @@ examples:
   sparsecc advise model.pt2 --html advice.html
 """
 _PRINT = "-"
+#: sparsities whose times say most, the first of them first
+_SHARES = (0.75, 0.5, 0.9, 0.95, 0.8, 0.6, 0.7, 0.4, 0.3, 0.2, 0.1)
+#: the column of the first N's speed-up; that of its useful range is the next one
+_FIRST_N = 5
 
 
 def configure(parser: ArgumentParser) -> None:
@@ -103,7 +107,7 @@ def execute(options: Namespace) -> int:
     if options.json is not None:
         with new_file(options.json) as file:
             file.write(json.dumps(advice.to_json(), indent=2).encode())
-    _print(stdout(), advice)
+    print_advice(stdout(), advice)
     return 0
 
 
@@ -120,26 +124,35 @@ def _numbers(text: str) -> tuple[int, ...]:
         raise ArgumentTypeError(f"found {text!r}, expected numbers such as 4,8,16") from error
 
 
-def _print(console: Console, advice: Advice) -> None:
-    from sparsecc.advice.table import closing, layer_rows, legend_of, net_rows
+def print_advice(console: Console, advice: Advice) -> None:
+    """Print the network's times, a line for each layer, and what the columns mean."""
+    from sparsecc.advice.table import closing, layer_rows, legend_parts, net_rows
 
     heads, *rows = net_rows(advice)
-    print_table(console, [Column(head, left=not i) for i, head in enumerate(heads)], rows)
+    drops = [0, *map(_drop_share, advice.sparsities), 0]
+    columns = [Column(head, left=not i, drop=drops[i], whole=True) for i, head in enumerate(heads)]
+    print_table(console, columns, rows)
     if advice.layers:
         say(console)
         heads, *rows = layer_rows(advice)
-        columns = [Column(head, left=not i, drop=_drop(head)) for i, head in enumerate(heads)]
-        print_table(console, columns, [[_cell(cell) for cell in row] for row in rows])
+        columns = [Column(head, left=not i, drop=_drop(head, i)) for i, head in enumerate(heads)]
+        shown = print_table(console, columns, [[_cell(cell) for cell in row] for row in rows])
         say(console)
-        for line in textwrap.wrap(legend_of(advice), console.width):
+        for line in textwrap.wrap(legend(legend_parts(advice), shown), console.width):
             say(console, line, style="dim")
     say(console)
     say(console, closing(advice))
 
 
-def _drop(head: str) -> int:
-    """Which columns go first where the terminal is narrow."""
-    return {"bound by": 1, "output": 2, "weight": 3}.get(head, 0)
+def _drop_share(share: float) -> int:
+    """Which times go first where the terminal is narrow; the dense one stays."""
+    return 0 if share == 0 else 1 + _SHARES.index(share) if share in _SHARES else 1 + len(_SHARES)
+
+
+def _drop(head: str, place: int) -> int:
+    """Which columns go first: those of larger N go before what is said of the first one."""
+    fixed = {"layer": 0, "weight": 103, "output": 102, "bound by": 101, "us": 1}
+    return fixed[head] if head in fixed else place if place > _FIRST_N + 1 else 0
 
 
 def _cell(text: str) -> Text:

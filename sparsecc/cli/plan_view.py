@@ -11,10 +11,10 @@ from rich.text import Text
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
-from sparsecc.analyse.said import LEGEND, algorithm_cell, algorithm_lines, has_tiles
+from sparsecc.analyse.said import LEGEND, added_text, algorithm_cell, algorithm_lines, has_tiles
 from sparsecc.analyse.table import indices_text
 from sparsecc.cli.console import say
-from sparsecc.cli.table import Cell, Column, print_table
+from sparsecc.cli.table import Cell, Column, legend, print_table
 from sparsecc.cli.units import shape_text
 from sparsecc.report import Report
 from sparsecc.text import in_bytes, short
@@ -31,12 +31,14 @@ _COLUMNS = (
     Column("speed-up"),
     Column("decision", left=True),
 )
-_LEGEND = (
-    "N: output channels of a block (r: rows rearranged, u: equal counts in each row, t: one tap a block). "
-    "kept: share of blocks. "
-    "per row: fewest/median/most kept blocks. MACs: multiply-adds when dense. speed-up: predicted, over dense; "
-    "with Winograd's algorithm, over the direct kernel."
-)
+_LEGEND = {
+    "N": "N: output channels of a block (r: rows rearranged, u: equal counts in each row, t: one tap a block).",
+    "kept": "kept: share of blocks.",
+    "per row": "per row: fewest/median/most kept blocks.",
+    "MACs": "MACs: multiply-adds when dense.",
+    "speed-up": "speed-up: predicted, over dense; with Winograd's algorithm, over the direct kernel.",
+    "algorithm": LEGEND,
+}
 
 
 def print_plan(console: Console, plan: Plan) -> None:
@@ -44,13 +46,13 @@ def print_plan(console: Console, plan: Plan) -> None:
     dense = Counter(layer.reason for layer in plan.layers if layer.decision == "dense")
     reasons = list(dense)
     columns: tuple[Column, ...] = _COLUMNS
-    rows, legend = [_row(layer, reasons=reasons) for layer in plan.layers], _LEGEND
+    rows = [_row(layer, reasons=reasons) for layer in plan.layers]
     if has_tiles(plan.layers):
-        columns, legend = (*columns[:-1], Column("algorithm", drop=5), columns[-1]), f"{_LEGEND} {LEGEND}"
+        columns = (*columns[:-1], Column("algorithm", drop=5), columns[-1])
         rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, plan.layers, strict=True)]
-    print_table(console, columns, rows)
+    shown = print_table(console, columns, rows)
     say(console)
-    for line in textwrap.wrap(legend, console.width):
+    for line in textwrap.wrap(legend(_LEGEND, shown), console.width):
         say(console, line, style="dim")
     say(console)
     for number, reason in enumerate(reasons, start=1):
@@ -95,7 +97,7 @@ def _print_totals(console: Console, plan: Plan) -> None:
     say(console, f"{_layers(len(plan.layers))}: {sparse} sparse, {len(plan.layers) - sparse} dense", style="bold")
     say(console, f"multiply-adds: {short(totals.dense_macs)} dense, {short(totals.kept_macs)} kept ({share:.1%})")
     dense, kept = in_bytes(totals.dense_bytes), in_bytes(totals.kept_bytes)
-    say(console, f"weights: {dense} dense, {kept} kept, {indices_text(plan.layers)}")
+    say(console, f"weights: {dense} dense, {kept} kept{added_text(plan.layers)}, {indices_text(plan.layers)}")
     for line in algorithm_lines(plan.layers):
         say(console, line)
 

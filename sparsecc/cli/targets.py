@@ -27,10 +27,10 @@ examples:
   sparsecc targets --measure --seconds 120
 """
 _COLUMNS = (
-    Column("target", left=True),
+    Column("target", left=True, whole=True),
     Column("runs here", left=True),
-    Column("vector registers", left=True),
-    Column("system", left=True),
+    Column("vector registers", left=True, drop=1),
+    Column("system", left=True, drop=2),
 )
 
 
