@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sparsecc._tvm import PrimFunc
+from sparsecc._tvm import IRModule, PrimFunc
 from sparsecc.build import MemoryPlan, build_library
 from sparsecc.errors import UserError, unforeseen
 from sparsecc.ir.channel_order import ChannelOrder
 from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.placed import Placed
 from sparsecc.ir.program import Program
 from sparsecc.ir.tensor_type import TensorType
 from sparsecc.report import Report
@@ -39,6 +40,10 @@ class Artefact:
         What the kernels were made from.
     types : tuple of TensorType
         Of every step's result.
+    placed : Placed or None
+        The network itself, where it has tensors of codes: each step is verified by its own reference then.
+    module : IRModule or None
+        PrimFuncs of its generic operators.
     """
 
     program: Program
@@ -51,6 +56,8 @@ class Artefact:
     orders: Mapping[str, ChannelOrder] = field(default_factory=dict)
     functions: Mapping[str, PrimFunc] = field(default_factory=dict)
     types: tuple[TensorType, ...] = ()
+    placed: Placed | None = None
+    module: IRModule | None = None
 
     def check_room(self) -> None:
         """Refuse what a board's memory has no room for, beside its system.

@@ -258,7 +258,7 @@ def compile(
             found = verify_compiled(library, artefact, imported, tolerance=options.tolerance, cc=cc)
     report = artefact.report
     report = replace(report, error=found.error, compared=found.compared, notes=(*report.notes, *found.notes))
-    return Compiled(replace(artefact, functions={}), library, report=report, cc=cc)
+    return Compiled(replace(artefact, functions={}, placed=None, module=None), library, report=report, cc=cc)
 
 
 def inspect(

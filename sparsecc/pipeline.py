@@ -98,8 +98,8 @@ def run(
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
     names, orders = made.origins, made.orders
     types = tuple(made.placed.type_of(node.output) for node, _ in lowered)
-    made_of = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
-    return made_of, imported
+    artefact = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
+    return (replace(artefact, placed=made.placed, module=made.module) if made.placed.types else artefact), imported
 
 
 def network_name(model: Any) -> str:

@@ -36,7 +36,7 @@ class CodedWeight(nn.Module):
         if density < 1:
             kept = torch.rand(-(-shape[0] // 4), *shape[1:2], *(1,) * (len(shape) - 2)) < density
             codes *= kept.repeat_interleave(4, 0)[: shape[0]]
-        self.axis = axis
+        self.axis, self.scale, self.zero = axis, 2.0**-9, zero
         self.register_buffer("codes", codes)
         channels = 1 if axis is None else shape[axis]
         self.register_buffer("scales", 2.0 ** torch.randint(-10, -7, (channels,)))
@@ -45,9 +45,7 @@ class CodedWeight(nn.Module):
     def forward(self) -> Tensor:
         """As float32."""
         if self.axis is None:
-            return OPS.dequantize_per_tensor(
-                self.codes, float(self.scales[0]), int(self.zeros[0]), -128, 127, torch.int8
-            )
+            return OPS.dequantize_per_tensor(self.codes, self.scale, self.zero, -128, 127, torch.int8)
         return OPS.dequantize_per_channel(self.codes, self.scales, self.zeros, self.axis, -128, 127, torch.int8)
 
 

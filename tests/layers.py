@@ -49,7 +49,9 @@ LAYERS: dict[str, set[str]] = {
         "_tvm", "algorithms", "analyse", "cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower",
         "options", "pipeline", "records", "rewrite", "target", "text", "untrusted",
     },
-    "verify": {"_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "report", "runtime", "target"},
+    "verify": {
+        "_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "lower", "report", "runtime", "target",
+    },
     "deploy": {"artefact", "build", "errors", "runtime", "text", "version"},
     "restore": {"errors", "runtime", "version"},
     "compiled": {

@@ -13,8 +13,9 @@ from sparsecc.errors import ModelError, NotSupportedError, first_line
 from sparsecc.importer.names import layer_name
 from sparsecc.text import printable
 
-#: parts of the names of PyTorch's packages with layers that are quantized, or watch values to become so
-_QUANTIZED = ("quantized", "quantization.observer", "quantization.fake_quantize")
+#: packages with layers that are quantized, or watch values to become so, and parts of the names of their modules
+_QUANTIZING = ("torch", "torchao")
+_QUANTIZED = ("quantized", "observer", "fake_quantize")
 
 
 def user_inputs(program: ExportedProgram) -> list[Any]:
@@ -61,12 +62,14 @@ def check_types(inputs: Sequence[Any]) -> None:
 
 
 def check_quantized(model: torch.nn.Module) -> None:
-    """No layer is quantized, or prepared for it: observers and fake quantization compute what we don't."""
+    """No layer is of PyTorch's own quantized kinds, or only prepared: observers and fake quantization compute more."""
     for name, module in model.named_modules():
-        if any(part in type(module).__module__ for part in _QUANTIZED):
+        package, _, inner = type(module).__module__.partition(".")
+        if package in _QUANTIZING and any(part in inner for part in _QUANTIZED):
             found = f"found {type(module).__name__}"
             raise NotSupportedError(
-                f"layer {printable(name) or 'model'}: {found}, quantized layers are not supported, expected float32"
+                f"layer {printable(name) or 'model'}: {found}, quantized layers are not supported, expected "
+                "float32, or what torchao's convert_pt2e makes of a prepared model"
             )
 
 

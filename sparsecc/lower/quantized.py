@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,9 @@ from sparsecc.lower.conv_reference import sums
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
+
+#: of the terms of a sum, in float32, and of an activation
+_ROUNDING = 2e-6
 
 
 def opened(site: Site[QuantizedConv]) -> QuantizedShape:
@@ -61,6 +65,16 @@ def values(operator: QuantizedConv, inputs: Sequence[NDArray[Any]]) -> NDArray[n
     if operator.activation is None:
         return value
     return activate(operator.activation, value.astype(np.float32)).astype(np.float64)
+
+
+def boundary(operator: QuantizedConv, inputs: Sequence[NDArray[Any]]) -> NDArray[np.bool_]:
+    """Where a value is so near the middle between two codes that float32 sums may fall to either side."""
+    steps = values(operator, inputs) / operator.step
+    # terms of a sum may be larger than it; twice what rounding each of them to float32 can make, and of an activation
+    terms = values(replace(operator, bias=np.abs(operator.bias), activation=None), inputs)
+    largest = np.abs(terms) + np.abs(operator.bias).astype(np.float64)[:, None, None]
+    room = _ROUNDING * (largest / operator.step + 1)
+    return np.abs(np.abs(steps - np.floor(steps)) - 0.5) <= room
 
 
 def reference(operator: QuantizedConv, _module: IRModule, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,12 +21,29 @@ _ROUNDING = 1e-3
 
 
 @dataclass(frozen=True)
+class _Source:
+    """Codes that a value was made from, what they stand for, and the shape of the value."""
+
+    codes: Any
+    coded: Coded
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Follower:
+    """The quantize after a layer, and calls between both that only move elements."""
+
+    coded: Coded
+    moves: tuple[Any, ...]
+    quantize: Any
+
+
+@dataclass(frozen=True)
 class _Found:
-    """A layer of codes: it stands at ``last``, the layer's own call or that of the quantize after it."""
+    """A layer of codes, and what it reads."""
 
     layer: QuantizedConv
-    operands: tuple[Any, ...]
-    last: Any
+    sources: tuple[_Source, ...]
 
 
 def quantize_layers(fused: Fused) -> Fused:
@@ -43,15 +60,18 @@ def quantize_layers(fused: Fused) -> Fused:
 
         y = call("conv1", x, shortcut)      # uint8
 
-    Without a quantize after it the layer gives float32. Layers that stay as they are have a note that says why.
+    Without a quantize after it the layer gives float32; what moves elements may be between. Layers that stay as they
+    are have a note that says why.
     """
     layers = {layer.key: layer for layer in convolutions(fused.layers.values())}
-    if all(layer.scales is None for layer in layers.values()):
-        return fused
     bindings = bindings_of(fused.module)
     values = {binding.var: binding.value for binding in bindings}
+    has_codes = any(_mark(value, fused.module, DEQUANTIZE) for value in values.values())
+    if not has_codes and all(layer.scales is None for layer in layers.values()):
+        return fused
     users = users_of(bindings)
     found: dict[Any, _Found] = {}
+    followers: list[_Follower] = []
     notes: list[str] = []
     for binding in bindings:
         layer = layers.get(layer_key(binding.value) or "")
@@ -63,10 +83,14 @@ def quantize_layers(fused: Fused) -> Fused:
         if weight is None or len(sources) < len(read):
             notes.append(f"layer {printable(layer.name)} computes with float32: {why or 'what it adds has no codes'}")
             continue
-        to, last = _quantize(binding, users, fused.module)
-        made = _layer(layer, fused.epilogues.get(layer.key, Epilogue()), weight, [coded for _, coded in sources], to)
-        found[last] = _Found(made, tuple(codes for codes, _ in sources), last)
-    module = _Rewrite(fused.module, found).transform()
+        to = _follower(binding, users, fused.module)
+        read_as = [source.coded for source in sources]
+        made = _layer(
+            layer, fused.epilogues.get(layer.key, Epilogue()), weight, read_as, None if to is None else to.coded
+        )
+        found[binding.value] = _Found(made, tuple(sources))
+        followers += [] if to is None else [to]
+    module = _Rewrite(fused.module, found, followers).transform()
     made_layers: dict[str, Layer] = {one.layer.key: one.layer for one in found.values()}
     origins = {key: origin for key, origin in fused.origins.items() if key not in made_layers}
     return replace(fused, module=module, layers={**fused.layers, **made_layers}, origins=origins, notes=tuple(notes))
@@ -112,21 +136,41 @@ def _bounds(activation: Activation | None, to: Coded) -> tuple[int, int, Activat
     return low, high, None
 
 
-def _coded(value: Any, values: Mapping[Any, Any], module: IRModule) -> tuple[Any, Coded] | None:
-    """The codes that a value was made from; None for other values."""
-    call = values.get(value)
+def _coded(value: Any, values: Mapping[Any, Any], module: IRModule) -> _Source | None:
+    """The codes that a value was made from, perhaps in another shape; None for other values."""
+    call: Any = values.get(value)
+    while is_operator(call, "relax.reshape"):
+        call = values.get(call.args[0])
     mark = _mark(call, module, DEQUANTIZE)
-    return None if mark is None or call is None else (call.args[1].fields[0], mark)
+    return None if mark is None else _Source(call.args[1].fields[0], mark, _shape(value))
 
 
-def _quantize(binding: Any, users: Mapping[Any, list[Any]], module: IRModule) -> tuple[Coded | None, Any]:
-    """The quantize that is the only reader of a layer, and its call; None and the layer's own call if there is none."""
-    readers = users.get(binding.var, [])
-    if len(readers) == 1 and readers[0] is not None:
-        mark = _mark(readers[0].value, module, QUANTIZE)
+def _follower(binding: Any, users: Mapping[Any, list[Any]], module: IRModule) -> _Follower | None:
+    """The quantize of a layer's result, if nobody else reads that."""
+    moves: list[Any] = []
+    while True:
+        readers = users.get(binding.var, [])
+        if len(readers) != 1 or readers[0] is None:
+            return None
+        (binding,) = readers
+        mark = _mark(binding.value, module, QUANTIZE)
         if mark is not None:
-            return mark, readers[0].value
-    return None, binding.value
+            return _Follower(mark, tuple(moves), binding.value)
+        if not any(is_operator(binding.value, name) for name in _MOVES):
+            return None
+        moves.append(binding.value)
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    return tuple(int(extent) for extent in value.ty.shape)
+
+
+#: operators that move elements of their first argument -> how each is called with another one
+_MOVES: dict[str, Callable[[Any, Any], Any]] = {
+    "relax.reshape": lambda x, call: relax.op.reshape(x, _shape(call)),
+    "relax.permute_dims": lambda x, call: relax.op.permute_dims(x, list(call.attrs.axes)),
+    "relax.strided_slice": lambda x, call: relax.op.strided_slice(x, *call.args[1:]),
+}
 
 
 def _mark(value: Any, module: IRModule, name: str) -> Coded | None:
@@ -140,16 +184,27 @@ def _mark(value: Any, module: IRModule, name: str) -> Coded | None:
 class _Rewrite(PyExprMutator):  # type: ignore[misc]  # TVM has no types
     """Put calls of layers of codes where they stand; what nobody reads any more is removed."""
 
-    def __init__(self, module: IRModule, found: Mapping[Any, _Found]) -> None:
+    def __init__(self, module: IRModule, found: Mapping[Any, _Found], followers: Sequence[_Follower]) -> None:
         super().__init__(module)
         self._module, self._found = module, found
+        self._moves = {move for follower in followers for move in follower.moves}
+        self._quantizes = {follower.quantize for follower in followers}
 
     def visit_call_(self, call: Any) -> Any:
+        if call in self._quantizes:
+            return self.visit_expr(call.args[1].fields[0])
+        if call in self._moves:
+            return _MOVES[call.op.name](self.visit_expr(call.args[0]), call)
         found = self._found.get(call)
         if found is None:
             return self.visit_expr_post_order(call)
-        arguments = relax.Tuple([self.visit_expr(operand) for operand in found.operands])
-        return relax.op.call_dps_packed(found.layer.key, arguments, call.ty)
+        arguments = relax.Tuple([self._operand(source) for source in found.sources])
+        result = found.layer.types[-1].dtype
+        return relax.op.call_dps_packed(found.layer.key, arguments, relax.TensorType(_shape(call), result))
+
+    def _operand(self, source: _Source) -> Any:
+        codes = self.visit_expr(source.codes)
+        return codes if _shape(codes) == source.shape else self.builder_.emit(relax.op.reshape(codes, source.shape))
 
     def transform(self) -> IRModule:
         main = next(gv for gv in self._module.functions if gv.name_hint == "main")

@@ -65,7 +65,7 @@ def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...
             continue
         before = tuple(program.steps[j].key for j in range(i) if written[j] == ref)
         index = ref.index + (len(program.outputs) if ref.place == "buffer" else 0)
-        yield step, before, _pixels(results[index], layout)
+        yield step, before, pixels_of(results[index], layout)
 
 
 def all_outputs(artefact: Artefact) -> Artefact:
@@ -93,7 +93,7 @@ def _port(number: int, nbytes: int, kind: TensorType) -> Port:
     return Port(f"buffer_{number}", (nbytes // kind.nbytes,), kind.dtype)
 
 
-def _pixels(buffer: Array, layout: PlaneLayout | None) -> Array:
+def pixels_of(buffer: Array, layout: PlaneLayout | None) -> Array:
     """The image's pixels out of a padded buffer; phase layouts are copies that no layer is compared by."""
     if layout is None or layout.is_plain or layout.is_split:
         return buffer
