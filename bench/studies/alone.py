@@ -23,6 +23,8 @@ from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.target.native.cpu import processor
 
 _SOURCE = Path(__file__).parent / "csrc" / "alone.c"
+#: real runs have all threads, also where these gain nothing: then fewer are used otherwise
+_ALL_THREADS = "#define SCC_LEARNS 0"
 _HEAD = "sparsecc-alone 1"
 
 
@@ -85,7 +87,7 @@ def build(model: nn.Module, images: torch.Tensor, program: Path) -> tuple[str, .
         triple=target.triple,
         cpu_features=target.cpu_features,
     )
-    main = "\n".join([sources.main, _SOURCE.read_text()])
+    main = "\n".join([_ALL_THREADS, sources.main, _SOURCE.read_text()])
     link_program(
         replace(sources, main=main), program, compiler=find_compiler(None, triple=target.triple, programs=True)
     )
