@@ -10,7 +10,7 @@ from torch import nn
 
 from bench.studies import scaling
 from bench.studies.alone import Samples, build, run_alone
-from bench.studies.predicted import Losses, StepTimes, losses, network_us, region_us, total
+from bench.studies.predicted import Losses, StepTimes, begins, losses, network_us, region_us, total
 
 
 def step(serial: float, *regions: tuple[float, ...]) -> StepTimes:
@@ -33,6 +33,12 @@ def test_threads_are_woken_one_after_another_and_counted_on_one_line():
     assert region_us([0, 10, 9, 8], trip=1) == 14
     # the last one is done at 23, and counts itself
     assert region_us([0, 10, 10, 20], trip=1) == 24
+
+
+def test_every_fourth_thread_wakes_three_more():
+    # the caller wakes 4 and 8, then 1, 2 and 3; these two begin after their own three
+    assert begins(10, trip=1) == [5, 3, 4, 5, 4, 2, 3, 4, 3, 3]
+    assert begins(2, trip=1) == [1, 1]
 
 
 def test_losses_are_what_a_step_takes_beyond_its_part_of_one_thread():

@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 
 #: a share of less than this part of the slowest one is none: its thread found nothing to do
 _NOTHING = 0.05
+#: one of so many threads is called by the caller, and calls the others: ``SCC_CALLED`` of ``scc_region.c``
+_CALLED = 4
 
 
 @dataclass(frozen=True)
@@ -70,10 +72,22 @@ class Losses:
         return Losses(**{each.name: getattr(self, each.name) + getattr(more, each.name) for each in fields(self)})
 
 
+def begins(threads: int, trip: float) -> list[float]:
+    """When each of a region's threads begins, the caller's own share first; ``trip`` as in :func:`region_us`."""
+    heads = range(_CALLED, threads, _CALLED)
+    called = {head: i * trip for i, head in enumerate(heads, 1)} | {0: len(heads) * trip}
+    own = {head: min(_CALLED, threads - head) - 1 for head in called}
+    return [
+        called[i] + own[i] * trip if i in called else called[i - i % _CALLED] + i % _CALLED * trip
+        for i in range(threads)
+    ]
+
+
 def region_us(shares: Sequence[float], trip: float) -> float:
     """Time of a parallel region from its shares, the caller's first.
 
-    The caller wakes one thread after another, then does its own share; who is done counts itself off, all on one line.
+    The caller wakes every fourth thread, then its own three, then does its share; each fourth one wakes three more. Who
+    is done counts itself off, all on one line.
 
     Parameters
     ----------
@@ -84,11 +98,11 @@ def region_us(shares: Sequence[float], trip: float) -> float:
     """
     if len(shares) == 1:
         return shares[0]
-    awake = (len(shares) - 1) * trip
+    first, *ends = (begin + us for begin, us in zip(begins(len(shares), trip), shares, strict=True))
     counted = 0.0
-    for end in sorted(i * trip + us for i, us in enumerate(shares) if i):
+    for end in sorted(ends):
         counted = max(counted, end) + trip
-    return max(counted, awake + shares[0])
+    return max(counted, first)
 
 
 def losses(alone: StepTimes, shared: StepTimes, trip: float) -> Losses:

@@ -19,6 +19,7 @@ static void *scc_worker_main(void *argument) {
     scc_await(&self->ticket, seen, &pool->spin);
     seen = atomic_load_explicit(&self->ticket.value, memory_order_acquire); /* regions it has missed are over */
     if (atomic_load_explicit(&pool->ending, memory_order_relaxed)) break;
+    scc_call_others(pool, self->index, atomic_load_explicit(&pool->threads, memory_order_relaxed));
     uint32_t done = scc_work(self);
     if (done) scc_signal(&pool->unfinished, -done);
   }

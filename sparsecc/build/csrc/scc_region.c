@@ -23,6 +23,8 @@
 #define SCC_PIECE_CYCLES 150000
 #define SCC_THREAD_CYCLES 10000
 #endif
+/* One of so many threads is called by the run's caller, and calls the others. */
+#define SCC_CALLED 4
 /* A wait is too long if it is longer than the thread has worked and so much. */
 #ifndef SCC_LATE_NS /* a test has another one */
 #define SCC_LATE_NS 500000
@@ -133,6 +135,14 @@ static void scc_do_piece(scc_pool *pool, int piece) {
   if (code) atomic_store(&pool->failed, code);
 }
 
+/* Calls other threads to a region of so many. A call takes the time of a line from one core to another, and sixty of
+ * them more than many steps; who is called by one that was put aside comes late, so no more than a few are. */
+static void scc_call_others(scc_pool *pool, int index, int threads) {
+  for (int i = SCC_CALLED; !index && i < threads; i += SCC_CALLED) scc_signal(&pool->workers[i].ticket, 1);
+  int end = index % SCC_CALLED ? 0 : index + SCC_CALLED;
+  for (int i = index + 1; i < end && i < threads; ++i) scc_signal(&pool->workers[i].ticket, 1);
+}
+
 /* Does all pieces that a thread finds, its own first; gives their number. They are of one region: it does not end
  * before they are counted. */
 static uint32_t scc_work(scc_worker *self) {
@@ -183,7 +193,7 @@ static int scc_run_region(scc_pool *pool, scc_task task, void *data, int threads
   for (int i = 0; i < threads; ++i)
     atomic_store_explicit(&pool->workers[i].pieces, scc_run_of(pool->region, i * each, (i + 1) * each),
                           memory_order_release);
-  for (int i = 1; i < threads; ++i) scc_signal(&pool->workers[i].ticket, 1);
+  scc_call_others(pool, 0, threads);
   left = scc_signal(&pool->unfinished, -scc_work(&pool->workers[0]));
   pool->unfinished.began = 0;
   for (; left; left = atomic_load_explicit(&pool->unfinished.value, memory_order_acquire))
