@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparsecc.kernels.direct_sets import set_count
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.tiles import Vectors, cut
 from sparsecc.target import Target
@@ -65,6 +66,9 @@ class DirectWork:
         Floats of a plane around a tile that its blocks read, where a block is one tap.
     height : int
         Rows of pixels of the output.
+    product : bool
+        True for pruned products of Winograd's algorithm: planes begin at cache lines, and small tiles have several sets
+        of sums, to which kept blocks go in turns.
     """
 
     images: int
@@ -85,6 +89,7 @@ class DirectWork:
     aligned: bool = False
     halo: int = 0
     height: int = 0
+    product: bool = False
 
     @property
     def is_dense(self) -> bool:
@@ -120,11 +125,14 @@ def _tile(work: DirectWork, config: DirectConfig, runs: tuple[Vectors, ...], tar
     runs = tuple(run for run in runs if not run.by_channel)
     fmas = reg_n * sum(run.count for run in runs) + singles
     weights, weight_loads = _weights(config, target)
-    loads = sum(run.count * _load(run.lanes, target, packed=packed) for run in runs) + weight_loads
+    loads = sum(run.count * _load(run, target, packed=packed, aligned=work.product) for run in runs) + weight_loads
     loads += singles * known.weight_load_cycles
     separate = 0 if reg_n == 1 and target.folds_load else fmas / reg_n
     instructions = fmas + separate + weights
-    started = sum(_start(reg_n * run.count, run.lanes, target) for run in runs) + singles / target.fma_per_cycle
+    sets = set_count(fmas, sums_at_once(target)) if work.product and not config.by_lane else 1
+    started = (
+        sum(_start(reg_n * run.count, run.lanes, target, sets=sets) for run in runs) + singles / target.fma_per_cycle
+    )
     if target.in_order:
         tap = started + loads
     else:
@@ -152,14 +160,23 @@ def _weights(config: DirectConfig, target: Target) -> tuple[float, float]:
     return config.reg_n * known.weight_instructions, config.reg_n * known.weight_load_cycles
 
 
-def _start(fmas: int, lanes: int, target: Target) -> float:
-    """Cycles to start independent multiply-adds of one width; the next ones wait for the results of these."""
-    return max(fmas * _width(lanes, target) / target.fma_per_cycle, target.fma_latency)
+def sums_at_once(target: Target) -> int:
+    """Sums that a core adds to at a time; 0 where it starts instructions in order, and loads ahead of their use."""
+    return 0 if target.in_order else target.fma_latency * target.fma_per_cycle
 
 
-def _load(lanes: int, target: Target, *, packed: bool) -> float:
-    """Cycles of a load: pixels lie anywhere, so one of a whole line always touches two, a half every other time."""
-    touched = _COPY_LOADS if packed else 1 + lanes * 4 / _LINE_BYTES
+def _start(fmas: int, lanes: int, target: Target, *, sets: int = 1) -> float:
+    """Cycles to start independent multiply-adds of one width; the next ones of a set wait for the results of these."""
+    return max(fmas * _width(lanes, target) / target.fma_per_cycle, target.fma_latency / sets)
+
+
+def _load(run: Vectors, target: Target, *, packed: bool, aligned: bool) -> float:
+    """Cycles of a load: pixels lie anywhere, so one of a whole line always touches two, a half every other time.
+
+    ``aligned``: planes begin at lines, and so do vectors.
+    """
+    lanes = run.lanes
+    touched = _COPY_LOADS if packed else 1.0 if aligned and not run.start % lanes else 1 + lanes * 4 / _LINE_BYTES
     return touched * max(lanes / target.lanes, 0.5) / target.loads_per_cycle
 
 

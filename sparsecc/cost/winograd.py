@@ -28,10 +28,11 @@ kernels: the inputs of ``m = 4`` took 85, 25, 41 and 64 us on that Zen 5 then.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from sparsecc.analyse.structure import Structure, product_structure
-from sparsecc.cost.decide import layer_cycles
+from sparsecc.cost.decide import layer_cycles, least_cycles, sparse_work
 from sparsecc.cost.winograd_conv import LEAST_GAIN_AT_ONCE, at_once_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.winograd import POINTS, Tiling, suits
@@ -47,6 +48,11 @@ LEAST_GAIN = 1.05
 #: 1.3 times as long on a Zen 5), and products do not. 128 channels at 28x28 pixels, 1x16 at 90 %: 1.04 predicted, 1.41
 #: measured; 512 at 7x7, 1x4 at 75 %: 0.93 and 1.09
 LEAST_GAIN_PRUNED = 0.92
+#: ... and lower where rows keep few blocks, as if each had so many more for a direct kernel, which begins with every
+#: row of a tile anew: 64 channels at 56x56 pixels, 1x4 at 90 % (6.4 blocks a row): 0.86 predicted, 1.2 measured
+_BEGUN_BLOCKS = 1.5
+#: rows of fewer blocks count as if they had as many
+_LEAST_BLOCKS = 6.0
 #: the same for cores that start instructions in order, dense and pruned: many short products cost them more than the
 #: model says (a layer of 32 channels at 10x10 pixels on an rpi2: predicted 1.2, one and a half times the instructions)
 _LEAST_GAINS_IN_ORDER = 1.15, 1.5
@@ -105,7 +111,10 @@ def _at_once_gain(
 
 def _least_gain(structure: Structure | None, target: Target) -> float:
     dense, pruned = _LEAST_GAINS_IN_ORDER if target.in_order else (LEAST_GAIN, LEAST_GAIN_PRUNED)
-    return dense if structure is None else pruned
+    if structure is None:
+        return dense
+    blocks = max(structure.nnzb / structure.rows, _LEAST_BLOCKS)
+    return pruned if target.in_order else min(pruned, 1 / (1 + _BEGUN_BLOCKS / blocks))
 
 
 def winograd_cycles(tiling: Tiling, structure: Structure | None, target: Target) -> float:
@@ -146,7 +155,11 @@ def product_cycles(tiling: Tiling, structure: Structure | None, target: Target) 
     spec = tiling.spec
     kept = None if structure is None else product_structure(structure, tiling)
     weights = 4.0 * (tiling.products * spec.oc * spec.ic if kept is None else kept.nnzb * kept.block_n)
-    compute = layer_cycles(tiling.product_spec, kept, target)
+    if kept is None:
+        compute = layer_cycles(tiling.product_spec, None, target)
+    else:
+        work = replace(sparse_work(tiling.product_spec, kept), product=True)
+        compute = least_cycles(tiling.product_spec, work, target)
     memory = weights / target.bandwidth(target.l2_bytes + weights)
     return max(compute, memory) + _EXPOSED * min(compute, memory)
 

@@ -16,7 +16,7 @@ from sparsecc.kernels import shares
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.direct import channel_in
 from sparsecc.kernels.direct_shape import DirectShape, argument_names, buffer_of
-from sparsecc.kernels.direct_sum import prefetch
+from sparsecc.kernels.direct_tile import prefetch
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.forget import forget, may_forget
 from sparsecc.kernels.function import kernel

@@ -15,9 +15,10 @@ from typing import Any
 from sparsecc._tvm import TOGETHER, PrimFunc, T, tirx
 from sparsecc.kernels import shares
 from sparsecc.kernels.deal import deal_run
+from sparsecc.kernels.direct_sets import sets_of
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape, argument_names, buffer_of
-from sparsecc.kernels.direct_sum import channel_and_pixel, extents, sums
-from sparsecc.kernels.direct_tile import At, Gathered, Sink, Tile, whole_or_rest
+from sparsecc.kernels.direct_sum import sums
+from sparsecc.kernels.direct_tile import At, Gathered, Sink, Tile, channel_and_pixel, extents, whole_or_rest
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.gather import first_pixel, gather
 from sparsecc.kernels.store import StoreShape, finish
@@ -61,13 +62,15 @@ def tiles_of(shape: DirectShape, config: DirectConfig) -> Tiles:
 def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], Vectors]]:
     """Names of the blocks that accumulate and of those that store, and the run of pixels that they are for.
 
-    A tile with loads ahead of their use has no block that updates a sum: its code is in order as it is.
+    A tile with loads ahead of their use, or with sets of sums, has no block that updates a sum: its code is as it is.
     """
     tiles = tiles_of(shape, config)
-    adds = ("update", "add") if shape.sums > 1 else ("update",)
+    total = ("add",) if shape.sums > 1 else ()
     stores = ("store",) if config.chunks == 1 else ("store", "keep")
     if tiles.count:
-        yield adds[1:] if config.ahead else adds, stores, tiles.whole[0]
+        written = config.ahead or sets_of(shape, config, tiles.whole) > 1
+        yield total if written else ("update", *total), stores, tiles.whole[0]
+    adds = total if sets_of(shape, config, tiles.rest) > 1 else ("update", *total)
     for i, run in enumerate(tiles.rest):
         yield tuple(f"{add}_rest_{i}" for add in adds), tuple(f"{store}_rest_{i}" for store in stores), run
 

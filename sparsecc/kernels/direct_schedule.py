@@ -39,7 +39,10 @@ def schedule_tiles(schedule: Schedule, shape: DirectShape, config: DirectConfig)
         for name in (*sums, *stores):
             _schedule_vectors(schedule, name, scatter=run.by_channel and name in stores)
         for name in sums:
-            (_schedule_sum if name.startswith("update") else _schedule_total)(schedule, name, config)
+            if name.startswith("update"):
+                _schedule_sum(schedule, name, config)
+            else:
+                _schedule_total(schedule, name)
 
 
 def _schedule_vectors(schedule: Schedule, name: str, *, scatter: bool) -> None:
@@ -59,6 +62,6 @@ def _schedule_sum(schedule: Schedule, update: str, config: DirectConfig) -> None
     schedule.decompose_reduction(schedule.get_sblock(update), loops[-3])
 
 
-def _schedule_total(schedule: Schedule, add: str, _config: DirectConfig) -> None:
+def _schedule_total(schedule: Schedule, add: str) -> None:
     # the totals' start moves out of the loop over parts
     schedule.decompose_reduction(schedule.get_sblock(add), schedule.get_loops(schedule.get_sblock(add))[-4])

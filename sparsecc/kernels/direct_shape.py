@@ -43,6 +43,9 @@ class DirectShape:
         Floats that a tile has of each input channel in the copy that it reads (``packed``); 0 where it reads the input.
     summed : int
         Input channels of a dense layer that are summed by themselves, a divisor of all; 0 for all in one sum.
+    at_once : int
+        Sums that a core adds to at a time. Tiles with at most half as many have several sets of them, and kept blocks
+        go to these in turns; 0 for one set, always.
     """
 
     spec: ConvSpec
@@ -59,6 +62,7 @@ class DirectShape:
     chunks: int = 1
     gathered: int = 0
     summed: int = 0
+    at_once: int = 0
 
     @property
     def sums(self) -> int:

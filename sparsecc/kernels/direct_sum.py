@@ -17,8 +17,8 @@ from typing import Any
 
 from sparsecc._tvm import T, tirx
 from sparsecc.kernels.ahead import Steps, accumulate
-from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.kernels.direct_tile import Tile
+from sparsecc.kernels.direct_sets import sets_of, sum_in_sets
+from sparsecc.kernels.direct_tile import Tile, accumulators, channel_and_pixel, extents, first_weight, prefetch
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.taps import fixed_tap_offset, tap_offset
 from sparsecc.kernels.tiles import Vectors
@@ -28,7 +28,7 @@ def sums(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
     """A tile's sums: a buffer for each of its runs of vectors."""
     if tile.shape.sums == 1:
         return _sum(tile, runs, suffix)
-    totals = [_accumulators(tile, vectors) for vectors in runs]
+    totals = [accumulators(tile.config, vectors) for vectors in runs]
     with T.serial(0, tile.shape.sums) as part:
         accs = _sum(replace(tile, part=part), runs, suffix)
         for i, (total, acc, vectors) in enumerate(zip(totals, accs, runs, strict=True)):
@@ -37,16 +37,14 @@ def sums(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
 
 
 def _sum(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
-    accs = [_accumulators(tile, vectors) for vectors in runs]
-    if tile.config.ahead and not suffix:
+    accs = [accumulators(tile.config, vectors) for vectors in runs]
+    if sets_of(tile.shape, tile.config, runs) > 1:
+        sum_in_sets(tile, accs, runs)
+    elif tile.config.ahead and not suffix:
         _sum_ahead(tile, accs[0])
     else:
         _sum_plainly(tile, accs, runs, suffix)
     return accs
-
-
-def _accumulators(tile: Tile, vectors: Vectors) -> Any:
-    return T.alloc_buffer(extents(tile.config, vectors), "float32", scope="global")
 
 
 def _add(tile: Tile, total: Any, acc: Any, vectors: Vectors, name: str) -> None:
@@ -67,7 +65,7 @@ def _sum_ahead(tile: Tile, acc: Any) -> None:
     """A whole tile's sum with loads ahead of their use."""
     shape, config, buffers, walk = tile.shape, tile.config, tile.buffers, tile.walk
     spec, source, reg_n = shape.spec, shape.source, config.reg_n
-    weights = _weights(tile, (tile.block(0), 0, 0))
+    weights = first_weight(tile, (tile.block(0), 0, 0))
     image = tile.at.image * (spec.ic * source.channel) + tile.at.start
 
     def start_step(step: Any) -> None:
@@ -95,49 +93,26 @@ def _sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix:
         walk.advance(tile.block(j))
         with T.grid(*kernel) as (a, b):
             if config.prefetch:
-                prefetch(tile.buffers["data"], _weights(tile, (tile.block(j), a, b)) + config.prefetch)
+                prefetch(tile.buffers["data"], first_weight(tile, (tile.block(j), a, b)) + config.prefetch)
             loops = ((tile.blocks, j), (kernel[0], a), (kernel[1], b))
             held = _hold_weights(tile, (tile.block(j), a, b)) if config.by_lane else None
             for i, (acc, vectors) in enumerate(zip(accs, runs, strict=True)):
                 _update(tile, acc, vectors, loops, "update" + suffix.format(i), held)
 
 
-def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
-    """Loops over a tile's run: the last one is the vector."""
-    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
-
-
-def channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
-    """Channel in registers and pixel of a tile that those loops stand for."""
-    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
-
-
-def _weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
-    """Where the weights of one kept block's tap lie, of all channels in registers."""
-    shape, reg_n, (j, a, b) = tile.shape, tile.config.reg_n, reduction
-    subs, walk = shape.block_n // reg_n, tile.walk
-    return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
-
-
 def _hold_weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
     """Load the weights of one kept block's tap, of all channels in registers, as a vector."""
     reg_n = tile.config.reg_n
     held = T.alloc_buffer((reg_n,), "float32", scope="global")
-    weights = tile.buffers["data"][T.ramp(_weights(tile, reduction), 1, reg_n)]
+    weights = tile.buffers["data"][T.ramp(first_weight(tile, reduction), 1, reg_n)]
     T.buffer_store(held, weights, [T.ramp(0, 1, reg_n)])
     return held
-
-
-def prefetch(buffer: Any, where: Any) -> None:
-    """Ask for a cache line to read; there need not be one."""
-    read, keep, data = 0, 3, 1
-    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))
 
 
 def _update(
     tile: Tile, acc: Any, vectors: Vectors, loops: tuple[tuple[Any, Any], ...], name: str, held: Any | None
 ) -> None:
-    """``acc += data * input`` for one kept block and tap; before the first, ``acc = bias``, or the sums so far, or 0.
+    """``acc += data * input`` for one kept block and tap; before the first ``acc`` is bias, the sums so far, or 0.
 
     ``held``: the weights, where they are in registers.
     """
@@ -158,7 +133,7 @@ def _update(
             first = tirx.Select(at.chunk == 0, first, so_far)
         with T.init():
             T.buffer_store(acc, first, [vn, vv, vl])
-        weight = tile.buffers["data"][_weights(tile, (vj, va, vb)) + channel] if held is None else held[channel]
+        weight = tile.buffers["data"][first_weight(tile, (vj, va, vb)) + channel] if held is None else held[channel]
         if tile.gathered is not None:
             pixel = tile.gathered.pixel(walk.offset(vj), place)
         else:

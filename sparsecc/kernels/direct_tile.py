@@ -9,7 +9,7 @@ from typing import Any
 from sparsecc._tvm import T
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.store import StoreShape
-from sparsecc.kernels.tiles import Tiles
+from sparsecc.kernels.tiles import Tiles, Vectors
 from sparsecc.kernels.walk import Walk
 
 
@@ -101,3 +101,31 @@ def whole_or_rest(tiles: Tiles, tile: Any, *, whole: Callable[[], None], rest: C
                 whole()
             with T.Else():
                 rest()
+
+
+def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
+    """Loops over a tile's run: the last one is the vector."""
+    return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
+
+
+def accumulators(config: DirectConfig, vectors: Vectors) -> Any:
+    """A buffer of sums for a tile's run of vectors."""
+    return T.alloc_buffer(extents(config, vectors), "float32", scope="global")
+
+
+def channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
+    """Channel in registers and pixel of a tile that those loops stand for."""
+    return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
+
+
+def first_weight(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
+    """Where the weights of one kept block's tap lie, of all channels in registers."""
+    shape, reg_n, (j, a, b) = tile.shape, tile.config.reg_n, reduction
+    subs, walk = shape.block_n // reg_n, tile.walk
+    return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
+
+
+def prefetch(buffer: Any, where: Any) -> None:
+    """Ask for a cache line to read; there need not be one."""
+    read, keep, data = 0, 3, 1
+    T.evaluate(T.call_intrin("void", "tirx.prefetch", T.address_of(buffer[where]), read, keep, data))

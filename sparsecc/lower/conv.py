@@ -77,7 +77,8 @@ def cost(site: Site[FusedConv], once: Once) -> Cost:
     """Cycles of the best config; of Winograd's products, those that their tiles were chosen by."""
     operator, plan, source = site.operator, site.plan, site.source
     store, kept = site.store(operator.epilogue), plan.computed
-    works = direct_works(operator.spec, kept, store, source, by_tap=kept is not None and kept.by_tap)
+    by_tap, product = kept is not None and kept.by_tap, kept is not None and plan.tile is not None
+    works = direct_works(operator.spec, kept, store, source, by_tap=by_tap, product=product)
     _, cycles = best(once, operator, works, store, source, site.target)
     if plan.tile is not None:
         return Cost(

@@ -9,7 +9,7 @@ from typing import Protocol
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.cost.channel_lanes import lane_config, predict_lanes
 from sparsecc.cost.decide import by_single_tap, dense_block_sizes
-from sparsecc.cost.direct import DirectWork, predict
+from sparsecc.cost.direct import DirectWork, predict, sums_at_once
 from sparsecc.cost.direct_space import best_config
 from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.ir.blocks import BlockSparse, by_taps, reordered, to_blocks
@@ -52,6 +52,8 @@ class DirectOptions:
         Output channels of a row of blocks -> what the cost model needs to know.
     summed : int
         Input channels that are summed by themselves; 0 for all in one sum.
+    at_once : int
+        Sums that the core adds to at a time, where small tiles have several sets; else 0.
     """
 
     operator: FusedConv
@@ -62,6 +64,7 @@ class DirectOptions:
     index: IndexFormat
     works: Mapping[int, DirectWork]
     summed: int = 0
+    at_once: int = 0
 
     @property
     def spec(self) -> ConvSpec:
@@ -136,9 +139,13 @@ def direct_options(
         blocks = blocks if order is None else reordered(blocks, order)
         index = plan.computed.index
     by_tap = blocks is not None and blocks.taps < spec.taps
-    works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap)
-    summed = summed_channels(spec.ic_per_group) if plan.tile is not None and blocks is None else 0
-    return DirectOptions(operator, store, source, target, blocks, index, works, summed)
+    product = plan.tile is not None and blocks is not None
+    works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap, product=product)
+    if plan.tile is None:
+        return DirectOptions(operator, store, source, target, blocks, index, works)
+    if blocks is None:
+        return DirectOptions(operator, store, source, target, blocks, index, works, summed_channels(spec.ic_per_group))
+    return DirectOptions(operator, store, source, target, blocks, index, works, at_once=sums_at_once(target))
 
 
 class Kept(Protocol):
@@ -168,11 +175,12 @@ def direct_works(
     *,
     joined: bool = False,
     by_tap: bool = False,
+    product: bool = False,
 ) -> dict[int, DirectWork]:
     """Output channels of a row of blocks -> the cost model's view; a dense layer (None) has a choice of rows."""
 
     def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
-        made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined)
+        made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined, product=product)
         return by_single_tap(made, spec, pitch=source.pitch) if by_tap else made
 
     if kept is not None:

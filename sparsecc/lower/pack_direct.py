@@ -42,7 +42,7 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     shape = DirectShape(
         spec=spec, source=source, store=options.store, rows=blocks.rows, block_n=blocks.block_n, nnzb=blocks.nnzb,
         uniform=rows.uniform, dense=dense, scattered=scattered, by_tap=options.by_tap,
-        index=index, chunks=chunks, summed=options.summed,
+        index=index, chunks=chunks, summed=options.summed, at_once=options.at_once,
     )  # fmt: skip
     if kernel is not None and packed:
         shape = replace(shape, gathered=floats_of(tiles_of(shape, kernel)))
