@@ -10,7 +10,7 @@ from sparsecc._tvm import T, tirx
 Vector = tuple[Any, int]  #: a buffer and the number of its row
 
 
-def transposed(vectors: Sequence[Vector], *, lanes: int) -> Any:
+def transposed(vectors: Sequence[Vector], *, lanes: int, dtype: str = "float32") -> Any:
     """A buffer ``(lanes, lanes)`` whose row ``n`` has element ``n`` of every vector.
 
     Parameters
@@ -19,6 +19,8 @@ def transposed(vectors: Sequence[Vector], *, lanes: int) -> Any:
         At most ``lanes`` of them; where there are fewer, the last ones' elements are repeated.
     lanes : int
         A power of two.
+    dtype : str
+        Of an element.
 
     Notes
     -----
@@ -32,7 +34,7 @@ def transposed(vectors: Sequence[Vector], *, lanes: int) -> Any:
     now = [vectors[min(i, len(vectors) - 1)] for i in range(lanes)]
     half, whole = lanes // 2, tirx.Ramp(0, 1, lanes)
     for _ in range(lanes.bit_length() - 1):
-        after = T.alloc_buffer((lanes, lanes), "float32", scope="global")
+        after = T.alloc_buffer((lanes, lanes), dtype, scope="global")
         for i in range(half):
             pair = [buffer[row, whole] for buffer, row in (now[i], now[i + half])]
             for high in range(2):

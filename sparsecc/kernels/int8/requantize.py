@@ -1,0 +1,110 @@
+"""From sums to codes: scale, bias, residual, activation, rounding, bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparsecc._tvm import T, tirx
+from sparsecc.kernels import activation
+from sparsecc.kernels.int8.instructions import kept, ramp, shuffled
+from sparsecc.kernels.int8.shape import QuantShape, Result
+
+Expr = Any
+
+
+def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr, residual: Expr, lanes: int) -> Expr:
+    """The float32 that a vector of sums of pixels of one channel stands for, in steps of the result.
+
+    Parameters
+    ----------
+    total : expression
+        int32 vector.
+    slot : expression
+        Place of the channel among those of all rows.
+    residual : expression
+        Byte of the residual at which the first pixel lies.
+    lanes : int
+    """
+    result = shape.result
+    value = tirx.Cast(_floats(lanes), total) * wide(buffers["factors"][slot], lanes)
+    value = value + wide(buffers["biases"][slot], lanes)
+    if result.residual is not None:
+        value = value + _residual(result, buffers["residual"], residual, lanes)
+    if result.activation is None:
+        return value
+    slots = T.alloc_buffer((lanes,), "float32", scope="global")
+    T.buffer_store(slots, value, [ramp(0, lanes)])
+    unit = 1.0 if result.to is None else 1.0 / result.to.scale
+    with T.vectorized(0, lanes) as lane:
+        T.buffer_store(slots, activation.apply(result.activation, slots[lane]) * T.float32(unit), [lane])
+    return slots[ramp(0, lanes)]
+
+
+def code_of(result: Result, value: Expr, lanes: int) -> Expr:
+    """The codes of float32 values, as int32 within the bounds."""
+    assert result.to is not None, "a result of codes"
+    zero = result.to.zero_point
+    low, high = (wide(T.float32(bound - zero), lanes) for bound in (result.low, result.high))
+    value = kept(value)
+    value = kept(tirx.Select(value > low, value, low))  # NaN is not above anything
+    value = tirx.Select(value < high, value, high)
+    rounded = tirx.call_llvm_pure_intrin(_ints(lanes), "llvm.lrint", value)
+    return rounded + wide(tirx.const(zero, "int32"), lanes)
+
+
+def store_pixels(
+    shape: QuantShape,
+    buffers: dict[str, Any],
+    total: Expr,
+    *,
+    slot: Expr,
+    plane: Expr,
+    pixel: Expr,
+    lanes: int,
+    count: int | None = None,
+) -> None:
+    """Store ``lanes`` pixels of a channel, side by side from ``pixel`` of output plane number ``plane`` on.
+
+    Only the first ``count`` of them, where that is given.
+    """
+    result = shape.result
+    output = result.layout.first(plane) + result.layout.lead + pixel
+    residual = None
+    if result.residual_layout is not None:
+        residual = result.residual_layout.first(plane) + result.residual_layout.lead + pixel
+    value = value_of(shape, buffers, total, slot, residual, lanes)
+    if result.to is not None:
+        value = _byte(code_of(result, value, lanes), lanes)
+    if count is not None and count < lanes:
+        value, lanes = shuffled([kept(value)], range(count)), count
+    T.buffer_store(buffers["output"], value, [ramp(output, lanes)])
+
+
+def _byte(code: Expr, lanes: int) -> Expr:
+    return tirx.Cast(f"uint8x{lanes}" if lanes > 1 else "uint8", code)
+
+
+def _residual(result: Result, buffer: Any, place: Expr, lanes: int) -> Expr:
+    """The residual in the unit of sums that were scaled."""
+    codes, step = result.residual, 1.0
+    assert codes is not None, "a result with a residual"
+    if result.activation is None and result.to is not None:
+        step = result.to.scale
+    loaded = buffer[ramp(place, lanes)]
+    if codes.dtype == "int8":
+        loaded = T.reinterpret(f"int8x{lanes}" if lanes > 1 else "int8", loaded)
+    whole = tirx.Cast(_ints(lanes), loaded) - wide(tirx.const(codes.zero_point, "int32"), lanes)
+    return tirx.Cast(_floats(lanes), whole) * wide(T.float32(codes.scale / step), lanes)
+
+
+def wide(value: Expr, lanes: int) -> Expr:
+    """The value in every lane."""
+    return tirx.Broadcast(value, lanes) if lanes > 1 else value
+
+
+def _floats(lanes: int) -> str:
+    return f"float32x{lanes}" if lanes > 1 else "float32"
+
+
+def _ints(lanes: int) -> str:
+    return f"int32x{lanes}" if lanes > 1 else "int32"

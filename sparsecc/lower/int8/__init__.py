@@ -1,0 +1,1 @@
+"""How convolutions of 8-bit integers become kernels."""
