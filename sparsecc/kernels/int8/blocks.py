@@ -99,8 +99,7 @@ def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Cal
         with T.serial(0, -(-spec.oh // band)) as number:
             top = 0 if band == spec.oh else number * band
             with T.serial(0, count) as q:
-                offsets = [buffers["offsets"][(first + q) * size + j] for j in range(size)]
-                planes = [_plane(shape, image, 0) + offset for offset in offsets]
+                planes = planes_of(shape, buffers, image, first + q)
                 stage(
                     stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top
                 )
@@ -114,6 +113,12 @@ def row_range(shape: QuantShape, buffers: dict[str, Any], row: Any) -> tuple[Any
         return row * shape.uniform, shape.uniform
     indptr = buffers["indptr"]
     return indptr[row], indptr[row + 1] - indptr[row]
+
+
+def planes_of(shape: QuantShape, buffers: dict[str, Any], image: Any, group: Any) -> list[Any]:
+    """Bytes at which the planes of a group of kept channels begin."""
+    size = shape.instructions.group
+    return [_plane(shape, image, 0) + buffers["offsets"][group * size + j] for j in range(size)]
 
 
 def channel_of(shape: QuantShape, buffers: dict[str, Any], slot: Any) -> Any:

@@ -12,7 +12,7 @@ from sparsecc.kernels.int8.shape import QuantShape, Result
 Expr = Any
 
 
-def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr, residual: Expr, lanes: int) -> Expr:
+def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr, added: Expr, lanes: int) -> Expr:
     """The float32 that a vector of sums of pixels of one channel stands for, in steps of the result.
 
     Parameters
@@ -21,15 +21,15 @@ def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr
         int32 vector.
     slot : expression
         Place of the channel among those of all rows.
-    residual : expression
-        Byte of the residual at which the first pixel lies.
+    added : expression or None
+        The residual's codes, bytes of the same pixels.
     lanes : int
     """
     result = shape.result
     value = tirx.Cast(_floats(lanes), total) * wide(buffers["factors"][slot], lanes)
     value = value + wide(buffers["biases"][slot], lanes)
-    if result.residual is not None:
-        value = value + _residual(result, buffers["residual"], residual, lanes)
+    if added is not None:
+        value = value + _residual(result, added, lanes)
     if result.activation is None:
         return value
     slots = T.alloc_buffer((lanes,), "float32", scope="global")
@@ -69,10 +69,9 @@ def store_pixels(
     """
     result = shape.result
     output = result.layout.first(plane) + result.layout.lead + pixel
-    residual = None
-    if result.residual_layout is not None:
-        residual = result.residual_layout.first(plane) + result.residual_layout.lead + pixel
-    value = value_of(shape, buffers, total, slot, residual, lanes)
+    place = residual_place(shape, plane, pixel)
+    added = None if place is None else buffers["residual"][ramp(place, lanes)]
+    value = value_of(shape, buffers, total, slot, added, lanes)
     if result.to is not None:
         value = _byte(code_of(result, value, lanes), lanes)
     if count is not None and count < lanes:
@@ -80,20 +79,25 @@ def store_pixels(
     T.buffer_store(buffers["output"], value, [ramp(output, lanes)])
 
 
+def residual_place(shape: QuantShape, plane: Expr, pixel: Expr) -> Expr | None:
+    """Byte of the residual that belongs to a pixel of an output plane."""
+    layout = shape.result.residual_layout
+    return None if layout is None else layout.first(plane) + layout.lead + pixel
+
+
 def _byte(code: Expr, lanes: int) -> Expr:
     return tirx.Cast(f"uint8x{lanes}" if lanes > 1 else "uint8", code)
 
 
-def _residual(result: Result, buffer: Any, place: Expr, lanes: int) -> Expr:
+def _residual(result: Result, added: Expr, lanes: int) -> Expr:
     """The residual in the unit of sums that were scaled."""
     codes, step = result.residual, 1.0
     assert codes is not None, "a result with a residual"
     if result.activation is None and result.to is not None:
         step = result.to.scale
-    loaded = buffer[ramp(place, lanes)]
     if codes.dtype == "int8":
-        loaded = T.reinterpret(f"int8x{lanes}" if lanes > 1 else "int8", loaded)
-    whole = tirx.Cast(_ints(lanes), loaded) - wide(tirx.const(codes.zero_point, "int32"), lanes)
+        added = T.reinterpret(f"int8x{lanes}" if lanes > 1 else "int8", added)
+    whole = tirx.Cast(_ints(lanes), added) - wide(tirx.const(codes.zero_point, "int32"), lanes)
     return tirx.Cast(_floats(lanes), whole) * wide(T.float32(codes.scale / step), lanes)
 
 

@@ -117,8 +117,8 @@ def put_together(stage: Stage, source: Any, scratch: Any, places: list[Any], int
         T.buffer_store(scratch, vector, [ramp(into + i * lanes, lanes)])
 
 
-def together(stage: Stage, source: Any, places: list[Any], *, unit: int) -> list[Any]:
-    """Vectors of elements, of pixels in their order."""
+def together(stage: Stage, source: Any, places: list[Any], *, unit: int, mixed: bool = False) -> list[Any]:
+    """Vectors of elements, of pixels in their order; if ``mixed``, 64 in that of :mod:`registers`."""
     planes = [kept(_pixels(stage, source, place, unit)) for place in places]
     group = stage.instructions.group
     if group == 1:
@@ -128,7 +128,7 @@ def together(stage: Stage, source: Any, places: list[Any], *, unit: int) -> list
     if group == 2:
         return [T.reinterpret("int32x8", tirx.Cast("uint16x16", pair)) for pair in _zipped(*planes)]
     if stage.instructions.lanes == 16:
-        return _quads(planes) if unit == 64 else [_quad(planes)]
+        return _quads(planes, mixed=mixed) if unit == 64 else [_quad(planes)]
     low, high = zip(_zipped(planes[0], planes[2]), _zipped(planes[1], planes[3]), strict=True)
     pairs = [*map(kept, low), *map(kept, high)]
     return [T.reinterpret("int32x4", part) for half in (pairs[:2], pairs[2:]) for part in _zipped(*half)]
@@ -164,10 +164,10 @@ def _quad(planes: list[Any]) -> Any:
     return T.reinterpret("int32x16", shuffled([shuffled(planes, by_lane)], _in_lanes(_TURNED)))
 
 
-def _quads(planes: list[Any]) -> list[Any]:
+def _quads(planes: list[Any], *, mixed: bool) -> list[Any]:
     """Four times 64 bytes as 64 quads: the lanes of each vector get every fourth quad of bytes, then take turns."""
     spread = [16 * part + 4 * lane + byte for lane in range(4) for part in range(4) for byte in range(4)]
-    a, b, c, d = (kept(shuffled([plane], spread)) for plane in planes)
+    a, b, c, d = (plane if mixed else kept(shuffled([plane], spread)) for plane in planes)
     pairs = [[kept(_unpacked(x, y, 1, high)) for high in (0, 1)] for x, y in ((a, b), (c, d))]
     return [
         T.reinterpret("int32x16", _unpacked(pairs[0][high], pairs[1][high], 2, half))
