@@ -93,7 +93,10 @@ def ramp(first: Any, count: int, *, step: int = 1) -> Any:
 
 def shuffled(vectors: Sequence[Any], order: Sequence[int]) -> Any:
     """Elements of vectors, counted through them, in another order."""
-    return tirx.Shuffle(list(vectors), [tirx.const(index, "int32") for index in order])
+    # TVM wants no fewer elements than it gives
+    lanes = sum(int(str(vector.ty.dtype).partition("x")[2]) for vector in vectors)
+    repeated = list(vectors) * -(-len(order) // lanes)
+    return tirx.Shuffle(repeated, [tirx.const(index, "int32") for index in order])
 
 
 def kept(value: Any) -> Any:
