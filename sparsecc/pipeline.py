@@ -77,6 +77,7 @@ def run(
     made = rewrite(imported, plan, target, choose, stage=stage)
 
     progress("schedule")
+    target = target.for_codes() if made.placed.types else target
     lowered = stage("lower", lower_all, made, target, choose)
     ports = imported.inputs, imported.outputs
     assembled = stage("assemble", assemble, options.name, made.placed, lowered, inputs=ports[0], outputs=ports[1])

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import adds_residual
 
-Kind = Literal["conv", "chain", "window", "linear", "generic", "join", "algorithm"]
+Kind = Literal["conv", "chain", "window", "linear", "generic", "join", "algorithm", "qconv", "qdepthwise"]
 Pattern = Literal["dense", "uniform", "ragged", "none"]
 
 #: layers whose shares of kept blocks differ by less fall into one bucket (per cent)
@@ -28,7 +28,7 @@ class LayerKey:
         ``conv``, ``chain`` (with the window kernel that follows it), ``window``, ``linear``, or ``generic`` for what
         has no kernel of its own: then ``spec`` is the result's shape, and ``epilogue`` a hash of the operator.
         ``join`` is the question whether a convolution and the window kernel after it become a chain; ``algorithm`` what
-        computes a 3x3 convolution of stride 1, whatever its epilogue.
+        computes a 3x3 convolution of stride 1, whatever its epilogue. ``qconv`` and ``qdepthwise`` are layers of int8.
     spec : ConvSpec
     block_n : int
         Output channels of a block; 0 where every block is kept, for then a config decides.

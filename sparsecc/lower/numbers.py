@@ -7,6 +7,8 @@ import math
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.int8.depthwise import QuantWindow
+from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.lower.config import ConvConfig, JoinedConfig, TraceConfig
@@ -40,6 +42,20 @@ def trace_numbers(config: TraceConfig, key: LayerKey, target: Target) -> list[fl
 def linear_numbers(config: LinearConfig, key: LayerKey, target: Target) -> list[float]:
     """Numbers of a linear layer's."""
     return [_NONE, config.lanes, config.reg_m, *_DIRECT_NONE[2:], *_window(None), _NONE]
+
+
+def quant_numbers(config: QuantLanes | QuantPixels, key: LayerKey, target: Target) -> list[float]:
+    """Numbers of a layer's of 8-bit integers."""
+    own = config.by_kernel(
+        lambda lanes: [lanes.vectors, lanes.rows, lanes.cols, 1.0, lanes.band],
+        lambda pixels: [pixels.reg_n, pixels.vectors, _NONE, 0.0, pixels.band],
+    )
+    return [config.block_n, *own, *_DIRECT_NONE[5:], *_window(None), _NONE]
+
+
+def quant_window_numbers(config: QuantWindow, key: LayerKey, target: Target) -> list[float]:
+    """Numbers of a depthwise layer's of 8-bit integers."""
+    return [_NONE, *_DIRECT_NONE, _NONE, _NONE, config.rows, _NONE]
 
 
 _DIRECT_NONE = [_NONE] * 15

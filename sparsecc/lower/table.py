@@ -28,6 +28,8 @@ from sparsecc.lower import (
     winograd_conv,
 )
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
+from sparsecc.lower.int8 import conv as int8_conv
+from sparsecc.lower.int8 import window as int8_window
 from sparsecc.lower.kernel import Cost, Kernel, Once, Value
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site
@@ -42,9 +44,11 @@ KERNELS: dict[str, Kernel[Any, Any]] = {
     "pool": Kernel(window.opened, window.lower, window.cost, reference.pooling, window.KNOBS),
     "l2_pool": Kernel(l2_pool.opened, window.lower, l2_pool.cost, l2_pool.reference, window.KNOBS),
     "chain": Kernel(chain.opened, chain.lower, chain.cost, reference.joined, chain.KNOBS),
-    "qconv": Kernel(quantized.opened, quantized.lower, quantized.cost, quantized.reference),
-    "qdepthwise": Kernel(quantized.opened, quantized.lower, quantized.cost, quantized.reference),
-    "qlinear": Kernel(quantized.opened, quantized.lower, quantized.cost, quantized.reference),
+    "qconv": Kernel(int8_conv.opened, int8_conv.lower, int8_conv.cost, quantized.reference, int8_conv.KNOBS),
+    "qdepthwise": Kernel(
+        int8_window.opened, int8_window.lower, int8_window.cost, quantized.reference, int8_window.KNOBS
+    ),
+    "qlinear": Kernel(int8_conv.opened, int8_conv.lower, int8_conv.cost, quantized.reference, int8_conv.KNOBS),
     "mean": Kernel(mean.opened, mean.lower, mean.cost, reference.mean),
     "norm": Kernel(norm.opened, norm.lower, norm.cost, norm.reference),
     "pad": Kernel(pad.opened, pad.lower, pad.cost, pad.reference),

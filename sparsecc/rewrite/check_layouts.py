@@ -11,7 +11,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layout import PlaneLayout, scratch_width, split_height, split_width
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
-from sparsecc.rewrite.layout import may_repitch
+from sparsecc.rewrite.layout import may_repitch, walked
 
 
 def layout_problems(placed: Placed) -> Iterator[str]:
@@ -51,7 +51,7 @@ def _layout(shape: tuple[int, ...], layout: PlaneLayout | None) -> Iterator[str]
 
 def _node(node: PlacedNode, placed: Placed) -> Iterator[str]:
     """What a node reads and writes lies as its kernel expects."""
-    spec, operator = node.operator.planes, node.operator
+    spec, operator = walked(node, placed.types), node.operator
     if node.packs and not (operator.is_window or operator.follower):
         yield "copies planes into scratch memory, which only windows do"
     if spec is not None:

@@ -30,7 +30,8 @@ from sparsecc.ir.layout import (
     split_width,
 )
 from sparsecc.ir.placed import Placed, PlacedNode, Repack
-from sparsecc.ir.tensor_type import TensorType
+from sparsecc.ir.tensor_type import TensorType, Types
+from sparsecc.kernels.int8.shape import OVERREAD
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
 
@@ -81,14 +82,14 @@ class _Plan:
             sides = zip((*node.inputs[:1], node.output), node.operator.runs, strict=False)
             self.runs.update((tensor, run) for tensor, run in sides if run)
         for node in self.graph.nodes:
-            spec = node.operator.planes
+            spec = walked(node, self.types)
             if spec is not None and self._reads_in_place(node, spec):
                 tensor = node.inputs[0]
                 self.halos[tensor] = _join(self.halos.get(tensor, _NO_HALO), spec.padding)
 
     def add(self, node: Node) -> None:
         """Append a node, with the copies before and after it."""
-        spec, window = node.operator.planes, node.operator.follower
+        spec, window = walked(node, self.types), node.operator.follower
         if spec is None:
             self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
             return
@@ -131,7 +132,7 @@ class _Plan:
     def finish(self) -> Placed:
         """Fix the pitches and drop copies between equal layouts."""
         pitches = self._pitches()
-        layouts = tuple(self._layout(tensor, pitches) for tensor in range(len(self.shapes)))
+        layouts = tuple(self._with_tail(tensor, self._layout(tensor, pitches)) for tensor in range(len(self.shapes)))
         nodes = _without_idle_copies(self.nodes, layouts, outputs=self.graph.outputs)
         graph = self.graph
         return Placed(tuple(self.shapes), layouts, nodes, graph.inputs, graph.outputs, self.types)
@@ -190,6 +191,13 @@ class _Plan:
         _, left, _, right = self.halos.get(tensor, _NO_HALO)
         return max(room, self.shapes[tensor][3] + max(left, right))
 
+    def _with_tail(self, tensor: int, layout: PlaneLayout | None) -> PlaneLayout | None:
+        """Room after the pixels of codes, where kernels read whole vectors; the caller's tensors have none."""
+        owned = tensor in self.graph.inputs or tensor in self.graph.outputs
+        if layout is None or owned or tensor not in self.types or self.types[tensor].nbytes > 1:
+            return layout
+        return replace(layout, tail=layout.tail + OVERREAD)
+
     def _layout(self, tensor: int, pitches: dict[int, int]) -> PlaneLayout | None:
         shape = self.shapes[tensor]
         if len(shape) != 4:
@@ -208,6 +216,14 @@ class _Plan:
         return padded(shape[2], shape[3], halo=halo, pitch=pitch)
 
 
+def walked(node: Node | PlacedNode, types: Types) -> ConvSpec | None:
+    """The layer as which a node walks flat planes.
+
+    None for one that reads codes: its kernel puts their pixels side by side, with padding, wherever they lie.
+    """
+    return None if node.inputs and node.inputs[0] in types else node.operator.planes
+
+
 def may_repitch(node: Node | PlacedNode, spec: ConvSpec) -> bool:
     """Whether the kernel may write rows with another pitch than it reads them."""
     if node.operator.is_window:
@@ -219,7 +235,7 @@ def _contiguous(graph: Graph) -> frozenset[int]:
     """Images that must be contiguous: the caller's, and what is read or written as a list of numbers."""
     fixed = {*graph.inputs, *graph.outputs}
     for node in graph.nodes:
-        if node.operator.planes is not None:
+        if node.operator.planes is not None:  # of codes, too, it reads and writes rows
             continue
         if not node.operator.reads_rows:
             fixed.update(node.inputs)

@@ -13,13 +13,19 @@ from sparsecc.target.arm import ARM
 from sparsecc.target.core import Core
 from sparsecc.target.cores import CORES
 from sparsecc.target.given import SUFFIX, read_target
-from sparsecc.target.model import Target
+from sparsecc.target.model import Target, has_features
 from sparsecc.target.x86 import X86
 
 __all__ = ["CORES", "TARGETS", "Core", "Target", "resolve"]
 
 #: by name, those of one architecture from the most general to the best
 TARGETS: dict[str, Target] = {**X86, **ARM}
+#: a target with the instructions that multiply 8-bit integers -> without them, and LLVM's name of the feature
+WITH_CODES = {
+    "x86-64-v3+vnni": ("x86-64-v3", "avxvnni"),
+    "x86-64-v4+vnni": ("x86-64-v4", "avx512vnni"),
+    "aarch64+dotprod": ("aarch64", "dotprod"),
+}
 _MACHINES = ("x86_64", "aarch64", "armv7l")
 
 
@@ -41,6 +47,9 @@ def resolve(target: str | os.PathLike[str] | Target) -> Target:
         return _native()
     if isinstance(target, str) and target in TARGETS:
         return TARGETS[target]
+    if isinstance(target, str) and target in WITH_CODES:
+        base, feature = WITH_CODES[target]
+        return replace(TARGETS[base], codes=feature)
     if isinstance(target, str | os.PathLike) and str(target).endswith(SUFFIX):
         return read_target(Path(target), TARGETS)
     near = difflib.get_close_matches(str(target), [*TARGETS, "native"], n=3, cutoff=0.3) or [*TARGETS, "native"]
@@ -61,4 +70,5 @@ def _native() -> Target:
         raise TargetError(
             "target 'native': this processor lacks AVX2 and FMA, which x86-64-v3 needs; name a target instead"
         )
-    return replace(best[-1])
+    codes = [feature for base, feature in WITH_CODES.values() if base == best[-1].name and has_features((feature,))]
+    return replace(best[-1], codes=codes[0] if codes else "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from sparsecc.errors import TargetError
@@ -14,7 +14,11 @@ from sparsecc.target.core import Core
 from sparsecc.untrusted import shown
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
-_PROC_NAMES = {"aarch64": {"neon": "asimd"}, "armv7l": {"vfp4": "vfpv4", "hwdiv-arm": "idiva"}}
+_PROC_NAMES = {
+    "aarch64": {"neon": "asimd", "dotprod": "asimddp"},
+    "armv7l": {"vfp4": "vfpv4", "hwdiv-arm": "idiva"},
+    "x86_64": {"avx512vnni": "avx512_vnni", "avxvnni": "avx_vnni"},
+}
 #: what a name may be: it becomes part of files' names
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _MOST_LETTERS = 100
@@ -66,6 +70,8 @@ class Target:
         Of the smallest board with this processor; 0 where that says nothing.
     source : str
         The board, for people.
+    codes : str
+        The feature that multiplies 8-bit integers, where code without them does not ask for it; empty for none.
     """
 
     name: str
@@ -90,6 +96,7 @@ class Target:
     cores: int = 0
     memory_bytes: int = 0
     source: str = ""
+    codes: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or len(self.name) > _MOST_LETTERS:
@@ -122,10 +129,16 @@ class Target:
 
     def runs_here(self) -> bool:
         """True when this machine has every feature that code for the target uses."""
-        machine = platform.machine()
-        names = _PROC_NAMES.get(machine, {})
-        needed = {names.get(feature, feature) for feature in self.cpu_features}
-        return self.triple.startswith(machine) and needed <= cpu_flags()
+        return self.triple.startswith(platform.machine()) and has_features(self.cpu_features)
+
+    def for_codes(self) -> Target:
+        """The same for networks of 8-bit integers: with the instructions that multiply them, where there are any."""
+        if not self.codes:
+            return self
+        attributes = self.llvm.get("mattr", [])
+        assert isinstance(attributes, list), "a list of features"
+        llvm = {**self.llvm, "mattr": [*attributes, f"+{self.codes}"]}
+        return replace(self, codes="", llvm=llvm, cpu_features=(*self.cpu_features, self.codes))
 
     def bandwidth(self, footprint: float) -> float:
         """Bytes a cycle from the smallest cache that holds ``footprint`` bytes; infinite for the first level."""
@@ -134,6 +147,12 @@ class Target:
         if footprint <= self.l2_bytes:
             return self.l2_bandwidth
         return self.l3_bandwidth if footprint <= self.l3_bytes else self.memory_bandwidth
+
+
+def has_features(features: Iterable[str]) -> bool:
+    """Whether this machine has them; LLVM's names."""
+    names = _PROC_NAMES.get(platform.machine(), {})
+    return {names.get(feature, feature) for feature in features} <= cpu_flags()
 
 
 def cpu_flags() -> frozenset[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation
@@ -13,6 +14,7 @@ from sparsecc.kernels.config import Config
 from sparsecc.kernels.function import Kind
 from sparsecc.kernels.int8.instructions import Instructions
 
+Value = TypeVar("Value")
 #: bytes that may be read after a tensor's last pixel
 OVERREAD = 128
 #: pixels of a row, where planes have no gaps: seven tiles of 28
@@ -153,14 +155,21 @@ class QuantLanes(Config):
         Pixels of a tile.
     band : int
         Output rows whose pixels are put side by side at a time.
+    block_n : int
+        Output channels of a row of blocks.
     """
 
     vectors: int
     rows: int
     cols: int
     band: int
+    block_n: int = 0
 
     name: ClassVar = "int8_lanes"
+
+    def by_kernel(self, lanes: Callable[[QuantLanes], Value], pixels: Callable[[QuantPixels], Value]) -> Value:
+        """What is asked of the kernel that it is for."""
+        return lanes(self)
 
 
 @dataclass(frozen=True)
@@ -175,13 +184,20 @@ class QuantPixels(Config):
         Vectors of pixels of each.
     band : int
         Output rows whose pixels are put side by side at a time; 0: in registers, tile by tile.
+    block_n : int
+        Output channels of a row of blocks.
     """
 
     reg_n: int
     vectors: int
     band: int
+    block_n: int = 0
 
     name: ClassVar = "int8_pixels"
+
+    def by_kernel(self, lanes: Callable[[QuantLanes], Value], pixels: Callable[[QuantPixels], Value]) -> Value:
+        """See :class:`QuantLanes`."""
+        return pixels(self)
 
 
 def parameters(shape: QuantShape) -> list[tuple[str, Kind]]:

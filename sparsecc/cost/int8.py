@@ -1,0 +1,87 @@
+"""How long the convolutions of codes take, to choose between their kernels and configs.
+
+Fitted to kernels alone on a Zen 5 (``python -m bench int8``), in its cycles; what counts is which config is least.
+"""
+
+from __future__ import annotations
+
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.kernels.int8.frame import Frame, frame_of
+from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape
+from sparsecc.kernels.tiles import cut
+
+#: two multiply-adds, and two loads, start in a cycle
+_START = 0.5
+#: beside the multiply-adds of a tile's step: a loop, addresses
+_STEP = 2.0
+#: to put 64 or 16 pixels of a group of channels side by side, and for a row of them
+_WIDE, _NARROW, _ROW = 16.0, 7.0, 3.0
+#: to put 64 pixels together in registers, for 4 channels
+_IN_REGISTERS = 10.7
+#: of a result: with channels as the vector, with pixels, through sums aside, packed
+_TURNED, _STORED, _ASIDE, _PACKED = 0.44, 0.25, 0.4, 0.19
+#: scratch memory beyond the first cache
+_FAR, _FAR_FACTOR = 40 * 1024, 1.3
+
+
+def predict_lanes(shape: QuantShape, config: QuantLanes) -> float:
+    """Cycles of the kernel with channels as the vector."""
+    shape = shape.flat
+    spec, by = shape.spec, shape.instructions
+    tiles = -(-spec.ow // config.cols)
+    whole, left = divmod(spec.oh, config.rows)
+    per_step = shape.count * (shape.block_n // (config.vectors * by.lanes)) * spec.taps * tiles
+    cycles = 0.0
+    for rows, count in ((config.rows, whole), (left, bool(left))):
+        pixels = rows * config.cols
+        dots, loads = pixels * config.vectors, pixels + config.vectors
+        cycles += count * per_step * (_START * max(dots, loads, _LATENCY) + _STEP / max(1, spec.taps))
+    cycles *= _far(shape, config.band)
+    return spec.n * (cycles + _staging(shape, config.band) + _TURNED * shape.slots * spec.oh * spec.ow * 16 / by.lanes)
+
+
+#: multiply-adds that have to be under way
+_LATENCY = 10
+
+
+def predict_pixels(shape: QuantShape, config: QuantPixels) -> float:
+    """Cycles of the kernels with pixels as the vector."""
+    by = shape.instructions
+    if not config.band:
+        pixels = shape.spec.ih * shape.spec.iw
+        units = pixels // 64 + (pixels % 64 + 15) // 16 / 3
+        work = shape.count * (shape.block_n // config.reg_n) * units
+        return shape.spec.n * (work * _IN_REGISTERS * config.reg_n / 4 + _PACKED * shape.slots * pixels)
+    shape = shape.flat
+    spec = shape.spec
+    frame = frame_of(spec, out=config.band)
+    tiles = cut(max(frame.flat, by.lanes), lanes=by.lanes, vectors=config.vectors)
+    vectors = [config.vectors] * tiles.count + [sum(run.count for run in tiles.rest)] * bool(tiles.rest)
+    per_step = shape.count * (shape.block_n // config.reg_n) * spec.taps * -(-spec.oh // config.band)
+    step = sum(
+        _START * max(config.reg_n * v, config.reg_n + v, _LATENCY) + _STEP / max(1, spec.taps) for v in vectors
+    )
+    stored = _STORED if frame.out == 1 or shape.result.layout.pitch == frame.pitch else _ASIDE
+    cycles = per_step * step * _far(shape, config.band)
+    return spec.n * (cycles + _staging(shape, config.band) + stored * shape.slots * spec.oh * spec.ow * 16 / by.lanes)
+
+
+def _staging(shape: QuantShape, band: int) -> float:
+    """To put all that rows of blocks read side by side: once for all of them where they are dense."""
+    spec, size = shape.spec, shape.instructions.group
+    groups = spec.groups * -(-spec.ic_per_group // size) if shape.dense else shape.count
+    bands = 1 if shape.dense else -(-spec.oh // band)
+    frame = frame_of(spec, out=spec.oh if shape.dense else band)
+    return groups * bands * len(frame.phases) * frame.rows * _row(frame, spec, shape.instructions.lanes)
+
+
+def _row(frame: Frame, spec: ConvSpec, lanes: int) -> float:
+    start, end = frame.columns(0)
+    is_wide = spec.stride[1] == 1 and end - start >= 40 and lanes == 16
+    units = -(-(end - start) // (64 if is_wide else 16))
+    return _ROW + units * (_WIDE if is_wide else _NARROW * (1 if lanes == 16 else 2))
+
+
+def _far(shape: QuantShape, band: int) -> float:
+    frame = frame_of(shape.spec, out=band)
+    return _FAR_FACTOR if not shape.dense and 4 * shape.most * frame.size > _FAR else 1.0

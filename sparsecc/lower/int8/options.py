@@ -1,0 +1,137 @@
+"""A convolution of codes whose kernel and config are open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sparsecc.cost.int8 import predict_lanes, predict_pixels
+from sparsecc.ir.blocks import BlockSparse
+from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
+from sparsecc.ir.layout import PlaneLayout
+from sparsecc.ir.quantized import QuantizedConv
+from sparsecc.kernels.int8.instructions import Instructions
+from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape, Result
+from sparsecc.lower.int8.pack import Groups, blocks_of, grouped
+from sparsecc.lower.int8.space import space_of
+from sparsecc.target import Target
+
+QuantConfig = QuantLanes | QuantPixels
+
+
+def instructions_of(target: Target) -> Instructions:
+    """What a target multiplies 8-bit integers with, exactly."""
+    features = (*target.cpu_features, target.codes)
+    if str(target.triple).startswith("x86_64"):
+        is_wide = target.lanes == 16
+        has = "avx512vnni" in features or (not is_wide and "avxvnni" in features)
+        return Instructions("vpdpbusd" if has else "vpmaddwd", target.lanes)
+    return Instructions("sdot" if "dotprod" in features else "smlal", 4)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantOptions:
+    """What is open for a layer.
+
+    Attributes
+    ----------
+    operator : QuantizedConv
+    source : PlaneLayout
+    result : Result
+    target : Target
+    grouping : numpy.ndarray or None
+        Output channels of every row of blocks; None for a dense layer.
+    """
+
+    operator: QuantizedConv
+    source: PlaneLayout
+    result: Result
+    target: Target
+    grouping: NDArray[np.int32] | None
+
+    @property
+    def dense(self) -> bool:
+        """Whether every block is computed."""
+        return self.grouping is None
+
+    @cached_property
+    def blocks(self) -> dict[int, tuple[BlockSparse, Groups]]:
+        """Those made so far, by output channels of a row."""
+        return {}
+
+    @cached_property
+    def by(self) -> Instructions:
+        """What the kernel multiplies with."""
+        return instructions_of(self.target)
+
+    @property
+    def block_sizes(self) -> tuple[int, ...]:
+        """Output channels of a row of blocks that there may be."""
+        if self.grouping is not None:
+            return (int(self.grouping.shape[1]),)
+        sizes = {1, 2, 4, 8, self.by.lanes, 2 * self.by.lanes, 4 * self.by.lanes}
+        most = self.operator.spec.oc_per_group
+        return tuple(sorted(n for n in sizes if n < 2 * most and (n <= most or n == self.by.lanes))) or (1,)
+
+    def packed(self, block_n: int) -> tuple[BlockSparse, Groups]:
+        """Kept blocks, and their channels in groups."""
+        if block_n not in self.blocks:
+            groups = self.operator.spec.groups
+            blocks = blocks_of(self.operator.weight, groups=groups, grouping=self.grouping, block_n=block_n)
+            self.blocks[block_n] = blocks, grouped(blocks, self.by.group)
+        return self.blocks[block_n]
+
+    def shape(self, block_n: int) -> QuantShape:
+        """The kernel's shape."""
+        spec, operator = self.operator.spec, self.operator
+        if self.dense:
+            per_row = -(-spec.ic_per_group // self.by.group)
+            rows = spec.groups * -(-spec.oc_per_group // block_n)
+            count, most, uniform = rows * per_row, per_row, per_row
+            scattered = spec.oc_per_group % block_n != 0
+        else:
+            blocks, groups = self.packed(block_n)
+            rows, count, most, found = blocks.rows, len(groups.channels), groups.most, groups.uniform
+            scattered = not (blocks.is_aligned and rows * block_n == spec.oc)
+            return QuantShape(
+                spec, self.source, operator.source, self.result, self.by, rows, block_n, count, most, found, False,
+                scattered,
+            )  # fmt: skip
+        return QuantShape(
+            spec, self.source, operator.source, self.result, self.by, rows, block_n, count, most, uniform, True,
+            scattered,
+        )  # fmt: skip
+
+    def key(self, kind: Kind) -> LayerKey:
+        """What records call the layer."""
+        spec, result = self.operator.spec, self.result
+        block_n, density, pattern = 0, 100, "dense"
+        if not self.dense:
+            (block_n,) = self.block_sizes
+            blocks, _ = self.packed(block_n)
+            density = bucket(blocks.nnzb, blocks.rows * spec.ic_per_group)
+            pattern = "uniform" if blocks.is_uniform else "ragged"
+        made: Pattern = pattern  # type: ignore[assignment]  # one of the texts above
+        return LayerKey(
+            kind=kind, spec=spec, block_n=block_n, density=density, pattern=made, scattered=False,
+            epilogue=str(self.operator), pitch=(self.source.pitch, result.layout.pitch),
+            adds_residual=result.residual is not None,
+        )  # fmt: skip
+
+    def space(self) -> Iterator[QuantConfig]:
+        """Every legal config."""
+        for block_n in self.block_sizes:
+            yield from space_of(self.shape(block_n), self.target)
+
+    def default(self) -> QuantConfig:
+        """The cost model's choice."""
+        return min(self.space(), key=self.predict)
+
+    def predict(self, config: QuantConfig) -> float:
+        """Cycles that the cost model predicts."""
+        shape = self.shape(config.block_n)
+        return config.by_kernel(lambda lanes: predict_lanes(shape, lanes), lambda pixels: predict_pixels(shape, pixels))
