@@ -8,19 +8,22 @@ skips functions whose calling convention is already set.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sparsecc import _passes
 from sparsecc._extremes import exact_extremes
 from sparsecc._tvm import (
+    Call,
     IRModule,
     PointerType,
     PrimFunc,
     PrimType,
+    codegen,
     compilation_pipeline,
     is_buffer_var,
+    structural_walk,
     tirx,
     tvm,
 )
@@ -28,6 +31,8 @@ from sparsecc._tvm import (
 PIPELINE = "sparsecc"
 #: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
 _C_CALL = 2
+_INTRINSIC = "tirx.call_llvm_pure_intrin"
+_ARCHITECTURES = ("llvm.x86.", "llvm.aarch64.", "llvm.arm.")
 
 
 def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> tuple[bytes, str]:
@@ -51,6 +56,19 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
     with open(os.memfd_create("kernels.o"), "rb") as file:
         built.write_to_file(f"/proc/self/fd/{file.fileno()}", "o")
         return file.read(), str(built.inspect_source("s"))
+
+
+def own_instructions(functions: Iterable[PrimFunc]) -> list[str]:
+    """LLVM's names of instructions of one architecture that kernels call: code for others can't be made of them."""
+    found: set[str] = set()
+
+    def see(call: Any) -> None:
+        if getattr(call.op, "name", "") == _INTRINSIC:
+            found.add(str(codegen.llvm_get_intrinsic_name(int(call.args[0]))))
+
+    for function in functions:
+        structural_walk(function.body, (Call, see))
+    return sorted(name for name in found if name.startswith(_ARCHITECTURES))
 
 
 def export_kernels(

@@ -16,6 +16,7 @@ from tvm.relax.expr_functor import mutator as expression_mutator
 from tvm.relax.frontend.torch.exported_program_translator import ExportedProgramImporter
 from tvm.s_tir import Schedule
 from tvm.script.ir_builder import IRBuilder
+from tvm.target import codegen
 from tvm.tirx import PrimFunc, compilation_pipeline
 from tvm.tirx.buffer import is_buffer_var
 from tvm.tirx.script.builder import ir as T  # noqa: N812  (TVM's own name for it)
@@ -36,6 +37,7 @@ __all__ = [
     "PyExprMutator",
     "Schedule",
     "T",
+    "codegen",
     "compilation_pipeline",
     "expression_mutator",
     "is_buffer_var",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from sparsecc._codegen import own_instructions
 from sparsecc.artefact import Artefact
 from sparsecc.build.toolchain import architecture
 from sparsecc.errors import TargetError, ToolchainError
@@ -71,6 +72,9 @@ def check_rebuilt(artefact: Artefact, imported: Imported, *, tolerance: float, w
     host = _host()
     if isinstance(host, str):
         return Verified(None, f"{why}; {host}")
+    own = own_instructions(artefact.functions.values())
+    if own:
+        return Verified(None, f"{why}; its kernels have instructions that only the target has: {own[0]}")
     run = rebuilt(artefact.functions, imported, host=host)
     try:
         found = run(artefact)

@@ -66,7 +66,8 @@ def _core(path: str, target: Target) -> str:
         known = subprocess.run((path, "-cpu", "help"), capture_output=True, text=True, errors="replace").stdout.split()
     except OSError:
         known = []
-    return next((core for core in (cpu, _PLAIN.get(cpu)) if core in known), _MOST)
+    plain = None if target.codes or "dotprod" in target.cpu_features else _PLAIN.get(cpu)
+    return next((core for core in (cpu, plain) if core in known), _MOST)
 
 
 def emulated(imported: Imported, emulator: Emulator, *, cc: str | None, seconds: float) -> Run:

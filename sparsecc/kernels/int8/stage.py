@@ -42,6 +42,11 @@ class Stage:
     fill: int
 
     @property
+    def has_wide(self) -> bool:
+        """Whether 64 pixels may be put together at once."""
+        return self.instructions.lanes == 16 and self.instructions.group == 4
+
+    @property
     def blank(self) -> Any:
         """An element of padding."""
         byte = self.fill & 255
@@ -93,7 +98,7 @@ def _row(stage: Stage, source: Any, scratch: Any, planes: list[Any], phase: int,
     start, end = frame.columns(phase)
     count = end - start
     if count:
-        unit = 64 if step == 1 and count >= _WIDE and stage.instructions.lanes == 16 else 16
+        unit = 64 if step == 1 and count >= _WIDE and stage.has_wide else 16
         begins = stage.source.lead + row * stage.source.pitch + frame.column(phase, start)
         with T.serial(0, -(-count // unit)) as k:
             places = [plane + begins + k * (unit * step) for plane in planes]
@@ -127,7 +132,7 @@ def together(stage: Stage, source: Any, places: list[Any], *, unit: int, mixed: 
         return [_few(planes, group, unit)]
     if group == 2:
         return [T.reinterpret("int32x8", tirx.Cast("uint16x16", pair)) for pair in _zipped(*planes)]
-    if stage.instructions.lanes == 16:
+    if stage.has_wide:
         return _quads(planes, mixed=mixed) if unit == 64 else [_quad(planes)]
     low, high = zip(_zipped(planes[0], planes[2]), _zipped(planes[1], planes[3]), strict=True)
     pairs = [*map(kept, low), *map(kept, high)]
