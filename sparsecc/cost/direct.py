@@ -162,7 +162,7 @@ def _weights(config: DirectConfig, target: Target) -> tuple[float, float]:
 
 def sums_at_once(target: Target) -> int:
     """Sums that a core adds to at a time; 0 where it starts instructions in order, and loads ahead of their use."""
-    return 0 if target.in_order else target.fma_latency * target.fma_per_cycle
+    return 0 if target.in_order else int(target.fma_latency * target.fma_per_cycle)
 
 
 def _start(fmas: int, lanes: int, target: Target, *, sets: int = 1) -> float:
