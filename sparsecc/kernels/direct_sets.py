@@ -1,8 +1,7 @@
 """Small tiles of the direct kernel: kept blocks go in turns to several sets of sums, which are added in the end.
 
 A multiply-add waits for the one before it on the same sum. A core that starts two in a cycle and has each result four
-cycles later adds to eight sums at a time; a tile of one vector and four channels has four, and takes twice as long.
-512 channels at 7x7 pixels, 1x4 at 90 %, by tiles of 2x2 on one core of a Zen 5: 106 us with one set, 99 with two.
+cycles later adds to eight sums at a time; a tile of one vector and four channels has four.
 """
 
 from __future__ import annotations
