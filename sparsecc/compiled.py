@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparsecc.analyse.impose import pattern_of
 from sparsecc.analyse.plan import Plan
@@ -33,6 +33,9 @@ from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
 from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
+
+if TYPE_CHECKING:
+    from sparsecc.pytorch.module import LibraryModule
 
 Progress = Callable[[str], None]
 
@@ -66,13 +69,7 @@ class Compiled:
 
     @property
     def library(self) -> Library:
-        """The loaded library.
-
-        Raises
-        ------
-        LibraryError
-            When this machine can't run the target.
-        """
+        """The loaded library; LibraryError where this machine can't run the target."""
         if self._library is None:
             raise LibraryError(f"this machine can't run code for {self.target}; save the library and load it there")
         return self._library
@@ -91,6 +88,10 @@ class Compiled:
     def meta(self) -> dict[str, str | list[str]]:
         """What ``compile`` was given as ``meta``."""
         return dict(self._artefact.program.description.get("meta", {}))
+
+    def as_module(self) -> LibraryModule:
+        """The library as a ``torch.nn.Module``; see :class:`sparsecc.Library`."""
+        return self.library.as_module()
 
     def profile(self, *inputs: Any, runs: int = 10) -> list[tuple[str, float]]:
         """Key and median seconds of every step; see :meth:`sparsecc.Library.profile`."""
@@ -200,7 +201,7 @@ def compile(
         or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel; the
         report names them.
     name : str
-        Prefix of the library's C functions; networks that are linked into one C program need different ones.
+        Prefix of the library's C functions; networks in one C program need different ones.
     dump : path, optional
         Folder for what every stage made, to look at; it is checked, too.
     cc : str, optional
@@ -214,8 +215,7 @@ def compile(
         trained with that pattern. The blocks with the least L1 norm of each layer are pruned; the first convolution,
         depthwise ones and the last linear layer stay dense.
     meta : mapping of str to str or sequence of str, optional
-        What else the library is to carry: ``{"model_version": "3", "classes": ["cat", "dog"]}``. It is in the
-        library's description (``lib.meta``), in what ``sparsecc inspect`` shows, and in the C header as constants.
+        What else the library is to carry, here (``lib.meta``) and in C: ``{"model_version": "3", "classes": [...]}``.
     progress : callable, optional
         Called with the name of every stage as it begins.
 

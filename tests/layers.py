@@ -59,6 +59,7 @@ LAYERS: dict[str, set[str]] = {
         "records", "report", "restore", "runtime", "target", "verify", "version",
     },
     "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
+    "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
         "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",
@@ -68,7 +69,7 @@ LAYERS: dict[str, set[str]] = {
 }  # fmt: skip
 
 #: what a layer may import inside a function besides, so that it costs nothing until it is used
-LAZY: dict[str, set[str]] = {"runtime": {"report"}}
+LAZY: dict[str, set[str]] = {"runtime": {"pytorch", "report"}}
 
 #: imports that break the rules, each with its reason; one that is no longer needed must go
 EXCEPTIONS: dict[tuple[str, str], str] = {
@@ -93,7 +94,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     ),
     "jinja2": ("page/render.py",),
     "rich": ("cli/",),
-    "torch": ("importer/", "prune/", "verify/"),
+    "torch": ("importer/", "prune/", "pytorch/", "verify/"),
     "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.runtime.arguments import (
@@ -25,6 +26,9 @@ from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.runtime.structure import parse_structure
 from sparsecc.runtime.thread_count import asked_threads
 from sparsecc.untrusted.numbers import as_int
+
+if TYPE_CHECKING:
+    from sparsecc.pytorch.module import LibraryModule
 
 
 class Library:
@@ -143,6 +147,19 @@ class Library:
         addresses = list(map(address, given)), list(map(address, results))
         times = [self._ready().profile(*addresses, steps=len(keys)) for _ in range(count + 1)]
         return [(key, median(step)) for key, step in zip(keys, zip(*times[1:], strict=True), strict=True)]
+
+    def pack(self, results: Sequence[Any]) -> Any:
+        """What a call returns, of its results one by one in the order of :attr:`outputs`."""
+        return self._structure.pack(results)
+
+    def as_module(self) -> LibraryModule:
+        """The library as a ``torch.nn.Module``, for ``torch.export``, ``torch.compile`` and larger models.
+
+        It is one operator to PyTorch, and has no gradient.
+        """
+        from sparsecc.pytorch.module import LibraryModule
+
+        return LibraryModule(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the library to a file."""
