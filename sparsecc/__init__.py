@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sparsecc.advice.result import Advice
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
+    from sparsecc.pytorch.backend import sparsecc as backend
     from sparsecc.report import Report
     from sparsecc.runtime import Library, load
     from sparsecc.target import Target
@@ -38,6 +39,7 @@ __all__ = [
     "Target",
     "Tuned",
     "advise",
+    "backend",
     "compile",
     "errors",
     "inspect",
@@ -50,6 +52,7 @@ __all__ = [
 _LAZY = {
     "Advice": "sparsecc.advice.result",
     "advise": "sparsecc.advice.advise",
+    "backend": "sparsecc.pytorch.backend",
     "Compiled": "sparsecc.compiled",
     "compile": "sparsecc.compiled",
     "inspect": "sparsecc.compiled",
@@ -61,6 +64,9 @@ _LAZY = {
     "Tuned": "sparsecc.tuning.tune",
     "tune": "sparsecc.tuning.tune",
 }
+
+#: those that are called otherwise where they are
+_NAMES = {"backend": "sparsecc"}
 
 #: parts of the package that are used by their own name, imported in the same way
 _LAZY_PARTS = frozenset({"prune"})
@@ -74,7 +80,7 @@ def __getattr__(name: str) -> Any:
     try:
         if name in _LAZY_PARTS:
             return import_module(f"sparsecc.{name}")
-        return getattr(import_module(_LAZY[name]), name)
+        return getattr(import_module(_LAZY[name]), _NAMES.get(name, name))
     except ModuleNotFoundError as error:
         raise errors.missing_package(error) from None  # the message says all that its traceback would
 

@@ -61,6 +61,10 @@ class GradientWarning(UserWarning):
     """A compiled network was called with a tensor that requires a gradient: its result has none."""
 
 
+class FallbackWarning(UserWarning):
+    """PyTorch runs a graph of ``torch.compile`` that a library was asked for; the message says why."""
+
+
 class NotSupportedError(SparseccError):
     """A valid request that is outside what sparsecc does."""
 
