@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.pytorch.backend import sparsecc as backend
+    from sparsecc.quantized.flow import quantize
+    from sparsecc.quantized.report import Quantized
     from sparsecc.report import Report
     from sparsecc.runtime import Library, load
     from sparsecc.target import Target
@@ -34,6 +36,7 @@ __all__ = [
     "Compiled",
     "Library",
     "Plan",
+    "Quantized",
     "Report",
     "SparseccError",
     "Target",
@@ -45,6 +48,7 @@ __all__ = [
     "inspect",
     "load",
     "prune",
+    "quantize",
     "tune",
 ]
 
@@ -59,6 +63,8 @@ _LAZY = {
     "Library": "sparsecc.runtime",
     "load": "sparsecc.runtime",
     "Plan": "sparsecc.analyse.plan",
+    "Quantized": "sparsecc.quantized.report",
+    "quantize": "sparsecc.quantized.flow",
     "Report": "sparsecc.report",
     "Target": "sparsecc.target",
     "Tuned": "sparsecc.tuning.tune",

@@ -122,6 +122,9 @@ _COMPILER_PACKAGES = ("torch", "tvm", "tvm_ffi")
 #: those that only a tuner needs
 _TUNER_PACKAGES = ("xgboost", "scipy", "tornado", "cloudpickle", "psutil")
 
+#: those that only quantizing needs
+_QUANTIZING_PACKAGES = ("torchao",)
+
 
 def missing_package(error: ModuleNotFoundError) -> Exception:
     """What to raise when an import failed: a :class:`UserError` that says how to install a package of the compiler."""
@@ -130,6 +133,11 @@ def missing_package(error: ModuleNotFoundError) -> Exception:
         return UserError(
             f"tuning needs the package {package}, which is not installed; in sparsecc's folder: "
             "pip install '.[compiler,tune]'"
+        )
+    if package in _QUANTIZING_PACKAGES:
+        return UserError(
+            f"quantizing needs the package {package}, which is not installed; in sparsecc's folder: "
+            "pip install '.[compiler,quantize]'"
         )
     if package not in _COMPILER_PACKAGES:
         return error

@@ -60,6 +60,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
+    "quantized": {"errors", "importer", "text"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
         "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",
@@ -94,7 +95,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     ),
     "jinja2": ("page/render.py",),
     "rich": ("cli/",),
-    "torch": ("importer/", "prune/", "pytorch/", "verify/"),
+    "torch": ("importer/", "prune/", "pytorch/", "quantized/", "verify/"),
+    "torchao": ("quantized/",),
     "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),
