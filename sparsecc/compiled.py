@@ -21,7 +21,7 @@ from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.fitted import resolve_fitted
 from sparsecc.ir.program import Port
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, run
+from sparsecc.pipeline import analyse, bring_in, run
 from sparsecc.records.lookup import find_records
 from sparsecc.report import Report
 from sparsecc.restore import restore
@@ -277,14 +277,12 @@ def inspect(
 
     Parameters are those of :func:`compile`.
     """
-    from sparsecc.importer import import_model
-
     options = Options(
         keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
     )
     resolved, _ = resolve_fitted(target)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
-    imported = import_model(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
+    imported = bring_in(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from sparsecc.analyse.impose import pattern_of
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import import_model
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, lower_all, rewrite
+from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite
 from sparsecc.records.lookup import find_records
 from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.target import Target
@@ -42,7 +41,7 @@ def forecast(
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     choose = partial(records.choose, threads=1)
     progress("import")
-    imported = import_model(model, example_inputs, impose=pattern_of(impose))
+    imported = bring_in(model, example_inputs, impose=pattern_of(impose))
     progress("analyse")
     plan = analyse(imported, resolved, options, choose=choose, cpu=records.cpu)
     progress("rewrite")

@@ -1,7 +1,8 @@
 """The whole compiler on one screen: a line a stage, from top to bottom.
 
-Who compiles, tunes or advises runs the same middle end: :func:`extract`, then :func:`reorder` where the weights are
-those that will be compiled, then :func:`arrange`, once for each way to cut the network into kernels.
+Who compiles, tunes, inspects or advises begins with :func:`bring_in` and runs the same middle end: :func:`extract`,
+then :func:`reorder` where the weights are those that will be compiled, then :func:`arrange`, once for each way to cut
+the network into kernels.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from sparsecc._codegen import compile_object
 from sparsecc.algorithms import Algorithms
+from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
 from sparsecc.analyse.plan import Plan, find_layers
 from sparsecc.artefact import Artefact
@@ -22,6 +24,7 @@ from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.errors import unforeseen
 from sparsecc.importer import Imported, import_model
+from sparsecc.importer.impose import Keep
 from sparsecc.ir.layer import convolutions
 from sparsecc.ir.on_disk import forget
 from sparsecc.ir.placed import PlacedNode
@@ -44,6 +47,7 @@ from sparsecc.rewrite.permute import permute
 from sparsecc.rewrite.quantize import quantize_layers
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.rewrite.winograd import Transform, compute_at_once, split_winograd, winograd_origins
+from sparsecc.shrink import shrink
 from sparsecc.stages import UNWATCHED, Stages
 from sparsecc.target import Target
 from sparsecc.watch import watchers
@@ -68,7 +72,7 @@ def run(
 
     progress("import")
     impose, keep = options.impose, spilled_if_large
-    imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
+    imported = bring_in(model, example_inputs, impose=impose, keep=keep, stage=stage)
 
     progress("analyse")
     plan = stage("analyse", analyse, imported, target, options, choose=choose, cpu=records.cpu)
@@ -108,6 +112,19 @@ def network_name(model: Any) -> str:
     if isinstance(model, str | os.PathLike):
         return Path(os.fsdecode(model)).stem
     return "" if hasattr(model, "graph_module") or hasattr(model, "graph") else type(model).__name__
+
+
+def bring_in(
+    model: Any,
+    example_inputs: Sequence[Any] | None = None,
+    *,
+    impose: Impose | None = None,
+    keep: Keep = lambda weight: weight,
+    stage: Stages = UNWATCHED,
+) -> Imported:
+    """Import a model, without the channels that nobody needs; parameters are those of the importer."""
+    imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
+    return stage("shrink", shrink, imported)
 
 
 def rewrite(
@@ -174,7 +191,10 @@ def analyse(
 def algorithms_of(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Algorithms:
     """Who decides about the algorithms of a network's layers."""
     layers = find_layers(
-        [LayerInfo(layer.key, layer.name, layer.spec, layer.weight) for layer in convolutions(imported.layers.values())]
+        [
+            LayerInfo(layer.key, layer.name, layer.spec, layer.weight, layer.removed)
+            for layer in convolutions(imported.layers.values())
+        ]
     )
     slower = partial(slower_than_predicted, decision_scale(target, options, cpu=cpu))
     return Algorithms(layers, target, options, slower=slower)

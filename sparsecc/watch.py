@@ -23,8 +23,8 @@ from sparsecc.stages import Watch
 
 #: in order; a file's number is that of its stage
 STAGES = (
-    "import", "analyse", "fuse", "legalize", "extract", "reorder", "split", "join", "layout", "in place", "lower",
-    "assemble", "build", "memory",
+    "import", "shrink", "analyse", "fuse", "legalize", "extract", "reorder", "split", "join", "layout", "in place",
+    "lower", "assemble", "build", "memory",
 )  # fmt: skip
 
 

@@ -31,6 +31,7 @@ LAYERS: dict[str, set[str]] = {
     "importer": {"_tvm", "analyse", "errors", "ir", "kernels", "text", "untrusted"},
     "rewrite": {"_tvm", "analyse", "errors", "ir", "kernels", "lower", "target", "text"},
     "records": {"analyse", "cost", "errors", "ir", "kernels", "lower", "runtime", "target", "untrusted"},
+    "shrink": {"_tvm", "analyse", "importer", "ir", "kernels", "lower", "rewrite"},
     "stages": {"errors"},
     "checker": {"_tvm", "analyse", "build", "errors", "ir", "importer", "lower", "rewrite"},
     "watch": {"_tvm", "analyse", "build", "checker", "dump", "ir", "importer", "rewrite", "stages"},
@@ -38,7 +39,7 @@ LAYERS: dict[str, set[str]] = {
     "algorithms": {"analyse", "cost", "ir", "lower", "options", "target"},
     "pipeline": {
         "_codegen", "algorithms", "analyse", "artefact", "build", "errors", "ir", "importer", "lower", "options",
-        "records", "report", "rewrite", "stages", "target", "watch",
+        "records", "report", "rewrite", "shrink", "stages", "target", "watch",
     },
     "tuning": {
         "_codegen", "_tvm", "algorithms", "analyse", "build", "cost", "dump", "errors", "ir", "importer", "kernels",
@@ -80,6 +81,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 #: packages that are neither ours nor Python's -> files and folders that may import them
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": (
+        "shrink/",
         "advice/",
         "ir/",
         "analyse/",

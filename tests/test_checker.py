@@ -20,13 +20,12 @@ import sparsecc
 from sparsecc import pipeline
 from sparsecc.checker import Checker
 from sparsecc.errors import InternalError
-from sparsecc.importer import import_model
 from sparsecc.ir.graph import Graph
 from sparsecc.ir.layout import padded
 from sparsecc.ir.placed import Placed
 from sparsecc.lower.choice import by_cost_model
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, arrange, extract, lower_all, reorder
+from sparsecc.pipeline import analyse, arrange, bring_in, extract, lower_all, reorder
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import Joining
 from sparsecc.stages import Stages
@@ -56,7 +55,7 @@ def stages_of(model: torch.nn.Module, inputs: tuple[torch.Tensor, ...], *, joins
     """Stage -> what it made; each was found sound."""
     made: dict[str, Any] = {}
     stage = Stages(Checker(), made.__setitem__)
-    imported = stage("import", import_model, model, inputs)
+    imported = bring_in(model, inputs, stage=stage)
     plan = stage("analyse", analyse, imported, TARGET, Options())
     network, plan = reorder(extract(imported, stage=stage), plan, stage=stage)
     rewritten = arrange(network, plan, TARGET, decide=lambda chain, layer: Joining(joins), stage=stage)
@@ -93,7 +92,7 @@ def test_who_dumps_is_told_the_stage(tmp_path: Path, monkeypatch: pytest.MonkeyP
         InternalError, match=r"^layout: made a network that is broken: t1: found a layout for 7x6 pixels"
     ):
         sparsecc.compile(model, "x86-64-v4", example_inputs=inputs, dump=tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir())[-1] == "09_layout.txt"
+    assert sorted(path.name for path in tmp_path.iterdir())[-1] == "10_layout.txt"
 
 
 def test_who_watches_and_fails_is_our_bug() -> None:
@@ -109,7 +108,7 @@ def test_every_stage_has_a_file(tmp_path: Path) -> None:
     sparsecc.compile(wide(), example_inputs=random_inputs((1, 4, 20, 20)), dump=tmp_path, verify=False)
     files = {path.name: path.read_text() for path in sorted(tmp_path.iterdir())}
     assert [name.split(".")[0] for name in files] == [f"{i:02}_{s.replace(' ', '_')}" for i, s in enumerate(STAGES, 1)]
-    assert "t1 1x8x20x20 = conv 1x1, bias: layer_0(t0)" in files["05_extract.txt"]
-    assert "layer_2(t2), planes are packed, pitch 14" in files["10_in_place.txt"]
-    assert "# layer_2: window" in files["11_lower.py"]
-    assert "layer_2: model_layer_2(" in files["12_assemble.txt"]
+    assert "t1 1x8x20x20 = conv 1x1, bias: layer_0(t0)" in files["06_extract.txt"]
+    assert "layer_2(t2), planes are packed, pitch 14" in files["11_in_place.txt"]
+    assert "# layer_2: window" in files["12_lower.py"]
+    assert "layer_2: model_layer_2(" in files["13_assemble.txt"]

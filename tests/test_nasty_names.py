@@ -96,7 +96,7 @@ def test_compiled_and_inspected(made, capsys):
         assert all(c.isprintable() or c in "\n\t" for c in text), stage
         if stage.suffix == ".py":
             compile(text, str(stage), "exec")
-    check_shown((made / "stages" / "02_analyse.txt").read_text(encoding="utf-8"))
+    check_shown((made / "stages" / "03_analyse.txt").read_text(encoding="utf-8"))
 
 
 def test_profiled_and_timed(made, capsys):

@@ -90,6 +90,7 @@ def test_in_a_constant() -> None:
 
 #: function of the pipeline -> what an error in it is said to be in
 STAGES = {
+    "shrink": "shrink",
     "find_layers": "analyse",
     "fuse_epilogues": "fuse",
     "legalize": "legalize",

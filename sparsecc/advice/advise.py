@@ -12,10 +12,11 @@ from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.analyse.impose import Impose
+from sparsecc.analyse.said import gone_lines
 from sparsecc.errors import UserError
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import import_model
 from sparsecc.options import Options
+from sparsecc.pipeline import bring_in
 from sparsecc.records.lookup import find_records
 from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
@@ -91,7 +92,7 @@ def advise(
     scale = scale_here(resolved, options, figures) if target == "native" else usual
     tell = progress or (lambda stage: None)
     tell("import")
-    imported = import_model(model, example_inputs)
+    imported = bring_in(model, example_inputs)
     tell("predict")
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     network = Network(imported, resolved, options, cpu=processor_of(target), records=records)
@@ -105,11 +106,13 @@ def advise(
                 layer_curve(calls, n=block_n, sparsities=shares, planner=network.planner, scale=scale)
                 for block_n in blocks
             ),
+            given=None if calls[0].removed is None else calls[0].removed.spec.weight_shape,
         )
         for name, calls in network.layers.items()
     )
     nets = tuple(_net(network, block_n, shares, scale) for block_n in blocks)
-    return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers)
+    notes = tuple(gone_lines(network.planner.plan(None).layers))
+    return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers, notes)
 
 
 def scale_here(target: Target, options: Options, figures: str) -> Scale:

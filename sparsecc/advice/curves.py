@@ -90,6 +90,8 @@ class LayerAdvice:
         Microseconds of the dense layer by itself.
     curves : tuple of Curve
         One for each N.
+    given : tuple of int or None
+        Shape of the weight in the model, where some of its channels are gone.
     """
 
     name: str
@@ -97,6 +99,7 @@ class LayerAdvice:
     pixels: tuple[int, int]
     dense_us: float
     curves: tuple[Curve, ...]
+    given: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

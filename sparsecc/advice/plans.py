@@ -70,4 +70,4 @@ class Planner:
         structure = None if kind == "depthwise" else dense_structure(spec)
         if impose is not None and structure is not None and layer.name in self.prunable:
             structure = structure_of(spec, impose)
-        return FoundLayer(layer.key, layer.name, kind, spec, structure)
+        return FoundLayer(layer.key, layer.name, kind, spec, structure, layer.removed)

@@ -30,6 +30,8 @@ class Advice:
         One for each N.
     layers : tuple of LayerAdvice
         In the network's order.
+    notes : tuple of str
+        What else is to be said: channels that are gone.
     """
 
     target: str
@@ -38,6 +40,7 @@ class Advice:
     sparsities: tuple[float, ...]
     nets: tuple[NetAdvice, ...]
     layers: tuple[LayerAdvice, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def dense_us(self) -> float:
@@ -68,7 +71,15 @@ class Advice:
         """Rebuild what :meth:`to_json` returned."""
         nets = tuple(NetAdvice(net["n"], tuple(net["us"]), net["break_even"]) for net in data["nets"])
         layers = tuple(_layer(layer) for layer in data["layers"])
-        return cls(data["target"], data["ghz"], data["source"], tuple(data["sparsities"]), nets, layers)
+        return cls(
+            data["target"],
+            data["ghz"],
+            data["source"],
+            tuple(data["sparsities"]),
+            nets,
+            layers,
+            tuple(data.get("notes", ())),
+        )
 
     def __str__(self) -> str:
         return advice_table(self)
@@ -80,4 +91,7 @@ def _layer(data: Mapping[str, Any]) -> LayerAdvice:
         for curve in data["curves"]
     )
     height, width = data["pixels"]
-    return LayerAdvice(data["name"], tuple(data["weight"]), (height, width), data["dense_us"], curves)
+    given = data.get("given")
+    return LayerAdvice(
+        data["name"], tuple(data["weight"]), (height, width), data["dense_us"], curves, given and tuple(given)
+    )

@@ -41,12 +41,16 @@ class Shown(Protocol):
     def layers(self) -> tuple[LayerAdvice, ...]:
         """Its layers."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else is to be said."""
+
 
 def advice_table(advice: Shown) -> str:
     """Write the network's times, a line for each layer, and what the numbers mean."""
     tables = [_grid(net_rows(advice))] + ([_grid(layer_rows(advice))] if advice.layers else [])
     legend = "\n".join(textwrap.wrap(legend_of(advice), _WIDTH))
-    return "\n\n".join([*tables, *([legend] if advice.layers else []), closing(advice)])
+    return "\n\n".join([*tables, *([legend] if advice.layers else []), *advice.notes, closing(advice)])
 
 
 def net_rows(advice: Shown) -> list[tuple[str, ...]]:
@@ -93,6 +97,8 @@ def _row(layer: LayerAdvice, shown: int) -> tuple[str, ...]:
     bound = layer.curves[0].points[shown].bound
     cells = [cell for curve in layer.curves for cell in _cells(layer, curve, shown)]
     weight, name = "x".join(map(str, layer.weight)), printable(layer.name)
+    if layer.given is not None:
+        weight += f" of {'x'.join(map(str, layer.given))}"
     return (name, weight, f"{height}x{width}", f"{layer.dense_us:.4g}", bound, *cells)
 
 

@@ -14,6 +14,7 @@ from sparsecc.analyse.decide import Decision
 from sparsecc.analyse.structure import Structure, product_structure
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.indices import BYTES, OFFSET
+from sparsecc.ir.layer import Removed
 from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.ir.winograd import Tiling
 from sparsecc.ir.winograd_conv import PhaseTiling, is_at_once
@@ -33,12 +34,15 @@ class LayerInfo:
         Its shape.
     weight : numpy.ndarray
         float32 ``(oc, ic / groups, kh, kw)``, masks resolved, batch norm folded.
+    removed : Removed or None
+        What it had besides, and nobody needs.
     """
 
     key: str
     name: str
     spec: ConvSpec
     weight: NDArray[np.float32] = field(repr=False)
+    removed: Removed | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,8 @@ class FoundLayer:
         ``"conv"``, ``"linear"`` or ``"depthwise"``.
     structure : Structure or None
         None where it was not looked for: depthwise layers.
+    removed : Removed or None
+        As in :class:`LayerInfo`.
     """
 
     key: str
@@ -60,6 +66,7 @@ class FoundLayer:
     kind: str
     spec: ConvSpec
     structure: Structure | None
+    removed: Removed | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +89,8 @@ class LayerPlan:
         By what the algorithm, and dense or sparse, was chosen.
     limit : str
         Why a faster algorithm was given up: what has no room for its weights; empty for most layers.
+    removed : Removed or None
+        As in :class:`LayerInfo`.
     """
 
     key: str
@@ -95,6 +104,18 @@ class LayerPlan:
     tile: int | None = None
     why: Provenance = BY_MODEL
     limit: str = ""
+    removed: Removed | None = None
+
+    @property
+    def original(self) -> ConvSpec:
+        """The layer as it was given: that is dense."""
+        return self.spec if self.removed is None else self.removed.spec
+
+    @property
+    def share(self) -> float:
+        """Share of the given layer's blocks that there are to compute, 0 to 1."""
+        blocks = 1.0 if self.structure is None else self.structure.density
+        return blocks * math.prod(self.spec.weight_shape) / math.prod(self.original.weight_shape)
 
     @property
     def kept(self) -> Structure | None:
@@ -129,7 +150,7 @@ class LayerPlan:
     @property
     def dense_bytes(self) -> int:
         """Bytes of the dense float32 weight."""
-        return 4 * math.prod(self.spec.weight_shape)
+        return 4 * math.prod(self.original.weight_shape)
 
     @property
     def kept_bytes(self) -> int:
@@ -152,7 +173,7 @@ class LayerPlan:
             "key": self.key,
             "name": self.name,
             "kind": self.kind,
-            "spec": {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self.spec).items()},
+            "spec": _spec_json(self.spec),
             "structure": self.structure.to_json() if self.structure else None,
             "decision": self.decision,
             "reason": self.reason,
@@ -162,23 +183,37 @@ class LayerPlan:
             "added_bytes": self.added_bytes,
             "chosen_by": self.why.by,
             "chosen_from": self.why.source,
+            **(
+                {}
+                if self.removed is None
+                else {"removed": asdict(self.removed) | {"spec": _spec_json(self.removed.spec)}}
+            ),
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> LayerPlan:
         """Rebuild what :meth:`to_json` returned."""
-        fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data["spec"].items()}
-        spec = ConvSpec(**fields)
+        spec, gone = _spec(data["spec"]), data.get("removed")
+        removed = None if gone is None else Removed(**gone | {"spec": _spec(gone["spec"])})
         found = data["structure"]
         structure = Structure.from_json(found, oc=spec.oc, groups=spec.groups) if found else None
         # plans of before records chose algorithms do not say by what
         why = Provenance(data.get("chosen_by", BY_MODEL.by), data.get("chosen_from", ""))
         kept = {name: value for name, value in data.items() if name not in _DERIVED}
-        return cls(**kept | {"spec": spec, "structure": structure, "why": why})
+        return cls(**kept | {"spec": spec, "structure": structure, "why": why, "removed": removed})
 
 
 #: what :meth:`LayerPlan.to_json` says besides the fields
 _DERIVED = ("added_bytes", "chosen_by", "chosen_from")
+
+
+def _spec_json(spec: ConvSpec) -> dict[str, Any]:
+    return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(spec).items()}
+
+
+def _spec(data: dict[str, Any]) -> ConvSpec:
+    fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in data.items()}
+    return ConvSpec(**fields)
 
 
 def weight_bytes(spec: ConvSpec, kept: Structure | None, tile: int | None) -> int:

@@ -42,7 +42,7 @@ class Plan:
     def totals(self) -> Totals:
         """Sums over all layers."""
         return Totals(
-            dense_macs=sum(layer.spec.macs for layer in self.layers),
+            dense_macs=sum(layer.original.macs for layer in self.layers),
             kept_macs=sum(layer.kept_macs for layer in self.layers),
             dense_bytes=sum(layer.dense_bytes for layer in self.layers),
             kept_bytes=sum(layer.kept_bytes for layer in self.layers),
@@ -131,14 +131,24 @@ def kept_dense(layers: Iterable[FoundLayer], keep_dense: Sequence[str]) -> set[s
 def _found(layer: LayerInfo) -> FoundLayer:
     kind = kind_of(layer.spec)
     structure = None if kind == "depthwise" else find_structure(layer.weight, groups=layer.spec.groups)
-    return FoundLayer(layer.key, layer.name, kind, layer.spec, structure)
+    return FoundLayer(layer.key, layer.name, kind, layer.spec, structure, layer.removed)
 
 
 def _decided(layer: FoundLayer, *, kept_dense: bool, min_speedup: float, speedup: Speedup) -> LayerPlan:
     decision, reason, predicted = decide(
         layer.spec, layer.structure, kept_dense=kept_dense, min_speedup=min_speedup, speedup=speedup
     )
-    return LayerPlan(layer.key, layer.name, layer.kind, layer.spec, layer.structure, decision, reason, predicted)
+    return LayerPlan(
+        layer.key,
+        layer.name,
+        layer.kind,
+        layer.spec,
+        layer.structure,
+        decision,
+        reason,
+        predicted,
+        removed=layer.removed,
+    )
 
 
 def _check_layers(layers: Iterable[LayerInfo]) -> None:

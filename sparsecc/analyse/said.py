@@ -14,6 +14,52 @@ _NAMED = 4
 LEGEND = "algorithm: tiles of Winograd's, and what it adds to the weights."
 
 
+#: what is said of channels that are gone
+GONE = (
+    "gone: output channels taken out, of how many (c: the same for every input, u: read by nobody). kept, MACs: of all."
+)
+
+
+def has_gone(layers: Sequence[LayerPlan]) -> bool:
+    """Whether a layer has fewer channels than it was given with."""
+    return any(layer.removed is not None for layer in layers)
+
+
+def gone_cell(layer: LayerPlan) -> str:
+    """``20c+12u/64``; a dash where all output channels are there."""
+    gone = layer.removed
+    parts = (
+        []
+        if gone is None
+        else [f"{count}{mark}" for count, mark in ((gone.constant, "c"), (gone.unread, "u")) if count]
+    )
+    return f"{'+'.join(parts)}/{layer.original.oc}" if parts else "-"
+
+
+def kept_cell(layer: LayerPlan) -> str:
+    """Share of a layer that is left; a dash where it is whole."""
+    has_zero = layer.structure is not None and layer.structure.has_zero_blocks
+    return f"{layer.share:.1%}" if has_zero or layer.removed is not None else "-"
+
+
+def gone_lines(layers: Sequence[LayerPlan]) -> list[str]:
+    """How many channels are gone, and why; nothing where there are none."""
+    found = [(layer, layer.removed) for layer in layers if layer.removed is not None]
+    if not found:
+        return []
+    constant, unread = (
+        sum(values) for values in zip(*((gone.constant, gone.unread) for _, gone in found), strict=True)
+    )
+    channels = sum(layer.original.oc for layer in layers)
+    before, after = (sum(spec.macs for spec in specs) for specs in (
+        [layer.original for layer in layers], [layer.spec for layer in layers]
+    ))  # fmt: skip
+    return [
+        f"channels gone: {constant + unread} of {channels}, in {_count(len(found))}; {constant} the same for every "
+        f"input, {unread} read by nobody; {after / before:.1%} of the multiply-adds left"
+    ]
+
+
 def has_tiles(layers: Sequence[LayerPlan]) -> bool:
     """Whether there is anything to say in a column of its own."""
     return any(layer.tile is not None for layer in layers)
@@ -31,9 +77,9 @@ def added_text(layers: Sequence[LayerPlan]) -> str:
 
 
 def algorithm_lines(layers: Sequence[LayerPlan]) -> list[str]:
-    """How many layers Winograd's algorithm computes and what that adds; what had no room; what records chose."""
+    """What is gone; how many layers Winograd's algorithm computes, and what that adds; what had no room; records."""
     tiled, kept = [layer for layer in layers if layer.tile is not None], sum(layer.kept_bytes for layer in layers)
-    lines = []
+    lines = gone_lines(layers)
     if tiled:
         added = sum(layer.added_bytes for layer in tiled)
         lines.append(

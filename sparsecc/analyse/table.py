@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 from sparsecc.analyse.decide import times
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.said import LEGEND, added_text, algorithm_cell, algorithm_lines, has_tiles, short
+from sparsecc.analyse.said import (
+    GONE,
+    LEGEND,
+    added_text,
+    algorithm_cell,
+    algorithm_lines,
+    gone_cell,
+    has_gone,
+    has_tiles,
+    kept_cell,
+    short,
+)
 from sparsecc.text import printable
 
 _WIDTH = 120
@@ -37,25 +48,28 @@ def plan_table(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tu
     if has_tiles(layers):
         head, legend = (*head[:-1], "algorithm", head[-1]), [_LEGEND, LEGEND]
         rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, layers, strict=True)]
+    if has_gone(layers):
+        head, legend = (*head[:4], "gone", *head[4:]), [*legend, GONE]
+        rows = [(*row[:4], gone_cell(layer), *row[4:]) for row, layer in zip(rows, layers, strict=True)]
     totals = [*_totals(layers, macs=macs, nbytes=nbytes), *algorithm_lines(layers)]
     return "\n".join([_align(head, rows), "", *legend, *notes, *_warnings(layers), "", *totals])
 
 
 def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[str, ...]:
     spec, found = layer.spec, layer.structure
-    block_n = kept = per_row = "-"
+    block_n = per_row = "-"
     if found is not None and found.has_zero_blocks:
         low, median, high = found.counts
-        block_n, kept, per_row = found.label, f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+        block_n, per_row = found.label, f"{low}/{median:.0f}/{high}"
     return (
         printable(layer.name),
         layer.kind,
         "x".join(map(str, spec.weight_shape)),
         f"{spec.oh}x{spec.ow}",
         block_n,
-        kept,
+        kept_cell(layer),
         per_row,
-        short(spec.macs),
+        short(layer.original.macs),
         "-" if layer.predicted is None else times(layer.predicted),
         "sparse" if layer.decision == "sparse" else f"dense [{reasons.index(layer.reason) + 1}]",
     )

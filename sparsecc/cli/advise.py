@@ -141,7 +141,8 @@ def print_advice(console: Console, advice: Advice) -> None:
         for line in textwrap.wrap(legend(legend_parts(advice), shown), console.width):
             say(console, line, style="dim")
     say(console)
-    say(console, closing(advice))
+    for line in (*advice.notes, closing(advice)):
+        say(console, line)
 
 
 def _drop_share(share: float) -> int:

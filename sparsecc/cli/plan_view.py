@@ -11,7 +11,17 @@ from rich.text import Text
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
-from sparsecc.analyse.said import LEGEND, added_text, algorithm_cell, algorithm_lines, has_tiles
+from sparsecc.analyse.said import (
+    GONE,
+    LEGEND,
+    added_text,
+    algorithm_cell,
+    algorithm_lines,
+    gone_cell,
+    has_gone,
+    has_tiles,
+    kept_cell,
+)
 from sparsecc.analyse.table import indices_text
 from sparsecc.cli.console import say
 from sparsecc.cli.table import Cell, Column, legend, print_table
@@ -38,6 +48,7 @@ _LEGEND = {
     "MACs": "MACs: multiply-adds when dense.",
     "speed-up": "speed-up: predicted, over dense; with Winograd's algorithm, over the direct kernel.",
     "algorithm": LEGEND,
+    "gone": GONE,
 }
 
 
@@ -50,6 +61,9 @@ def print_plan(console: Console, plan: Plan) -> None:
     if has_tiles(plan.layers):
         columns = (*columns[:-1], Column("algorithm", drop=5), columns[-1])
         rows = [(*row[:-1], algorithm_cell(layer), row[-1]) for row, layer in zip(rows, plan.layers, strict=True)]
+    if has_gone(plan.layers):
+        columns = (*columns[:4], Column("gone", drop=6), *columns[4:])
+        rows = [(*row[:4], gone_cell(layer), *row[4:]) for row, layer in zip(rows, plan.layers, strict=True)]
     shown = print_table(console, columns, rows)
     say(console)
     for line in textwrap.wrap(legend(_LEGEND, shown), console.width):
@@ -69,10 +83,10 @@ def chosen_by_text(report: Report) -> str:
 
 def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[Cell, ...]:
     spec, found = layer.spec, layer.structure
-    block_n = kept = per_row = "-"
+    block_n = per_row = "-"
     if found is not None and found.has_zero_blocks:
         low, median, high = found.counts
-        block_n, kept, per_row = found.label, f"{found.density:.1%}", f"{low}/{median:.0f}/{high}"
+        block_n, per_row = found.label, f"{low}/{median:.0f}/{high}"
     sparse = layer.decision == "sparse"
     decision = "sparse" if sparse else f"dense [{reasons.index(layer.reason) + 1}]"
     return (
@@ -81,9 +95,9 @@ def _row(layer: LayerPlan, *, reasons: Sequence[str]) -> tuple[Cell, ...]:
         shape_text(spec.weight_shape),
         f"{spec.oh}x{spec.ow}",
         block_n,
-        kept,
+        kept_cell(layer),
         per_row,
-        short(spec.macs),
+        short(layer.original.macs),
         "-" if layer.predicted is None else f"{layer.predicted:.2f}x",
         Text(decision, style="green" if sparse else "dim"),
     )

@@ -110,12 +110,8 @@ class Context:
 
     def activation(self, node: fx.Node, act: Activation, x: Any) -> Any:
         """Emit an activation, marked so that it may join the layer before it."""
-
-        def elementwise(x: Any) -> Any:
-            return te.compute(x.shape, lambda *i: expressions.apply(act, x(*i)), name=act.kind)
-
-        mark = json.dumps({"kind": act.kind, "params": list(act.params)})
-        return self.on_images(lambda x: self.compute(node, elementwise, x, attrs={ACTIVATION: mark}), x)
+        function, attrs = activation_function(act)
+        return self.on_images(lambda x: self.compute(node, function, x, attrs=attrs), x)
 
     def copy(self, node: fx.Node) -> Any:
         """Emit a kernel that copies a value; as bits, so that Relax does not take it for a reshape."""
@@ -131,6 +127,15 @@ class Context:
             return tuple(Context._constant(v) for v in value)
         # beside a float32 tensor, PyTorch takes numbers of every type for float32
         return relax.const(_numpy(value).astype(np.float32))
+
+
+def activation_function(act: Activation) -> tuple[Callable[[Any], Any], dict[str, Any]]:
+    """An activation as a TE computation, and the attribute that marks its kernel."""
+
+    def elementwise(x: Any) -> Any:
+        return te.compute(x.shape, lambda *i: expressions.apply(act, x(*i)), name=act.kind)
+
+    return elementwise, {ACTIVATION: json.dumps({"kind": act.kind, "params": list(act.params)})}
 
 
 def shape_of(expression: Any) -> tuple[int, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -24,13 +24,14 @@ from sparsecc.importer.context import Context
 from sparsecc.importer.decompositions import simpler
 from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.idioms import find_idioms
-from sparsecc.importer.impose import Keep, impose_on
+from sparsecc.importer.impose import Keep, has_empty_channels, impose_on
 from sparsecc.importer.known_shapes import with_known_shapes
 from sparsecc.importer.names import layer_name, operator_names, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
 from sparsecc.importer.selections import without_selections
 from sparsecc.importer.shapes import affine
+from sparsecc.ir.channel_order import ChannelSelection
 from sparsecc.ir.layer import Layer
 from sparsecc.ir.program import Port
 from sparsecc.text import printable
@@ -63,6 +64,10 @@ class Imported:
         What the user should know.
     origins : mapping
         Relax variable -> name of the program's node with the same value.
+    selections : mapping of str to ChannelSelection
+        Name of a program's node -> which of its channels the network still has, where they are not all.
+    keeps_channels : bool
+        Whether channels stay even where nobody needs them: a pattern was put on layers that have none of that kind.
     """
 
     module: IRModule
@@ -75,6 +80,8 @@ class Imported:
     original: ExportedProgram
     notes: tuple[str, ...]
     origins: Mapping[Any, str]
+    selections: Mapping[str, ChannelSelection] = field(default_factory=dict)
+    keeps_channels: bool = False
 
 
 @unforeseen("import")
@@ -103,6 +110,7 @@ def import_model(
         The message names the operator and the layer.
     """
     program, example, notes = to_exported(model, example_inputs)
+    is_plain = impose is not None and not has_empty_channels(program)
     original = program if impose is None else impose_on(program, impose, keep=keep)
     program = _decompose_unknown(without_selections(with_known_shapes(original)))
     builder = relax.BlockBuilder()
@@ -127,6 +135,7 @@ def import_model(
         original=original,
         notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins=ctx.origins,
+        keeps_channels=is_plain,
     )
 
 

@@ -91,6 +91,17 @@ def impose_on(program: ExportedProgram, impose: Impose, *, keep: Keep) -> Export
     return rebuilt(program, state={**state, **done})
 
 
+def has_empty_channels(program: ExportedProgram) -> bool:
+    """Whether a layer of a program has filters of zeros, or input channels that none of its filters reads."""
+    signature = program.graph_signature
+    names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+    weights = (program.state_dict.get(names.get(layer.weight.name, "")) for layer in prunable_layers(program))
+    kernels = (
+        (weight != 0).flatten(2).any(2) if weight.ndim > 2 else weight != 0 for weight in weights if weight is not None
+    )
+    return any(not bool(kept.any(0).all() and kept.any(1).all()) for kept in kernels)
+
+
 def from_array(array: NDArray[np.float32]) -> torch.Tensor:
     """The same memory; nobody writes to a program's weights, so it may be read-only."""
     with warnings.catch_warnings():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,14 @@ from sparsecc._tvm import relax, te, tirx
 from sparsecc.importer.arguments import arguments, operator_name
 from sparsecc.importer.context import Context, image_shape
 
+#: attribute of a kernel that does the same with every plane, whose equal pixels it leaves equal: the function's name
+PLANES = "sparsecc.planes"
+
 
 def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
     """``upsample_nearest2d``: every output pixel copies the input pixel at or before its place."""
     x = ctx.value(node.args[0])
-    n, c, h, w = image_shape(node, x)
+    _, _, h, w = image_shape(node, x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
     _, factors = _options(node)
     ys, xs = (
@@ -24,16 +28,13 @@ def upsample_nearest(ctx: Context, node: fx.Node) -> Any:
         for size, out, factor in zip((h, w), (oh, ow), factors, strict=True)
     )
 
-    def of(x: Any, ys: Any, xs: Any) -> Any:
-        return te.compute((n, c, oh, ow), lambda b, k, i, j: x(b, k, ys(i), xs(j)), name="nearest")
-
-    return ctx.compute(node, of, x, ys, xs)
+    return ctx.compute(node, nearest, x, ys, xs, attrs={PLANES: "nearest"})
 
 
 def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
     """``upsample_bilinear2d`` with or without aligned corners."""
     x = ctx.value(node.args[0])
-    n, c, h, w = image_shape(node, x)
+    _, _, h, w = image_shape(node, x)
     oh, ow = (int(extent) for extent in node.meta["val"].shape[2:])
     aligned, factors = _options(node)
     tables = [
@@ -42,16 +43,29 @@ def upsample_bilinear(ctx: Context, node: fx.Node) -> Any:
         for table in _bilinear_table(size, out, _step(size, out, factor), aligned=aligned)
     ]
 
-    def of(x: Any, y0: Any, y1: Any, fy: Any, x0: Any, x1: Any, fx_: Any) -> Any:
-        def pixel(b: Any, k: Any, i: Any, j: Any) -> Any:
-            one = tirx.const(1.0, "float32")
-            top = x(b, k, y0(i), x0(j)) * (one - fx_(j)) + x(b, k, y0(i), x1(j)) * fx_(j)
-            low = x(b, k, y1(i), x0(j)) * (one - fx_(j)) + x(b, k, y1(i), x1(j)) * fx_(j)
-            return top * (one - fy(i)) + low * fy(i)
+    return ctx.compute(node, bilinear, x, *tables, attrs={PLANES: "bilinear"})
 
-        return te.compute((n, c, oh, ow), pixel, name="bilinear")
 
-    return ctx.compute(node, of, x, *tables)
+def nearest(x: Any, ys: Any, xs: Any) -> Any:
+    """Images whose pixel ``(i, j)`` is that at ``(ys[i], xs[j])``."""
+    shape = (*x.shape[:2], ys.shape[0], xs.shape[0])
+    return te.compute(shape, lambda b, k, i, j: x(b, k, ys(i), xs(j)), name="nearest")
+
+
+def bilinear(x: Any, y0: Any, y1: Any, fy: Any, x0: Any, x1: Any, fx_: Any) -> Any:
+    """Images whose pixel ``(i, j)`` lies between two rows and two columns, so far from the first ones."""
+
+    def pixel(b: Any, k: Any, i: Any, j: Any) -> Any:
+        one = tirx.const(1.0, "float32")
+        top = x(b, k, y0(i), x0(j)) * (one - fx_(j)) + x(b, k, y0(i), x1(j)) * fx_(j)
+        low = x(b, k, y1(i), x0(j)) * (one - fx_(j)) + x(b, k, y1(i), x1(j)) * fx_(j)
+        return top * (one - fy(i)) + low * fy(i)
+
+    return te.compute((*x.shape[:2], y0.shape[0], x0.shape[0]), pixel, name="bilinear")
+
+
+#: what :data:`PLANES` may name
+PLANE_FUNCTIONS: dict[str, Callable[..., Any]] = {"nearest": nearest, "bilinear": bilinear}
 
 
 def _options(node: fx.Node) -> tuple[bool, tuple[float | None, float | None]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +34,26 @@ class ChannelOrder:
         result = np.empty_like(stored)
         result[:, self.order] = stored
         return result.reshape(values.shape)
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelSelection:
+    """Channels of a tensor that are still there.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the tensor with all of them.
+    axis : int
+        Where its channels are.
+    kept : numpy.ndarray
+        int64, ascending.
+    """
+
+    shape: tuple[int, ...]
+    axis: int
+    kept: NDArray[np.int64] = field(repr=False)
+
+    def of(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What is left of the tensor's values, given in any shape."""
+        return np.take(values.reshape(self.shape), self.kept, axis=self.axis)

@@ -16,6 +16,25 @@ from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Channels, Combine, Operator, Order
 
 
+@dataclass(frozen=True)
+class Removed:
+    """What was taken out of a layer before anything was decided about it.
+
+    Attributes
+    ----------
+    spec : ConvSpec
+        The layer as it was.
+    constant : int
+        Filters whose result is the same for every input.
+    unread : int
+        Other filters, whose result nobody reads.
+    """
+
+    spec: ConvSpec
+    constant: int
+    unread: int
+
+
 @dataclass(frozen=True, eq=False)
 class ConvLayer:
     """A convolution or linear layer, masks resolved and batch norm folded.
@@ -32,6 +51,8 @@ class ConvLayer:
     scales : numpy.ndarray or None
         float32 ``(oc,)``, where the weights of each output channel are whole multiples of one number, as those of
         quantized models are.
+    removed : Removed or None
+        Channels that it had, and nobody needs.
     """
 
     key: str
@@ -40,6 +61,7 @@ class ConvLayer:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     scales: NDArray[np.float32] | None = None
+    removed: Removed | None = None
 
     def reordered(self, reads: Order, writes: Order) -> ConvLayer:
         """Return the same with input and output channels in other orders."""

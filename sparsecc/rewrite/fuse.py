@@ -114,7 +114,7 @@ def _grow(
 def _extend(chain: _Chain, follower: Any, module: IRModule, coded: Container[Any]) -> _Chain | None:
     """The chain with its only reader, which reads it once; None where they can't be one kernel."""
     value, epilogue = follower.value, chain.epilogue
-    act = _activation(value, module)
+    act = activation_of(value, module)
     if not isinstance(chain.layer, ConvLayer):
         changed = _changed(chain, chain.layer, value, act)
         return None if changed is None else replace(chain, last=follower, layer=changed)
@@ -167,7 +167,8 @@ def channel_axis(spec: ConvSpec, shape: tuple[int, ...]) -> int:
     return 1 if shape == (spec.n, spec.oc, spec.oh, spec.ow) else len(shape) - 1
 
 
-def _activation(value: Any, module: IRModule) -> Activation | None:
+def activation_of(value: Any, module: IRModule) -> Activation | None:
+    """The activation that a binding calls."""
     if not is_operator(value, "relax.call_tir"):
         return None
     mark = module[value.args[0]].attrs.get(ACTIVATION)

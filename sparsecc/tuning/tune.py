@@ -12,12 +12,11 @@ from typing import Any
 
 from sparsecc.algorithms import Algorithms
 from sparsecc.errors import UserError
-from sparsecc.importer import import_model
 from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
 from sparsecc.options import Options
-from sparsecc.pipeline import algorithms_of, arrange, extract, reorder
+from sparsecc.pipeline import algorithms_of, arrange, bring_in, extract, reorder
 from sparsecc.records.log import append, read_log
 from sparsecc.records.lookup import of_target
 from sparsecc.rewrite.rewritten import Extracted
@@ -164,7 +163,7 @@ def tune(
     _check(minutes, seed, path)
     resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
-    imported = import_model(model, example_inputs)
+    imported = bring_in(model, example_inputs)
     decider = algorithms_of(imported, resolved, options, cpu=processor_of(target))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
     session = Session(path, resolved, where, limits, threads, on_start, on_event)

@@ -45,13 +45,17 @@ def _compared(
         node = artefact.origins.get(step.key)
         if node is None or node not in expected:
             continue
-        order, single = artefact.orders.get(step.key), expected[node]
+        order, left = artefact.orders.get(step.key), imported.selections.get(node)
+        single, double = (
+            values if left is None else left.of(values)
+            for values in (expected[node], doubles.get(node, expected[node]))
+        )
         own = (found if order is None else order.undone(found)).reshape(single.shape)
         error = relative_error(own, single, strict=strict)
         which = " or ".join([step.key, *(f"{key}, whose result it replaces" for key in before)])
         words = f"the first layer that differs is {which} (kernel {step.symbol}, error {error:.1e})"
         differs = error > tolerance
-        yield words, distances(own, single, doubles.get(node, single), strict=strict) if differs else None
+        yield words, distances(own, single, double, strict=strict) if differs else None
 
 
 def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...], Array]]:
