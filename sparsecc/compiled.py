@@ -97,7 +97,7 @@ class Compiled:
         """Key and median seconds of every step; see :meth:`sparsecc.Library.profile`."""
         return self.library.profile(*inputs, runs=runs)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> None:
         """Write the library and, beside it, its C header: both, or when one can't be written, none.
 
         Parameters
@@ -107,6 +107,8 @@ class Compiled:
             (one that is there, or a path that ends with ``/``) gets all that a board needs: both libraries, header,
             examples in C and C++, a loader for Python with NumPy alone, a static program that times the network, and a
             README with the commands.
+        progress : callable, optional
+            Called with what is linked as it begins: for a folder each program takes seconds.
 
         Raises
         ------
@@ -116,7 +118,7 @@ class Compiled:
             It is no folder, and the suffix is neither ``.so`` nor ``.a``.
         """
         if is_folder(path):
-            write_folder(self._artefact, Path(path), cc=self._cc)
+            write_folder(self._artefact, Path(path), cc=self._cc, progress=progress)
             return
         path = Path(path)
         if path.suffix not in (".so", ".a"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from sparsecc.artefact import Artefact
@@ -36,7 +36,9 @@ _EXECUTABLE = (".so", "")
 SUMS = "SHA256SUMS"
 
 
-def write_folder(artefact: Artefact, folder: Path, *, cc: str | None = None) -> list[Path]:
+def write_folder(
+    artefact: Artefact, folder: Path, *, cc: str | None = None, progress: Callable[[str], None] | None = None
+) -> list[Path]:
     """Write everything that a machine needs to run the network; files of the same names are replaced once all are made.
 
     Raises
@@ -52,7 +54,7 @@ def write_folder(artefact: Artefact, folder: Path, *, cc: str | None = None) -> 
     except OSError as error:
         raise write_error(folder, error) from error
     with scratch_folder() as made:
-        _make(artefact, made, cc=cc)
+        _make(artefact, made, cc=cc, tell=progress or (lambda stage: None))
         files = sorted(path for path in made.iterdir() if path.is_file())
         for path in files:
             check_writable(folder / path.name)
@@ -63,11 +65,14 @@ def write_folder(artefact: Artefact, folder: Path, *, cc: str | None = None) -> 
     return [folder / path.name for path in files]
 
 
-def _make(artefact: Artefact, folder: Path, *, cc: str | None) -> None:
+def _make(artefact: Artefact, folder: Path, *, cc: str | None, tell: Callable[[str], None]) -> None:
     program, target = artefact.program, artefact.target
     name = program.name
+    tell(f"link {name}.so")  # its C library is built, too, the first time that a target is linked for
     artefact.link(folder / f"{name}.so", cc=cc)
+    tell(f"link {name}.a")
     artefact.link(folder / f"{name}.a", cc=cc, static=True)
+    tell(f"link {name}_bench")
     build_program(
         "scc_bench.c",
         program, memory=artefact.memory, kernels=artefact.kernels, triple=target.triple,

@@ -16,7 +16,7 @@ from sparsecc.cli.advise_plot import write_advice_plot
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.page import add_html, check_html
-from sparsecc.cli.progress import Stages
+from sparsecc.cli.progress import ADVISE, Stages
 from sparsecc.cli.table import Column, legend, print_table
 from sparsecc.cli.tune_plot import check_plot
 from sparsecc.errors import UserError
@@ -81,7 +81,7 @@ def execute(options: Namespace) -> int:
         check_plot(options.plot)
     if options.json not in (None, _PRINT):
         _check_json(options.json)
-    with Stages(stderr(), quiet=options.json == _PRINT) as stages:
+    with Stages(stderr(), quiet=options.json == _PRINT, usual=ADVISE) as stages:
         stages("start")
         load_compiler(for_model=options.model)
         from sparsecc.advice.advise import advise

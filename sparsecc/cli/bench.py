@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
 from sparsecc.cli.page import add_html, check_html, measured_side, other_side, stored, write_page
-from sparsecc.cli.progress import Stages
+from sparsecc.cli.progress import COMPILE, Stages
 from sparsecc.cli.steps_view import joined, print_steps, steps_of
-from sparsecc.cli.timing import Times, random_inputs, time_runs
+from sparsecc.cli.timing import BUDGET_S, WARM_UP_S, Times, random_inputs, time_runs
 from sparsecc.cli.units import in_ms, shape_text
 from sparsecc.errors import UserError
 from sparsecc.page import Side
@@ -80,7 +80,7 @@ def execute(options: Namespace) -> int:
 
 def _execute_here(options: Namespace, *, is_model: bool) -> int:
     with (
-        Stages(stderr(), quiet=options.json) as stages,
+        Stages(stderr(), quiet=options.json, usual=_usual(options, is_model=is_model)) as stages,
         _compiled(options, stages) if is_model else load(options.library, threads=options.threads) as library,
     ):
         document, steps = _timed(options, library, stages)
@@ -92,6 +92,15 @@ def _execute_here(options: Namespace, *, is_model: bool) -> int:
     else:
         _print(stdout(), document, options.library, [port.shape for port in library.inputs])
     return 0
+
+
+def _usual(options: Namespace, *, is_model: bool) -> Mapping[str, float]:
+    """Seconds of the stages; of a number of runs nobody knows how long they take."""
+    before = {name: seconds for name, seconds in COMPILE.items() if name != "save"} if is_model else {}
+    if options.runs is not None:
+        return before
+    timed = options.layers or options.sort or options.html is not None
+    return before | {"time runs": BUDGET_S + WARM_UP_S} | ({"time layers": BUDGET_S} if timed else {})
 
 
 def _timed(options: Namespace, library: Library, stages: Stages) -> tuple[dict[str, Any], list[dict[str, Any]]]:

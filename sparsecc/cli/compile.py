@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.meta import meta_of
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
-from sparsecc.cli.progress import Stages
+from sparsecc.cli.progress import COMPILE, Stages
 from sparsecc.errors import UserError
 from sparsecc.runtime.files import check_writable, is_folder
 from sparsecc.text import in_bytes
@@ -82,7 +83,7 @@ def configure(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Compile, save, report."""
     files = _check_output(options.output, options.name)
-    with Stages(stderr(), quiet=options.json) as stages:
+    with Stages(stderr(), quiet=options.json, usual=_usual(options)) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.model)
         compiled: Compiled = compiler.compile(
@@ -103,12 +104,22 @@ def execute(options: Namespace) -> int:
             progress=stages,
         )
         stages("save")
-        compiled.save(options.output)
+        compiled.save(options.output, progress=stages)
     if options.json:
         print_json(_document(compiled, options, stages, files=files))
     else:
         _print(stdout(), compiled, options, stages, files=files)
     return 0
+
+
+def _usual(options: Namespace) -> Mapping[str, float]:
+    """Seconds of the stages; to a folder each of its programs is linked."""
+    stages = {name: seconds for name, seconds in COMPILE.items() if name != "verify" or not options.no_verify}
+    if is_folder(options.output):
+        stages |= {
+            f"link {options.name}{end}": seconds for end, seconds in ((".so", 8.0), (".a", 8.0), ("_bench", 12.0))
+        }
+    return stages
 
 
 def _check_output(path: str, name: str) -> list[Path]:

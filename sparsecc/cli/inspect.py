@@ -13,7 +13,7 @@ from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.library_view import library_document, print_library
 from sparsecc.cli.page import add_html, check_html, other_side, stored, write_page
 from sparsecc.cli.plan_view import print_plan
-from sparsecc.cli.progress import Stages
+from sparsecc.cli.progress import FORECAST, INSPECT, Stages
 from sparsecc.errors import UserError
 from sparsecc.page import Side
 from sparsecc.report import Report
@@ -89,7 +89,7 @@ def _library(options: Namespace) -> int:
 def _model(options: Namespace) -> int:
     target = options.target or "native"
     name = resolve(target).name
-    with Stages(stderr(), quiet=options.json) as stages:
+    with Stages(stderr(), quiet=options.json, usual=FORECAST if options.html else INSPECT) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.file)
         choices: dict[str, Any] = {
