@@ -180,8 +180,9 @@ def compile(
     model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
         Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
-        ``"native"`` for this machine; a name that ``sparsecc targets`` lists, such as ``"x86-64-v3"`` (AVX2) or
-        ``"rpi4"``; or the path of a ``.json`` file of facts. Where ``SPARSECC_FIT_SECONDS=60`` is in the environment,
+        ``"native"`` for this machine; ``"x86-64-v3"`` (AVX2), ``"x86-64-v4"`` (AVX-512), ``"aarch64"``, ``"armv7"``,
+        ``"rpi2"``, ``"rpi3"``, ``"rpi3-32"``, ``"rpi-zero2"``, ``"rpi4"``, ``"rpi4-32"`` or ``"rpi5"``, see ``sparsecc
+        targets``; or the path of a ``.json`` file of facts. Where ``SPARSECC_FIT_SECONDS=60`` is in the environment,
         ``"native"`` takes as long the first time to fit the cost model to a processor that we don't know.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.

@@ -12,9 +12,13 @@ from page_case import report_of
 from rich.console import Console
 from test_cli_output import printed
 
+import sparsecc
 from sparsecc.cli import advise, targets
+from sparsecc.cli.bench import spread_warning
 from sparsecc.cli.plan_view import print_plan
+from sparsecc.cli.progress import Stages, seconds_left
 from sparsecc.cli.table import Column
+from sparsecc.cli.timing import Times
 from sparsecc.target import TARGETS
 
 WIDTHS = (60, 80, 120)
@@ -95,3 +99,39 @@ def test_weights_that_winograd_makes_larger_say_so():
     for said in (text_of(to), str(plan)):
         assert re.search(r"kept \([\d.]+ [kM]B of it by Winograd's algorithm\)", said)
     assert "by Winograd's" not in str(report.plan)
+
+
+def test_help_of_compile_names_every_target():
+    assert all(f'``"{name}"``' in str(sparsecc.compile.__doc__) for name in ["native", *TARGETS])
+
+
+@pytest.mark.parametrize(("seconds", "steady"), [([1.35e-3, 38.9e-3, 208e-3], False), ([1e-3, 1.2e-3, 1.4e-3], True)])
+def test_a_spread_that_makes_the_median_meaningless_is_told(seconds, steady):
+    times = Times(tuple(seconds))
+    assert times.steady is steady
+    document = {"p10_s": 1.35e-3, "p90_s": 208e-3, "min_s": 1.3e-3, "threads": 2}
+    said = spread_warning(document)
+    assert "took 154.1 times what the quick ones (p10) took, so the median says little" in said
+    assert "--threads 1" in said
+    assert "--threads" not in spread_warning({**document, "threads": 1})
+
+
+def test_the_time_that_is_left():
+    usual = {"start": 3.0, "import": 2.0, "build": 6.0}
+    assert seconds_left(usual, {}, "start", 1.0) == pytest.approx(10)
+    assert seconds_left(usual, {"start": 9.0}, "import", 0.5) == pytest.approx(7.5)
+    assert seconds_left(usual, {"start": 3.0, "import": 4.0}, "build", 2.0) == pytest.approx(10)
+    assert seconds_left(usual, {"start": 3.0, "import": 4.0}, "build", 13.0) is None
+    assert seconds_left(usual, {}, "something else", 1.0) is None
+
+
+def test_progress_leaves_nothing_on_a_terminal():
+    to = Console(file=io.StringIO(), width=60, force_terminal=True, color_system=None, legacy_windows=False)
+    with Stages(to, usual={"import": 9.0}) as stages:
+        stages("import")
+        stages("link \x1b[31m")
+    said = text_of(to)
+    assert "import the model" in said
+    assert "about 9 s left" in said
+    assert "\x1b[31m" not in said
+    assert said.endswith("\x1b[1A\x1b[2K")  # up one line, and erase it

@@ -103,6 +103,8 @@ MISTAKES = {
     "decay is 0.0002, but there is no optimizer": lambda: subp().apply(net()),
     "step\\(\\) needs a model; call apply": lambda: subp().step(0),
     "finalize\\(\\) needs a model": lambda: prune.OneByN(4, 0.5).finalize(),
+    "finalize\\(\\) after finalize\\(\\), which removed the masks": lambda: twice(),
+    "step\\(\\) after finalize\\(\\).*make a new pruner": lambda: twice("step", 0),
     "finalize\\(\\) after epoch 2, but sparsity is reached at epoch 4": lambda: early(),
     "epoch: found -1": lambda: run(prune.OneByN(4, 0.5)).step(-1),
     "has a model already": lambda: run(prune.OneByN(4, 0.5)).apply(net()),
@@ -116,6 +118,12 @@ MISTAKES = {
 def run(pruner):
     pruner.apply(net())
     return pruner
+
+
+def twice(call: str = "finalize", *arguments: int) -> None:
+    pruner = run(prune.OneByN(4, 0.5))
+    pruner.finalize()
+    getattr(pruner, call)(*arguments)
 
 
 def early():

@@ -189,6 +189,7 @@ def _statistics(times: Times) -> dict[str, Any]:
         "p10_s": times.percentile(10),
         "p90_s": times.percentile(90),
         "min_s": times.seconds[0],
+        "steady": times.steady,
     }
 
 
@@ -206,3 +207,16 @@ def _print(console: Console, document: dict[str, Any], path: Path, shapes: Seque
         say(console, f"{in_bytes(document['memory_bytes'])} of memory at most, the program and its weights included")
     spread = f"p10..p90 {in_ms(document['p10_s'])} to {in_ms(document['p90_s'])} ms"
     say(console, f"median {in_ms(document['median_s'])} ms, {spread}", style="bold")
+    if not document["steady"]:
+        say(stderr(), spread_warning(document))
+
+
+def spread_warning(document: Mapping[str, Any]) -> str:
+    """What to do about runs that differ so much that their median says little."""
+    times = document["p90_s"] / document["p10_s"]
+    fewer = "" if document["threads"] == 1 else ", or take fewer threads (--threads 1)"
+    return (
+        f"warning: the slow runs (p90) took {times:.1f} times what the quick ones (p10) took, so the median says "
+        f"little; stop other programs on this machine{fewer}, and measure again; the quickest run took "
+        f"{in_ms(document['min_s'])} ms"
+    )

@@ -111,7 +111,9 @@ class Stages:
         """End the stage before and begin this one."""
         self._end()
         self._stage, self._since = stage, time.perf_counter()
-        if not self._live and not self._quiet:
+        if self._live:
+            self._live.refresh()
+        elif not self._quiet:
             self._console.print(f"{self._since - self._begin:6.1f} s  {_label(stage)}", soft_wrap=True)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:

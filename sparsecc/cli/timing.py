@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from sparsecc.errors import UserError
 from sparsecc.runtime import Library
 
+#: p90 over p10 from which on something else than the library decides how long a run takes
+_WIDE = 2.0
 WARM_UP_S, WARM_UP_RUNS = 0.3, 3
 #: without a number of runs: as many as fit in that time, within these bounds
 BUDGET_S, FEWEST, MOST = 3.0, 10, 1000
@@ -30,6 +32,11 @@ class Times:
     def median(self) -> float:
         """The middle one."""
         return statistics.median(self.seconds)
+
+    @property
+    def steady(self) -> bool:
+        """Whether the median says something: the slow runs take less than twice the time of the quick ones."""
+        return self.percentile(90) < _WIDE * self.percentile(10)
 
     def percentile(self, percent: float) -> float:
         """The value that ``percent`` of the runs do not exceed, interpolated."""

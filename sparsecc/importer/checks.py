@@ -87,6 +87,11 @@ def check_weights(weights: Iterable[tuple[str, Any]]) -> None:
             raise ModelError(f"weight {name}: found it on {tensor.device}, expected the CPU; use model.cpu()")
 
 
+def _shape(extents: Iterable[Any]) -> str:
+    """A shape for people: the sizes that are not fixed are any, whatever the exporter calls them."""
+    return f"({', '.join(str(extent) if isinstance(extent, int) else 'any' for extent in extents)})"
+
+
 def check_inputs(program: ExportedProgram) -> None:
     """Inputs are float32 tensors of fixed sizes, passed by position."""
     for node in user_inputs(program):
@@ -95,7 +100,7 @@ def check_inputs(program: ExportedProgram) -> None:
             raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a float32 tensor")
         if any(not isinstance(extent, int) for extent in value.shape):
             raise NotSupportedError(
-                f"input {node.name}: its shape {tuple(value.shape)} is dynamic, expected fixed sizes; "
+                f"input {node.name}: its shape {_shape(value.shape)} is dynamic, expected fixed sizes; "
                 "export without dynamic_shapes, once for each size"
             )
         if 0 in value.shape:

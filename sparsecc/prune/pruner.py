@@ -76,7 +76,7 @@ class Pruner(ABC):
         self._limits: dict[str, float] = {}
         self._own_rates: frozenset[str] = frozenset()
         self._released: set[str] = set()
-        self._epoch = -1
+        self._epoch, self._finalized = -1, False
 
     def apply(
         self,
@@ -157,7 +157,7 @@ class Pruner(ABC):
         for layer in self._layers.values():
             detach(layer.module)
         self._unwatch()
-        self._model, self._layers = None, {}
+        self._model, self._layers, self._finalized = None, {}, True
         return model
 
     def release(self, name: str) -> None:
@@ -251,6 +251,11 @@ class Pruner(ABC):
                 set_mask(self._layers[name], mask)
 
     def _applied(self, call: str) -> nn.Module:
+        if self._model is None and self._finalized:
+            raise UserError(
+                f"{type(self).__name__}: {call}() after finalize(), which removed the masks and let go of the model: "
+                "its weights have their zeros already; to prune further, make a new pruner and call apply(model)"
+            )
         if self._model is None:
             raise UserError(f"{type(self).__name__}: {call}() needs a model; call apply(model) first")
         return self._model

@@ -37,7 +37,8 @@ class Subp(Pruner):
     sparsity : float
         Share of blocks to prune in every row at the end, 0 or more and below 1.
     decay_start, decay_end : int
-        Epochs between which sparsity rises; equal ones prune at once.
+        Between which sparsity rises, in epochs as :meth:`step` is given them, counted from 0: not steps of the
+        optimizer. Equal ones prune at once.
     schedule : str
         How it rises: ``"cubic"``, ``"linear"``, ``"exp"`` or ``"cos"``.
     criterion : str
