@@ -9,7 +9,8 @@ from rich.console import Console
 
 from sparsecc.cli.progress import Stages
 from sparsecc.cli.table import Column, print_table
-from sparsecc.cli.units import in_bytes, in_ms, shape_text, short
+from sparsecc.cli.units import in_ms, shape_text
+from sparsecc.text import in_bytes, short
 
 
 def printed(columns, rows, *, width: int) -> list[str]:

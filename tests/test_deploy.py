@@ -190,7 +190,9 @@ def python_of(target: str) -> list[str]:
 @pytest.mark.parametrize("target", ["x86-64-v3", "rpi4"])
 def test_the_loader_for_python(target, tmp_path):
     compiled = sparsecc.compile(tiny_net(), target, example_inputs=example(), name="tiny")
-    compiled.save(f"{tmp_path}/")
+    said: list[str] = []
+    compiled.save(f"{tmp_path}/", progress=said.append)
+    assert said == ["link tiny.so", "link tiny.a", "link tiny_bench"]
     python = python_of(target)
     done = subprocess.run([*python, "-c", LOADER], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

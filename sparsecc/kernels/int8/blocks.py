@@ -49,7 +49,9 @@ class Row:
     parts: int = 1
 
 
-def walk(shape: QuantShape, buffers: dict[str, Any], *, band: int, parts: int, each: Callable[[Row], None]) -> None:
+def walk(
+    shape: QuantShape, buffers: dict[str, Any], *, band: int, parts: int, each: Callable[[Row], None]
+) -> None:
     """Emit ``each`` for all rows of blocks, after their pixels were put side by side."""
     if shape.dense:
         _all_at_once(shape, buffers, parts, each)
@@ -98,7 +100,9 @@ def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Cal
             top = 0 if band == spec.oh else number * band
             with T.serial(0, count) as q:
                 planes = planes_of(shape, buffers, image, first + q)
-                stage(stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top)
+                stage(
+                    stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top
+                )
             out = band if spec.oh % band == 0 else tirx.Min(T.int32(band), spec.oh - top)
             each(Row(image, row, scratch, frame, 0, count, first, top, out))
 
