@@ -61,11 +61,11 @@ LAYERS: dict[str, set[str]] = {
     },
     "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
-    "quantized": {"errors", "importer", "text"},
+    "quantized": {"errors", "importer", "text", "untrusted"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "records", "report",
-        "runtime", "target", "text", "tuning", "untrusted",
+        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "quantized",
+        "records", "report", "runtime", "target", "text", "tuning", "untrusted",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -82,6 +82,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": (
         "shrink/",
+        "quantized/",
         "advice/",
         "ir/",
         "analyse/",

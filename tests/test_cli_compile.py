@@ -121,3 +121,17 @@ def test_c_example(made, tmp_path):
     np.testing.assert_allclose([float(v) for v in lines[1].partition(": ")[2].split()], first.ravel(), rtol=1e-4)
     assert lines[2].startswith(f"output_1 ({second.size} values): ")
     assert lines[2].endswith(" ...")
+
+
+def test_compile_quantizes_first(made, tmp_path):
+    images, out = tmp_path / "images.npz", tmp_path / "model.so"
+    np.savez(images, *(np.random.default_rng(0).standard_normal((2, *shape[1:]), np.float32) for shape in SHAPES))
+    done = command("compile", made.model, "-o", out, "--quantize", images, "--no-verify")
+    assert "signal to noise" in done.stdout, done.stderr
+    assert out.exists()
+
+
+def test_layers_stay_float_only_where_others_do_not(made, tmp_path, capsys):
+    code, said = fails(capsys, "compile", made.model, "-o", tmp_path / "model.so", "--keep-float", "head")
+    assert code == 2
+    assert "--keep-float: found no --quantize" in said

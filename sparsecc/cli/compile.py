@@ -15,7 +15,7 @@ from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.meta import meta_of
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.progress import COMPILE, Stages
-from sparsecc.errors import UserError
+from sparsecc.errors import UserError, missing_package
 from sparsecc.runtime.files import check_writable, is_folder
 from sparsecc.text import in_bytes
 
@@ -50,6 +50,7 @@ def configure(parser: ArgumentParser) -> None:
     arguments.add_target(parser)
     arguments.add_choices(parser)
     arguments.add_impose(parser)
+    _add_quantize(parser)
     check = parser.add_mutually_exclusive_group()
     check.add_argument("--no-verify", action="store_true", help="do not compare the result with PyTorch")
     check.add_argument(
@@ -86,8 +87,9 @@ def execute(options: Namespace) -> int:
     with Stages(stderr(), quiet=options.json, usual=_usual(options)) as stages:
         stages("start")
         compiler = load_compiler(for_model=options.model)
+        model = _quantized(options, stages)
         compiled: Compiled = compiler.compile(
-            options.model,
+            model,
             options.target,
             threads=options.threads,
             verify=_verify(options),
@@ -120,6 +122,42 @@ def _usual(options: Namespace) -> Mapping[str, float]:
             f"link {options.name}{end}": seconds for end, seconds in ((".so", 8.0), (".a", 8.0), ("_bench", 12.0))
         }
     return stages
+
+
+def _add_quantize(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--quantize",
+        type=Path,
+        metavar="IMAGES.npz",
+        help="quantize a float model to 8 bits first, with these images as the model gets them: a float32 array "
+        "(count, channels, height, width)",
+    )
+    parser.add_argument(
+        "--keep-float",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="PATTERN",
+        help="layers that --quantize leaves in float32: names, or quoted shell patterns such as 'head.*'",
+    )
+
+
+def _quantized(options: Namespace, stages: Stages) -> Any:
+    """The model to compile: the file, or what quantizing makes of it."""
+    if options.quantize is None:
+        if options.keep_float:
+            raise UserError("--keep-float: found no --quantize, expected it with the images to quantize with")
+        return options.model
+    stages("quantize")
+    try:
+        from sparsecc.quantized.images import quantize_file
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from error
+    found = quantize_file(options.model, options.quantize, keep_float=options.keep_float)
+    if not options.json:
+        say(stdout(), str(found))
+        say(stdout())
+    return found.program
 
 
 def _check_output(path: str, name: str) -> list[Path]:

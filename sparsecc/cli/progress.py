@@ -16,6 +16,7 @@ from sparsecc.text import printable
 #: stages of :func:`sparsecc.compile`, and what the command line does around it
 LABELS = {
     "start": "load PyTorch and TVM",
+    "quantize": "quantize the model",
     "import": "import the model",
     "analyse": "find the block structure",
     "rewrite": "fuse layers, choose layouts",
