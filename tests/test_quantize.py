@@ -84,6 +84,31 @@ def test_results_are_those_of_the_quantized_program(made):
     assert np.abs(found - expected).max() <= 0.02 * np.abs(expected).max()
 
 
+@pytest.mark.filterwarnings("ignore:XNNPACKQuantizer")
+@pytest.mark.parametrize("is_trained", [False, True], ids=["calibrated", "trained"])
+def test_other_quantizers(is_trained):
+    """int8 activations, codes between all operators; and what training with quantization leaves."""
+    from torchao.quantization.pt2e import quantize_pt2e as pt2e
+    from torchao.testing.pt2e import _xnnpack_quantizer as xnnpack
+
+    torch.manual_seed(0)
+    config = xnnpack.get_symmetric_quantization_config(is_per_channel=True, is_qat=is_trained)
+    prepare = pt2e.prepare_qat_pt2e if is_trained else pt2e.prepare_pt2e
+    prepared = prepare(
+        torch.export.export(Small().train(is_trained), tuple(images(1))).module(),
+        xnnpack.XNNPACKQuantizer().set_global(config),
+    )
+    for x in images():
+        prepared(x)
+    program = torch.export.export(pt2e.convert_pt2e(prepared), tuple(images(1)))
+    extracted, (x,) = extract(import_model(program)), images(1)
+    graph = extracted.graph
+    assert [n.operator.kernel for n in graph.nodes if n.operator.kernel.startswith("q")][:2] == ["qconv"] * 2
+    found = run_graph(graph, extracted.module, [x.numpy()])[graph.outputs[0]]
+    expected = program.module()(x).detach().numpy()
+    assert np.abs(found - expected).max() <= 0.02 * np.abs(expected).max()
+
+
 def test_layers_stay_float_by_name(pruned):
     found = sparsecc.quantize(pruned, images(2), keep_float=["st*"])
     assert [layer.signal_to_noise is None for layer in found.layers] == [True, False, False, False]

@@ -99,8 +99,10 @@ def _port(number: int, nbytes: int, kind: TensorType) -> Port:
 
 def pixels_of(buffer: Array, layout: PlaneLayout | None) -> Array:
     """The image's pixels out of a padded buffer; phase layouts are copies that no layer is compared by."""
-    if layout is None or layout.is_plain or layout.is_split:
+    if layout is None or layout.is_split:
         return buffer
+    if layout.is_plain:
+        return buffer[: buffer.size - layout.tail]
     planes = (buffer.size - layout.lead - layout.tail) // layout.plane
     body = buffer[layout.lead : layout.lead + planes * layout.plane].reshape(planes, layout.plane)
     rows = body[:, : layout.h * layout.pitch].reshape(planes, layout.h, layout.pitch)
