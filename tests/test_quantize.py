@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from cli_case import ROOT
 from graph_runner import run_graph
 from torch import Tensor, nn
 
@@ -85,7 +87,9 @@ def test_results_are_those_of_the_quantized_program(made):
 
 
 @pytest.mark.filterwarnings("ignore:XNNPACKQuantizer")
-@pytest.mark.parametrize("is_trained", [False, True], ids=["calibrated", "trained"])
+@pytest.mark.parametrize(
+    "is_trained", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["calibrated", "trained"]
+)
 def test_other_quantizers(is_trained):
     """int8 activations, codes between all operators; and what training with quantization leaves."""
     from torchao.quantization.pt2e import quantize_pt2e as pt2e
@@ -107,6 +111,19 @@ def test_other_quantizers(is_trained):
     found = run_graph(graph, extracted.module, [x.numpy()])[graph.outputs[0]]
     expected = program.module()(x).detach().numpy()
     assert np.abs(found - expected).max() <= 0.02 * np.abs(expected).max()
+
+
+def test_programs_go_through_files(made, tmp_path):
+    """In a process that has no torchao, and has not heard of PyTorch's operators of codes."""
+    path = tmp_path / "model.pt2"
+    torch.export.save(made.program, path)
+    code = (
+        "import sys; sys.modules['torchao'] = None\n"
+        "from sparsecc.importer import import_model\n"
+        f"print(len(import_model({str(path)!r}).layers))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "5", done.stderr
 
 
 def test_layers_stay_float_by_name(pruned):

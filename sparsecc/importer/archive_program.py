@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from sparsecc.untrusted import MalformedError, available_bytes, check_members, e
 #: members that are names in generated code; paths of modules and weights are too, and are replaced (safe_names.py)
 _NAMES = ("name", "as_name")
 #: operators of tensors; their schemas decide
-_TENSOR_OPERATOR = re.compile(r"torch\.ops\.(aten|prims)\.(\w+)\.(\w+)")
+_TENSOR_OPERATOR = re.compile(r"torch\.ops\.(aten|prims|quantized_decomposed)\.(\w+)\.(\w+)")
+#: namespace of operators -> PyTorch's module that registers them
+_REGISTERED_BY = {"quantized_decomposed": "torch.ao.quantization.fx._decomposed"}
 #: operators of graphs, and of sizes
 _OTHER_OPERATORS = re.compile(
     r"torch\.ops\.higher_order\.(wrap_with_set_grad_enabled|wrap_with_autocast|cond|while_loop|map_impl|scan)"
@@ -128,6 +131,8 @@ def _check_operator(target: str, *, where: str) -> None:
     found = _TENSOR_OPERATOR.fullmatch(target)
     operator = None
     if found:
+        if found[1] in _REGISTERED_BY:
+            import_module(_REGISTERED_BY[found[1]])
         packet = getattr(getattr(torch.ops, found[1]), found[2], None)
         operator = getattr(packet, found[3], None)
     if not isinstance(operator, torch._ops.OpOverload) or not _is_pure(operator._schema):
