@@ -192,7 +192,7 @@ def algorithms_of(imported: Imported, target: Target, options: Options, *, cpu: 
     """Who decides about the algorithms of a network's layers."""
     layers = find_layers(
         [
-            LayerInfo(layer.key, layer.name, layer.spec, layer.weight, layer.removed)
+            LayerInfo(layer.key, layer.name, layer.spec, layer.weight, layer.removed, layer.scales is not None)
             for layer in convolutions(imported.layers.values())
         ]
     )

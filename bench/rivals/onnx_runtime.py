@@ -20,6 +20,7 @@ class OnnxRuntime:
     environment: str = "onnxruntime"
     ours: bool = False
     uses_zeros: bool = False
+    file: str = ONNX
 
     def convert(self, folder: Path) -> None:
         """Nothing to do: it reads ONNX and optimises it while loading."""
@@ -33,7 +34,7 @@ class OnnxRuntime:
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        session = onnxruntime.InferenceSession(str(folder / ONNX), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(folder / self.file), options, providers=["CPUExecutionProvider"])
         return _Session(session, onnxruntime.__version__)
 
 

@@ -21,6 +21,7 @@ class OpenVino:
     environment: str = "openvino"
     ours: bool = False
     uses_zeros: bool = False
+    file: str = ONNX
 
     def convert(self, folder: Path) -> None:
         """Nothing to do: it reads ONNX and optimises it while loading."""
@@ -35,7 +36,7 @@ class OpenVino:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",
         }
-        compiled = openvino.Core().compile_model(str(folder / ONNX), "CPU", config)
+        compiled = openvino.Core().compile_model(str(folder / self.file), "CPU", config)
         return _Request(compiled.create_infer_request(), version("openvino"))
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from bench.rivals import RIVALS
 from bench.rivals.files import EXPECTED, INPUT
+from bench.rivals.int8 import CODED
 from bench.rivals.protocol import Engine, Layered, Rival
 
 JSON = dict[str, Any]
@@ -109,7 +110,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     gc.disable()
-    worker = Worker(RIVALS[sys.argv[1]], Path(sys.argv[2]))
+    worker = Worker((RIVALS | CODED)[sys.argv[1]], Path(sys.argv[2]))
     for line in sys.stdin:
         print(json.dumps(_answer(worker, line), allow_nan=False), file=answers, flush=True)
 

@@ -36,6 +36,8 @@ class LayerInfo:
         float32 ``(oc, ic / groups, kh, kw)``, masks resolved, batch norm folded.
     removed : Removed or None
         What it had besides, and nobody needs.
+    coded : bool
+        True where the weights are codes of 8 bits: no tile of Winograd's algorithm has room for them.
     """
 
     key: str
@@ -43,6 +45,7 @@ class LayerInfo:
     spec: ConvSpec
     weight: NDArray[np.float32] = field(repr=False)
     removed: Removed | None = None
+    coded: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,7 @@ class FoundLayer:
         ``"conv"``, ``"linear"`` or ``"depthwise"``.
     structure : Structure or None
         None where it was not looked for: depthwise layers.
-    removed : Removed or None
+    removed, coded
         As in :class:`LayerInfo`.
     """
 
@@ -67,6 +70,7 @@ class FoundLayer:
     spec: ConvSpec
     structure: Structure | None
     removed: Removed | None = None
+    coded: bool = False
 
 
 @dataclass(frozen=True, eq=False)

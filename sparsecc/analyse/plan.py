@@ -117,9 +117,10 @@ def plan_layers(
     dense = kept_dense(layers, keep_dense)
     speedup = speedup or default_speedup
     decided = (
-        _decided(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup) for layer in layers
+        (_decided(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup), layer.coded)
+        for layer in layers
     )
-    return Plan(tuple(with_winograd(layer, winograd) for layer in decided))
+    return Plan(tuple(with_winograd(layer, None if coded else winograd) for layer, coded in decided))
 
 
 def kept_dense(layers: Iterable[FoundLayer], keep_dense: Sequence[str]) -> set[str]:
@@ -131,7 +132,7 @@ def kept_dense(layers: Iterable[FoundLayer], keep_dense: Sequence[str]) -> set[s
 def _found(layer: LayerInfo) -> FoundLayer:
     kind = kind_of(layer.spec)
     structure = None if kind == "depthwise" else find_structure(layer.weight, groups=layer.spec.groups)
-    return FoundLayer(layer.key, layer.name, kind, layer.spec, structure, layer.removed)
+    return FoundLayer(layer.key, layer.name, kind, layer.spec, structure, layer.removed, layer.coded)
 
 
 def _decided(layer: FoundLayer, *, kept_dense: bool, min_speedup: float, speedup: Speedup) -> LayerPlan:

@@ -48,7 +48,7 @@ def without_tile(layer: LayerPlan) -> LayerPlan:
 
 def is_open(layer: FoundLayer) -> bool:
     """Whether more than one algorithm can compute a layer."""
-    return layer.kind == "conv" and suits(layer.spec) and has_finite_weights(layer)
+    return layer.kind == "conv" and not layer.coded and suits(layer.spec) and has_finite_weights(layer)
 
 
 def has_finite_weights(layer: FoundLayer | LayerPlan) -> bool:
