@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import gc
 import io
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import kernels_c
 import pytest
 import torch
 
-from sparsecc.errors import InputError, LibraryError
+from sparsecc.errors import InputError, LibraryError, UserError
 from sparsecc.pytorch.module import LibraryModule
 from sparsecc.runtime import Library, load
 
@@ -110,3 +111,10 @@ def test_saved_with_a_model(tmp_path: Path) -> None:
     again = torch.load(tmp_path / "model.pt", weights_only=False)
     assert isinstance(again.inner, LibraryModule)
     torch.testing.assert_close(again(X), model(X))
+
+
+def test_without_pytorch(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "sparsecc.pytorch.module")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(UserError, match="needs the package torch, which is not installed"):
+        library.as_module()

@@ -8,6 +8,7 @@
 It needs torch and nothing of the compiler. ``sparsecc.compile`` takes models with or without ``finalize()``.
 """
 
+from sparsecc.prune.callback import Callback, LightningCallback
 from sparsecc.prune.darb import Bmwm, Darb, block_max_mask
 from sparsecc.prune.grouping import Grouping, group_channels
 from sparsecc.prune.guided import Bounds, Guided
@@ -20,10 +21,12 @@ from sparsecc.prune.subp import Subp
 __all__ = [
     "Bmwm",
     "Bounds",
+    "Callback",
     "Darb",
     "Grouping",
     "Guided",
     "LayerReport",
+    "LightningCallback",
     "Mask",
     "OneByN",
     "PruneReport",

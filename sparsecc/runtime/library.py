@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from sparsecc.errors import LibraryError, UserError
+from sparsecc.errors import LibraryError, UserError, missing_package
 from sparsecc.runtime.arguments import (
     apart,
     check_inputs,
@@ -155,9 +155,12 @@ class Library:
     def as_module(self) -> LibraryModule:
         """The library as a ``torch.nn.Module``, for ``torch.export``, ``torch.compile`` and larger models.
 
-        It is one operator to PyTorch, and has no gradient.
+        It is one operator to PyTorch, and has no gradient. UserError without PyTorch.
         """
-        from sparsecc.pytorch.module import LibraryModule
+        try:
+            from sparsecc.pytorch.module import LibraryModule
+        except ModuleNotFoundError as error:
+            raise missing_package(error) from None
 
         return LibraryModule(self)
 
