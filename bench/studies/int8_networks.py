@@ -85,7 +85,7 @@ def rows(cell: Cell, players: Sequence[Player]) -> list[list[str]]:
             ratio = spread(ratios(player.ms, ours.ms))
             faster = f"{ratio.median:.2f}x ({ratio.p10:.2f} to {ratio.p90:.2f})"
         label = _EVERYONE[player.name].label
-        lines.append([cell.net, cell.pattern, label, number(time.median), faster, f"{player.error:.1e}"])
+        lines.append([cell.net, cell.pattern, label, number(time), faster, f"{player.error:.1e}"])
     return lines
 
 
