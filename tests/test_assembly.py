@@ -33,7 +33,7 @@ SPEC = {
 
 def assembly_of(model, inputs, target: str, folder) -> str:
     run(model.eval(), inputs, TARGETS[target], Options(dump=folder, min_speedup=1e-9, winograd=False), progress=str)
-    return (folder / "13_build.s").read_text()
+    return (folder / "14_build.s").read_text()
 
 
 def functions(assembly: str) -> dict[str, list[str]]:

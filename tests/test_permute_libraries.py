@@ -116,7 +116,7 @@ def test_the_report_says_what_happened(tmp_path):
         "a": "4",
         "b": "4r",
     }
-    lines = (tmp_path / "06_reorder.txt").read_text().splitlines()
+    lines = (tmp_path / "07_reorder.txt").read_text().splitlines()
     assert [line.split(" ")[1] for line in lines] == ["a", "b"]
     lib.save(tmp_path / "saved.so")
     with load(tmp_path / "saved.so") as library:

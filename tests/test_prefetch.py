@@ -32,7 +32,7 @@ def test_code(kernel, ic, prefetches, tmp_path, monkeypatch):
     layer = nn.Conv2d(ic, 256, 1, bias=False)
     artefact = compiled(layer, (randn(1, ic, 7, 7),), target="x86-64-v4", dump=tmp_path)
     assert kernel in {step["kind"] for step in artefact.report.steps}
-    assembly = (tmp_path / "13_build.s").read_text()
+    assembly = (tmp_path / "14_build.s").read_text()
     assert ("prefetcht0" in assembly) == prefetches
 
 

@@ -72,7 +72,7 @@ def compiled(made: Made, log: Path, folder: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(pipeline, "lower_all", enough)
     with pytest.raises(Enough):
         sparsecc.compile(made[0], TARGET, example_inputs=made[1], dump=folder, schedules=log, impose=pattern)
-    return (folder / "10_in_place.txt").read_text()
+    return (folder / "11_in_place.txt").read_text()
 
 
 def tuned(made: Made, log: Path, *, contrary: type[Config] | None = None) -> str | None:
