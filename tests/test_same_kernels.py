@@ -24,7 +24,6 @@ from sparsecc import pipeline
 from sparsecc.advice.network import Network
 from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
-from sparsecc.importer import import_model
 from sparsecc.ir.graph import View
 from sparsecc.lower.config import AlgorithmConfig, Config, JoinConfig
 from sparsecc.options import Options
@@ -99,7 +98,7 @@ def advised(made: Made, log: Path, impose: Impose | None = None) -> str:
     """What the advisor predicts times for."""
     target = resolve(TARGET)
     options, records = Options(schedules=str(log)), load_records(log, target)
-    network = Network(import_model(*made), target, options, records=records)
+    network = Network(pipeline.bring_in(*made), target, options, records=records)
     placed = network.rewritten(impose).placed
     keys = [node.key for node in placed.nodes if not isinstance(node.operator, View)]
     assert [step.key for step in network.steps(impose)] == keys
