@@ -13,8 +13,12 @@ from graph_runner import fused, run_graph
 from torch import Tensor, nn
 
 import sparsecc
+from sparsecc.importer import import_model
+from sparsecc.options import Options
+from sparsecc.pipeline import analyse
 from sparsecc.rewrite.listing import graph_text
 from sparsecc.rewrite.rewritten import Extracted
+from sparsecc.target import resolve
 
 F = nn.functional
 
@@ -219,6 +223,17 @@ def test_weights_that_are_no_multiples_of_their_scales_stay_float():
     extracted, found, expected = made(Case(model, (1, 4, 3, 3), ()))
     assert operators(extracted) == ("qconv 1x1, bias+float32",)
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_layers_of_codes_are_sums_of_products():
+    """Of float32 Winograd's algorithm computes such a layer."""
+    torch.manual_seed(0)
+    model = Written(lambda x, a: a(first(x)), a=CodedConv(64, 64, 3, padding=1))
+    target, x = resolve("x86-64-v3"), torch.randn(1, 64, 28, 28)
+    (plain,) = analyse(import_model(nn.Conv2d(64, 64, 3, padding=1), (x,)), target, Options()).layers
+    (coded,) = analyse(import_model(model, (x,)), target, Options()).layers
+    assert plain.tile is not None
+    assert coded.tile is None
 
 
 @pytest.mark.parametrize("target", ["native", "rpi4"])
