@@ -1,4 +1,4 @@
-"""Convolutions and linear layers of codes."""
+"""What convolutions and linear layers of codes compute, by NumPy, and where rounding may fall to either side."""
 
 from __future__ import annotations
 
@@ -10,48 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc._tvm import IRModule
-from sparsecc.cost.stream import generic_cycles
 from sparsecc.ir.quantized import QuantizedConv
 from sparsecc.kernels.activation import reference as activate
-from sparsecc.kernels.quantized import LIST, QuantizedShape, quantized
 from sparsecc.lower.conv_reference import sums
-from sparsecc.lower.kernel import Cost, Once
-from sparsecc.lower.lowered import Lowered
-from sparsecc.lower.site import Site
 
 #: of the terms of a sum, in float32, and of an activation
 _ROUNDING = 2e-6
-
-
-def opened(site: Site[QuantizedConv]) -> QuantizedShape:
-    """The kernel's shape."""
-    operator, node, layouts = site.operator, site.node, site.placed.layouts
-    source, *residuals = [layouts[tensor] or LIST for tensor in node.inputs]
-    result = layouts[node.output] or LIST
-    adds = None if operator.residual is None else (residuals[0], operator.residual)
-    return QuantizedShape(
-        operator.spec, source, result, operator.source, operator.result, operator.low, operator.high,
-        operator.activation, adds, packs=node.packs,
-    )  # fmt: skip
-
-
-def lower(site: Site[QuantizedConv], shape: QuantizedShape, config: None) -> Lowered:
-    """Make the kernel."""
-    operator, (source, *residuals) = site.operator, site.node.inputs
-    weights = np.ascontiguousarray(operator.weight).reshape(-1)
-    arguments: tuple[int | NDArray[Any], ...] = (
-        source, weights, operator.factors, operator.offsets, *residuals, site.node.output,
-    )  # fmt: skip
-    return Lowered("quantized", ("quantized", shape), quantized(shape), arguments, {})
-
-
-def cost(site: Site[QuantizedConv], once: Once) -> Cost:
-    """Cycles of the kernel."""
-    placed, node = site.placed, site.node
-    read = sum(placed.nbytes(tensor) for tensor in node.inputs) + site.operator.weight.nbytes
-    written = placed.nbytes(node.output)
-    found = generic_cycles(iterations=site.operator.spec.macs, read=read, written=written, target=site.target)
-    return Cost("quantized", rest=found)
 
 
 def values(operator: QuantizedConv, inputs: Sequence[NDArray[Any]]) -> NDArray[np.float64]:
