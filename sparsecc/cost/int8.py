@@ -58,9 +58,7 @@ def predict_pixels(shape: QuantShape, config: QuantPixels) -> float:
     tiles = cut(max(frame.flat, by.lanes), lanes=by.lanes, vectors=config.vectors)
     vectors = [config.vectors] * tiles.count + [sum(run.count for run in tiles.rest)] * bool(tiles.rest)
     per_step = shape.count * (shape.block_n // config.reg_n) * spec.taps * -(-spec.oh // config.band)
-    step = sum(
-        _START * max(config.reg_n * v, config.reg_n + v, _LATENCY) + _STEP / max(1, spec.taps) for v in vectors
-    )
+    step = sum(_START * max(config.reg_n * v, config.reg_n + v, _LATENCY) + _STEP / max(1, spec.taps) for v in vectors)
     stored = _STORED if frame.out == 1 or shape.result.layout.pitch == frame.pitch else _ASIDE
     cycles = per_step * step * _far(shape, config.band)
     return spec.n * (cycles + _staging(shape, config.band) + stored * shape.slots * spec.oh * spec.ow * 16 / by.lanes)

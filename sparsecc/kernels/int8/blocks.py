@@ -49,9 +49,7 @@ class Row:
     parts: int = 1
 
 
-def walk(
-    shape: QuantShape, buffers: dict[str, Any], *, band: int, parts: int, each: Callable[[Row], None]
-) -> None:
+def walk(shape: QuantShape, buffers: dict[str, Any], *, band: int, parts: int, each: Callable[[Row], None]) -> None:
     """Emit ``each`` for all rows of blocks, after their pixels were put side by side."""
     if shape.dense:
         _all_at_once(shape, buffers, parts, each)
@@ -91,7 +89,7 @@ def _all_at_once(shape: QuantShape, buffers: dict[str, Any], parts: int, each: C
 
 
 def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Callable[[Row], None]) -> None:
-    spec, frame, size = shape.spec, frame_of(shape.spec, out=band), shape.instructions.group
+    spec, frame = shape.spec, frame_of(shape.spec, out=band)
     with T.parallel(0, spec.n * shape.rows) as share:
         image, row = tirx.floordiv(share, shape.rows), tirx.floormod(share, shape.rows)
         scratch = T.alloc_buffer((max(1, shape.most) * frame.size,), shape.instructions.dtype, scope="global")
@@ -100,9 +98,7 @@ def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Cal
             top = 0 if band == spec.oh else number * band
             with T.serial(0, count) as q:
                 planes = planes_of(shape, buffers, image, first + q)
-                stage(
-                    stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top
-                )
+                stage(stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top)
             out = band if spec.oh % band == 0 else tirx.Min(T.int32(band), spec.oh - top)
             each(Row(image, row, scratch, frame, 0, count, first, top, out))
 

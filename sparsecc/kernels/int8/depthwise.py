@@ -15,7 +15,7 @@ from sparsecc.kernels.config import Config
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.int8.instructions import Instructions, kept, ramp, shuffled
 from sparsecc.kernels.int8.requantize import store_pixels, wide
-from sparsecc.kernels.int8.shape import QuantShape, parameters
+from sparsecc.kernels.int8.shape import OVERREAD, QuantShape, parameters
 from sparsecc.kernels.tiles import Vectors, cut
 
 #: bytes that are loaded for a vector at most
@@ -99,11 +99,12 @@ def _copy(shape: QuantShape, source: Any, scratch: Any, first: Any) -> None:
         row = i - top
         with T.If(tirx.all(row >= 0, row < spec.ih)):
             with T.Then():
-                with T.serial(0, -(-spec.iw // unit)) as k:
-                    loaded = source[ramp(first + row * shape.source.pitch + k * unit, unit)]
+                for start in range(0, spec.iw, unit):
+                    width = min(unit, spec.iw - start) if shape.source.tail < OVERREAD else unit
+                    loaded = source[ramp(first + row * shape.source.pitch + start, width)]
                     if shape.flips:
-                        loaded = loaded ^ wide(tirx.const(0x80, "uint8"), unit)
-                    T.buffer_store(scratch, loaded, [ramp(i * pitch + left + k * unit, unit)])
+                        loaded = loaded ^ wide(tirx.const(0x80, "uint8"), width)
+                    T.buffer_store(scratch, loaded, [ramp(i * pitch + left + start, width)])
                 _fill(shape, scratch, i * pitch, left)
                 _fill(shape, scratch, i * pitch + left + spec.iw, right)
             with T.Else():

@@ -140,7 +140,9 @@ def accumulate(
 
 def _store(some: _Sub, total: Any, n: int, pixel: Any, run: Vectors) -> None:
     if some.aside is not None:
-        T.buffer_store(some.aside, total, [ramp(n * max(some.row.frame.flat, some.shape.instructions.lanes) + pixel, run.lanes)])
+        T.buffer_store(
+            some.aside, total, [ramp(n * max(some.row.frame.flat, some.shape.instructions.lanes) + pixel, run.lanes)]
+        )
         return
     first = some.row.first * some.row.frame.pitch
     store_pixels(

@@ -87,7 +87,9 @@ class _Some:
         for n in range(reg_n):
             plane = self._image * self._shape.spec.oc + channel_of(self._shape, buffers, self._slot + n)
             if mixed and self._shape.result.to is not None:
-                self._store_mixed([accs[0][n * _VECTORS + v, ramp(0, _LANES)] for v in range(_VECTORS)], n, plane, start)
+                self._store_mixed(
+                    [accs[0][n * _VECTORS + v, ramp(0, _LANES)] for v in range(_VECTORS)], n, plane, start
+                )
                 continue
             for acc, run in zip(accs, runs, strict=True):
                 for v in range(run.count):

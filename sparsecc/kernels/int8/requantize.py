@@ -7,7 +7,7 @@ from typing import Any
 from sparsecc._tvm import T, tirx
 from sparsecc.kernels import activation
 from sparsecc.kernels.int8.instructions import kept, ramp, shuffled
-from sparsecc.kernels.int8.shape import QuantShape, Result
+from sparsecc.kernels.int8.shape import OVERREAD, QuantShape, Result
 
 Expr = Any
 
@@ -70,13 +70,24 @@ def store_pixels(
     result = shape.result
     output = result.layout.first(plane) + result.layout.lead + pixel
     place = residual_place(shape, plane, pixel)
-    added = None if place is None else buffers["residual"][ramp(place, lanes)]
+    added = None if place is None else _bytes(shape, buffers["residual"], place, lanes, count or lanes)
     value = value_of(shape, buffers, total, slot, added, lanes)
     if result.to is not None:
         value = _byte(code_of(result, value, lanes), lanes)
     if count is not None and count < lanes:
         value, lanes = shuffled([kept(value)], range(count)), count
     T.buffer_store(buffers["output"], value, [ramp(output, lanes)])
+
+
+def _bytes(shape: QuantShape, buffer: Any, place: Expr, lanes: int, count: int) -> Expr:
+    """Bytes of so many pixels; no others are read where nothing follows the tensor."""
+    layout = shape.result.residual_layout
+    if count >= lanes or (layout is not None and layout.tail >= OVERREAD):
+        return buffer[ramp(place, lanes)]
+    loaded = buffer[ramp(place, count)]
+    if count == 1:
+        return wide(loaded, lanes)
+    return shuffled([kept(loaded)], [min(i, count - 1) for i in range(lanes)])
 
 
 def residual_place(shape: QuantShape, plane: Expr, pixel: Expr) -> Expr | None:

@@ -15,7 +15,7 @@ from sparsecc.kernels.function import Kind
 from sparsecc.kernels.int8.instructions import Instructions
 
 Value = TypeVar("Value")
-#: bytes that may be read after a tensor's last pixel
+#: bytes that may be read after a tensor's last pixel, where its layout has a tail as long
 OVERREAD = 128
 #: pixels of a row, where planes have no gaps: seven tiles of 28
 ROW = 196
@@ -59,7 +59,7 @@ class QuantShape:
     ----------
     spec : ConvSpec
     source : PlaneLayout
-        Of the input, in bytes; :data:`OVERREAD` bytes after its last pixel may be read.
+        Of the input, in bytes; pixels are read one by one where its tail is shorter than :data:`OVERREAD`.
     codes : Quantization
         Of the input.
     result : Result
@@ -205,7 +205,7 @@ def parameters(shape: QuantShape) -> list[tuple[str, Kind]]:
     spec, result, group = shape.spec, shape.result, shape.instructions.group
     weights = shape.count * spec.taps * shape.block_n
     found: list[tuple[str, Any]] = [
-        ("input", ((shape.source.size(spec.n * spec.ic) + OVERREAD,), "uint8")),
+        ("input", ((shape.source.size(spec.n * spec.ic),), "uint8")),
         ("weights", ((max(1, weights),), shape.instructions.dtype)),
         ("sums", ((shape.slots,), "int32")),
         ("factors", ((shape.slots,), "float32")),
@@ -218,6 +218,6 @@ def parameters(shape: QuantShape) -> list[tuple[str, Kind]]:
     if shape.scattered:
         found.append(("channels", ((shape.slots,), "int32")))
     if result.residual_layout is not None:
-        found.append(("residual", ((result.residual_layout.size(spec.n * spec.oc) + OVERREAD,), "uint8")))
+        found.append(("residual", ((result.residual_layout.size(spec.n * spec.oc),), "uint8")))
     found.append(("output", ((result.layout.size(spec.n * spec.oc),), result.dtype)))
     return found

@@ -14,6 +14,7 @@ from sparsecc._tvm import T, tirx
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.int8.frame import Frame
 from sparsecc.kernels.int8.instructions import Instructions, kept, ramp, shuffled
+from sparsecc.kernels.int8.shape import OVERREAD
 
 #: rows of so many pixels are read 64 at a time
 _WIDE = 40
@@ -40,6 +41,11 @@ class Stage:
     instructions: Instructions
     flips: bool
     fill: int
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing but pixels may be read."""
+        return self.source.tail < OVERREAD
 
     @property
     def has_wide(self) -> bool:
@@ -75,15 +81,23 @@ def stage(stage: Stage, source: Any, scratch: Any, *, planes: list[Any], place: 
         into = place + phase * frame.plane
         with T.serial(0, frame.rows) as i:
             row = frame.row(phase, first + i)
-            if _all_inside(frame, phase, first):
-                _row(stage, source, scratch, planes, phase, row, into + i * frame.pitch)
-                continue
-            with T.If(tirx.all(row >= 0, row < spec.ih)):
-                with T.Then():
-                    _row(stage, source, scratch, planes, phase, row, into + i * frame.pitch)
-                with T.Else():
-                    _blank(stage, scratch, into + i * frame.pitch, frame.pitch)
+            _maybe_row(stage, source, scratch, planes, phase, first, row, into + i * frame.pitch)
         _blank(stage, scratch, into + frame.rows * frame.pitch, max(spec.padding[1], spec.padding[3]))
+
+
+def _maybe_row(
+    stage: Stage, source: Any, scratch: Any, planes: list[Any], phase: int, first: Any, row: Any, into: Any
+) -> None:
+    """One row of a phase, which may be padding."""
+    frame = stage.frame
+    if _all_inside(frame, phase, first):
+        _row(stage, source, scratch, planes, phase, row, into)
+        return
+    with T.If(tirx.all(row >= 0, row < frame.spec.ih)):
+        with T.Then():
+            _row(stage, source, scratch, planes, phase, row, into)
+        with T.Else():
+            _blank(stage, scratch, into, frame.pitch)
 
 
 def _all_inside(frame: Frame, phase: int, first: Any) -> bool:
@@ -94,17 +108,26 @@ def _all_inside(frame: Frame, phase: int, first: Any) -> bool:
 
 def _row(stage: Stage, source: Any, scratch: Any, planes: list[Any], phase: int, row: Any, into: Any) -> None:
     """One row of a phase: its pixels, then the padding that they may have been written over."""
-    frame, step = stage.frame, stage.frame.spec.stride[1]
+    frame = stage.frame
     start, end = frame.columns(phase)
     count = end - start
     if count:
-        unit = 64 if step == 1 and count >= _WIDE and stage.has_wide else 16
         begins = stage.source.lead + row * stage.source.pitch + frame.column(phase, start)
-        with T.serial(0, -(-count // unit)) as k:
-            places = [plane + begins + k * (unit * step) for plane in planes]
-            put_together(stage, source, scratch, places, into + start + k * unit, unit=unit)
+        _pixels_of_row(stage, source, scratch, [plane + begins for plane in planes], into + start, count)
     _blank(stage, scratch, into, start)
     _blank(stage, scratch, into + end, frame.pitch - end)
+
+
+def _pixels_of_row(stage: Stage, source: Any, scratch: Any, planes: list[Any], into: Any, count: int) -> None:
+    step = stage.frame.spec.stride[1]
+    if stage.exact:
+        with T.serial(0, count) as k:
+            T.buffer_store(scratch, _one(stage, source, [plane + k * step for plane in planes]), [into + k])
+        return
+    unit = 64 if step == 1 and count >= _WIDE and stage.has_wide else 16
+    with T.serial(0, -(-count // unit)) as k:
+        places = [plane + k * (unit * step) for plane in planes]
+        put_together(stage, source, scratch, places, into + k * unit, unit=unit)
 
 
 def _blank(stage: Stage, scratch: Any, first: Any, count: int) -> None:
@@ -120,6 +143,17 @@ def put_together(stage: Stage, source: Any, scratch: Any, places: list[Any], int
     lanes = unit // len(vectors)
     for i, vector in enumerate(vectors):
         T.buffer_store(scratch, vector, [ramp(into + i * lanes, lanes)])
+
+
+def _one(stage: Stage, source: Any, places: list[Any]) -> Any:
+    """The element of one pixel."""
+    flip, dtype = tirx.const(0x80 if stage.flips else 0, "uint8"), stage.instructions.dtype
+    bytes_ = [tirx.Cast(dtype, source[place] ^ flip) for place in places]
+    apart = 32 // len(bytes_) if len(bytes_) > 1 else 0
+    value = bytes_[0]
+    for j, byte in enumerate(bytes_[1:], start=1):
+        value = value | (byte << tirx.const(apart * j, dtype))
+    return value
 
 
 def together(stage: Stage, source: Any, places: list[Any], *, unit: int, mixed: bool = False) -> list[Any]:

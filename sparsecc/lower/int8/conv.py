@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sparsecc._tvm import PrimFunc
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.layout import PlaneLayout, plain
 from sparsecc.ir.quantized import QuantizedConv
 from sparsecc.kernels.int8.lanes import int8_lanes
 from sparsecc.kernels.int8.pixels import int8_pixels
 from sparsecc.kernels.int8.registers import int8_registers
-from sparsecc.kernels.int8.shape import OVERREAD, QuantLanes, QuantPixels, QuantShape, Result, parameters
+from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape, Result, parameters
 from sparsecc.lower.int8.options import QuantConfig, QuantOptions
 from sparsecc.lower.int8.pack import pack_offsets, pack_weights
 from sparsecc.lower.kernel import Cost, Knobs, Once
@@ -71,10 +72,18 @@ def lower(site: Site[QuantizedConv], options: QuantOptions, config: QuantConfig)
         **constants, "input": node.inputs[0], "residual": node.inputs[-1], "output": node.output,
     }  # fmt: skip
     arguments = tuple(values[name] for name, _ in parameters(shape))
-    pixels = int8_registers if config.knobs()["band"] == 0 else int8_pixels
-    function = config.by_kernel(lambda lanes: int8_lanes(shape, lanes), lambda own: pixels(shape, own))
+    function = function_of(shape, config)
     identity = (config.name, shape, config)
     return Lowered(config.name, identity, function, arguments, config.knobs(), options.predict(config))
+
+
+def function_of(shape: QuantShape, config: QuantConfig) -> PrimFunc:
+    """The kernel that a config is for."""
+
+    def with_pixels(own: QuantPixels) -> PrimFunc:
+        return int8_pixels(shape, own) if own.band else int8_registers(shape, own)
+
+    return config.by_kernel(lambda own: int8_lanes(shape, own), with_pixels)
 
 
 def packed(options: QuantOptions, config: QuantConfig) -> tuple[QuantShape, dict[str, NDArray[Any]]]:

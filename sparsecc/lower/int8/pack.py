@@ -71,11 +71,13 @@ def grouped(blocks: BlockSparse, size: int) -> Groups:
 def pack_weights(groups: Groups, by: Instructions, *, together: int) -> NDArray[Any]:
     """Weights as ``[row][block_n / together][group][tap][together]``, an element each of the instructions' dtype."""
     count, size, block_n, taps = groups.data.shape
+    if not count:  # C has no empty arrays
+        return np.zeros(1, by.dtype)
     subs, counts = block_n // together, np.diff(groups.indptr)
     row = np.repeat(np.arange(counts.size), counts)
     within = np.arange(count) - groups.indptr[row]
     place = groups.indptr[row][:, None] * subs + np.arange(subs) * counts[row][:, None] + within[:, None]
-    packed = np.zeros((max(1, count * subs), taps, together, size), np.int8)
+    packed = np.zeros((count * subs, taps, together, size), np.int8)
     packed[place] = groups.data.reshape(count, size, subs, together, taps).transpose(0, 2, 4, 3, 1)
     elements = packed if size == 4 else packed.astype(np.int16)
     return np.ascontiguousarray(elements).reshape(-1).view(by.dtype)

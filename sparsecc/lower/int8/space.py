@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sparsecc.kernels.int8.frame import frame_of
-from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape
+from sparsecc.kernels.int8.shape import OVERREAD, QuantLanes, QuantPixels, QuantShape
 from sparsecc.target import Target
 
 #: bytes of scratch memory for which bands of rows are chosen
@@ -74,5 +74,5 @@ def _whole(shape: QuantShape, band: int) -> int:
 
 def _fits_registers(shape: QuantShape) -> bool:
     by = shape.instructions
-    enough = shape.spec.ih * shape.spec.iw >= by.lanes
+    enough = shape.spec.ih * shape.spec.iw >= by.lanes and shape.source.tail >= OVERREAD
     return by.name == "vpdpbusd" and by.lanes == 16 and shape.is_flat and not shape.dense and enough

@@ -30,7 +30,11 @@ def opened(site: Site[QuantizedConv]) -> QuantShape:
     """The kernel's shape."""
     operator, (source, result) = site.operator, layouts_of(site)
     by, channels = instructions_of(site.target), operator.spec.oc
-    shape = QuantShape(operator.spec, source, operator.source, result, by, channels, 1, 0, 1, 1, True, False)
+    return counted(QuantShape(operator.spec, source, operator.source, result, by, channels, 1, 0, 1, 1, True, False))
+
+
+def counted(shape: QuantShape) -> QuantShape:
+    """The same with as many groups as its weights have."""
     return replace(shape, count=spec_count(shape))
 
 
@@ -50,6 +54,11 @@ def default(site: Site[QuantizedConv], shape: QuantShape) -> QuantWindow:
 
 def space(site: Site[QuantizedConv], shape: QuantShape) -> Iterator[QuantWindow]:
     """Every legal config."""
+    return configs(shape)
+
+
+def configs(shape: QuantShape) -> Iterator[QuantWindow]:
+    """The same of a known shape."""
     return (QuantWindow(rows) for rows in sorted({min(rows, shape.spec.oh) for rows in _ROWS}))
 
 
@@ -72,10 +81,8 @@ def predict(shape: QuantShape, config: QuantWindow) -> float:
 def lower(site: Site[QuantizedConv], shape: QuantShape, config: QuantWindow) -> Lowered:
     """Pack the weights, and make the kernel."""
     operator, node = site.operator, site.node
-    sums = -shape.zero * operator.weight.sum(axis=(1, 2, 3), dtype=np.int64)
     values: dict[str, int | NDArray[Any]] = {
-        "weights": window_weights(operator.weight, shape), "sums": sums.astype(np.int32),
-        "factors": operator.factors, "biases": operator.offsets,
+        **constants(operator, shape),
         "input": node.inputs[0], "residual": node.inputs[-1], "output": node.output,
     }  # fmt: skip
     arguments = tuple(values[name] for name, _ in parameters(shape))
@@ -83,7 +90,18 @@ def lower(site: Site[QuantizedConv], shape: QuantShape, config: QuantWindow) -> 
     return Lowered(config.name, identity, int8_depthwise(shape, config), arguments, config.knobs())
 
 
-def window_weights(weight: NDArray[np.int8], shape: QuantShape) -> NDArray[Any]:
+def constants(operator: QuantizedConv, shape: QuantShape) -> dict[str, NDArray[Any]]:
+    """Constant arguments by parameter."""
+    sums = -shape.zero * operator.weight.sum(axis=(1, 2, 3), dtype=np.int64)
+    return {
+        "weights": _weights(operator.weight, shape),
+        "sums": sums.astype(np.int32),
+        "factors": operator.factors,
+        "biases": operator.offsets,
+    }
+
+
+def _weights(weight: NDArray[np.int8], shape: QuantShape) -> NDArray[Any]:
     """Weights as ``[channel][row of the window][group of taps]``, as many as the kernel has room for."""
     spec, by = shape.spec, shape.instructions
     packed = np.zeros((spec.oc, spec.kh, steps_of(spec.kw, by) * by.group), np.int8)
