@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs site bench bench-short clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs docs-onnx site bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -54,6 +54,9 @@ lint: setup  ## check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs-onnx: setup-bench  ## run ONNX's node tests for the table in the documentation (half an hour)
+	PYTHONPATH=.:tests $(BIN)/python docs/make_onnx.py
 
 docs: setup  ## write the generated part of the documentation anew
 	$(BIN)/python docs/make_operators.py

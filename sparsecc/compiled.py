@@ -19,6 +19,7 @@ from sparsecc.build.spill import release, spilled, spilled_if_large
 from sparsecc.deploy import write_folder
 from sparsecc.errors import LibraryError, UserError, unforeseen
 from sparsecc.fitted import resolve_fitted
+from sparsecc.importer import with_shapes
 from sparsecc.ir.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, run
@@ -159,6 +160,7 @@ def compile(
     target: str | Target = "native",
     *,
     example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     threads: int | None = None,
     verify: bool | float = True,
     keep_dense: Sequence[str] = (),
@@ -177,7 +179,7 @@ def compile(
 
     Parameters
     ----------
-    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
+    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 or .onnx file
         Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
         ``"native"`` for this machine; ``"x86-64-v3"`` (AVX2), ``"x86-64-v4"`` (AVX-512), ``"aarch64"``, ``"armv7"``,
@@ -186,12 +188,14 @@ def compile(
         ``"native"`` takes as long the first time to fit the cost model to a processor that we don't know.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
+    shapes : mapping of str to sequence of int, optional
+        Of inputs of an ONNX file that leaves them open: ``{"images": (1, 3, 224, 224)}``.
     threads : int, optional
         Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
-        Compare with PyTorch: largest error relative to the largest output; True is 1e-4. Code for another machine runs
-        in an emulator (``qemu-aarch64``, ``qemu-arm``) if there is one on the PATH, else its kernels are built for this
-        machine too and run here; the report says which was done.
+        Compare with PyTorch (an ONNX file: with ONNX Runtime): largest error relative to the largest output; True is
+        1e-4. Code for another machine runs in an emulator (``qemu-aarch64``, ``qemu-arm``) that is on the PATH, else
+        its kernels are built for this machine too and run here; the report says which was done.
     keep_dense : sequence of str
         Layers to leave dense: names, or shell patterns such as ``"head.*"``.
     min_speedup : float
@@ -244,7 +248,7 @@ def compile(
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     artefact, imported = run(
-        model, example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
+        with_shapes(model, shapes), example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
     )
     artefact.check_room()
     tell("link")
@@ -260,7 +264,8 @@ def compile(
         with unforeseen("verify"):
             found = verify_compiled(library, artefact, imported, tolerance=options.tolerance, cc=cc)
     report = artefact.report
-    report = replace(report, error=found.error, compared=found.compared, notes=(*report.notes, *found.notes))
+    notes = (*report.notes, *found.notes)
+    report = replace(report, error=found.error, compared=found.compared, reference=found.reference, notes=notes)
     return Compiled(replace(artefact, functions={}, placed=None, module=None), library, report=report, cc=cc)
 
 
@@ -269,6 +274,7 @@ def inspect(
     target: str | Target = "native",
     *,
     example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
@@ -276,16 +282,13 @@ def inspect(
     schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
 ) -> Plan:
-    """Find every layer's 1xN structure and what ``compile`` would do with it, without compiling.
-
-    Parameters are those of :func:`compile`.
-    """
+    """Find every layer's 1xN structure and what :func:`compile`, with these parameters, would do with it."""
     options = Options(
         keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
     )
     resolved, _ = resolve_fitted(target)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
-    imported = bring_in(model, example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
+    imported = bring_in(with_shapes(model, shapes), example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
 
 

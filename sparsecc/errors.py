@@ -124,6 +124,8 @@ _TUNER_PACKAGES = ("xgboost", "scipy", "tornado", "cloudpickle", "psutil")
 
 #: those that only quantizing needs
 _QUANTIZING_PACKAGES = ("torchao",)
+#: those that only reading ONNX files needs
+_ONNX_PACKAGES = ("onnx", "google")
 
 
 def missing_package(error: ModuleNotFoundError) -> Exception:
@@ -138,6 +140,11 @@ def missing_package(error: ModuleNotFoundError) -> Exception:
         return UserError(
             f"quantizing needs the package {package}, which is not installed; in sparsecc's folder: "
             "pip install '.[compiler,quantize]'"
+        )
+    if package in _ONNX_PACKAGES:
+        return UserError(
+            f"ONNX files need the package {package}, which is not installed; in sparsecc's folder: "
+            "pip install '.[compiler,onnx]'"
         )
     if package not in _COMPILER_PACKAGES:
         return error

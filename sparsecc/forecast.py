@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from sparsecc.analyse.impose import pattern_of
 from sparsecc.fitted import resolve_fitted
+from sparsecc.importer import with_shapes
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite
 from sparsecc.records.lookup import find_records
@@ -22,6 +23,7 @@ def forecast(
     target: str | Target = "native",
     *,
     example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
@@ -41,7 +43,7 @@ def forecast(
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     choose = partial(records.choose, threads=1)
     progress("import")
-    imported = bring_in(model, example_inputs, impose=pattern_of(impose))
+    imported = bring_in(with_shapes(model, shapes), example_inputs, impose=pattern_of(impose))
     progress("analyse")
     plan = analyse(imported, resolved, options, choose=choose, cpu=records.cpu)
     progress("rewrite")

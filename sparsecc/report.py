@@ -42,7 +42,7 @@ class Report:
     notes : tuple of str
         What the user should know: warnings and changes made on a copy.
     error : float or None
-        Largest difference from PyTorch relative to the largest output; None when not verified.
+        Largest difference from the reference relative to the largest output; None when not verified.
     compared : str
         How it was found; without an error, why not. Empty in the report that a library carries.
     figures : str
@@ -52,6 +52,8 @@ class Report:
     macs_per_cycle, ghz : float
         Most float32 multiply-adds that one core starts in a cycle, and its clock, by the figures that decided; 0 in
         libraries of before.
+    reference : str
+        What it was compared with: PyTorch, or of an ONNX file an implementation of that.
     """
 
     plan: Plan
@@ -64,14 +66,15 @@ class Report:
     compared: str = ""
     macs_per_cycle: float = 0.0
     ghz: float = 0.0
+    reference: str = "PyTorch"
 
     @property
     def accuracy(self) -> str:
         """A line about the comparison with PyTorch; empty where nothing is known of it."""
         if self.error is None:
-            return f"not compared with PyTorch: {self.compared}" if self.compared else ""
+            return f"not compared with {self.reference}: {self.compared}" if self.compared else ""
         how = f" ({self.compared})" if self.compared not in ("", HERE) else ""
-        return f"largest difference from PyTorch: {self.error:.1e} of the largest output{how}"
+        return f"largest difference from {self.reference}: {self.error:.1e} of the largest output{how}"
 
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
@@ -109,6 +112,7 @@ class Report:
             "memory_bytes": self.memory_bytes,
             "macs_per_cycle": self.macs_per_cycle,
             "ghz": self.ghz,
+            **({} if self.reference == "PyTorch" else {"reference": self.reference}),
         }
 
     def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
@@ -148,7 +152,7 @@ class Report:
         return cls(
             plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
             data.get("memory_bytes", 0), data.get("compared", ""), data.get("macs_per_cycle", 0.0),
-            data.get("ghz", 0.0),
+            data.get("ghz", 0.0), data.get("reference", "PyTorch"),
         )  # fmt: skip
 
 

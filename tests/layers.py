@@ -52,6 +52,7 @@ LAYERS: dict[str, set[str]] = {
     },
     "verify": {
         "_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "lower", "report", "runtime", "target",
+        "text",
     },
     "deploy": {"artefact", "build", "errors", "runtime", "text", "version"},
     "restore": {"errors", "runtime", "version"},
@@ -100,6 +101,9 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     "rich": ("cli/",),
     "torch": ("importer/", "prune/", "pytorch/", "quantized/", "verify/"),
     "torchao": ("quantized/",),
+    "onnx": ("importer/onnx/", "verify/onnx.py"),
+    "onnxruntime": ("verify/onnx.py",),
+    "google": ("importer/onnx/read.py",),
     "matplotlib": ("cli/advise_plot.py", "cli/tune_plot.py"),
     "tvm": ("_tvm.py",),
     "tvm_ffi": ("_tvm.py",),

@@ -48,8 +48,6 @@ FILES = {
         "m.pt", lambda: _saved(_conv().state_dict(), _use_new_zipfile_serialization=False), ("written by torch.save",),
     ),
     "TorchScript": ("m.pt", _scripted, ("is a TorchScript program", "the module that it was made from")),
-    "ONNX": ("m.onnx", lambda: b"\x08\x0a\x12\x07pytorch", ("is an ONNX file", "from PyTorch")),
-    "ONNX by another name": ("m.bin", lambda: b"\x08\x0a\x12\x07pytorch", ("is an ONNX file",)),
     "safetensors": ("m.safetensors", _safetensors, ("has weights and no network (safetensors)", "load_file(")),
     "library": ("m.so", lambda: b"\x7fELF" + bytes(60), ("is a library or a program", "sparsecc inspect")),
 }  # fmt: skip

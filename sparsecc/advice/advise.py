@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +15,7 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.said import gone_lines
 from sparsecc.errors import UserError
 from sparsecc.fitted import resolve_fitted
+from sparsecc.importer import with_shapes
 from sparsecc.options import Options
 from sparsecc.pipeline import bring_in
 from sparsecc.records.lookup import find_records
@@ -40,6 +41,7 @@ def advise(
     n: Sequence[int] = (4, 8, 16),
     *,
     example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     sparsities: Sequence[float] = SPARSITIES,
     min_speedup: float = 1.05,
     winograd: bool = True,
@@ -55,13 +57,15 @@ def advise(
 
     Parameters
     ----------
-    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 file
+    model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 or .onnx file
         As for :func:`sparsecc.compile`.
     target : str or Target
     n : sequence of int
         Output channels of a block, each from 1 to 64.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes.
+    shapes : mapping of str to sequence of int, optional
+        As for :func:`sparsecc.compile`.
     sparsities : sequence of float
         Shares of pruned blocks to predict times for, ascending, from 0 to below 1; the first is 0.
     min_speedup, winograd, max_growth
@@ -92,7 +96,7 @@ def advise(
     scale = scale_here(resolved, options, figures) if target == "native" else usual
     tell = progress or (lambda stage: None)
     tell("import")
-    imported = bring_in(model, example_inputs)
+    imported = bring_in(with_shapes(model, shapes), example_inputs)
     tell("predict")
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     network = Network(imported, resolved, options, cpu=processor_of(target), records=records)

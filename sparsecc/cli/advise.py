@@ -48,7 +48,8 @@ _FIRST_N = 5
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
+    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model (.pt2), or an ONNX file")
+    arguments.add_shape(parser)
     arguments.add_target(parser)
     parser.add_argument(
         "--n", type=_numbers, default=(4, 8, 16), metavar="N,N", help="output channels of a block (default: 4,8,16)"
@@ -90,6 +91,7 @@ def execute(options: Namespace) -> int:
             options.model,
             options.target,
             options.n,
+            shapes=arguments.shapes_of(options),
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
             max_growth=options.max_growth,
@@ -112,7 +114,7 @@ def execute(options: Namespace) -> int:
 
 
 def _check_json(path: str) -> None:
-    if path.endswith(".pt2"):
+    if path.endswith((".pt2", ".onnx")):
         raise UserError(f"--json: found {path}, which is called like a model; expected a name such as advice.json")
     check_writable(path)
 

@@ -75,6 +75,35 @@ def _pattern(text: str) -> tuple[int, float]:
     return found.block_n, found.sparsity
 
 
+def add_shape(parser: ArgumentParser) -> None:
+    """``--shape``."""
+    parser.add_argument(
+        "--shape",
+        type=_shape,
+        action="append",
+        metavar="NAME=N,N,N",
+        help="shape of an input of an ONNX file that leaves it open, such as images=1,3,224,224; once for each input",
+    )
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, sizes = text.rpartition("=")
+    words = sizes.split(",") if sizes else []
+    if not name or not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise ArgumentTypeError(f"found {text!r}, expected an input's name and whole numbers such as x=1,3,224,224")
+    return name, tuple(map(int, words))
+
+
+def shapes_of(options: Namespace) -> dict[str, tuple[int, ...]] | None:
+    """What ``--shape`` means to :func:`sparsecc.compile`."""
+    if options.shape is None:
+        return None
+    shapes = dict(options.shape)
+    if len(shapes) != len(options.shape):
+        raise UserError("--shape: an input is named twice, expected one shape for each")
+    return shapes
+
+
 def add_schedules(parser: ArgumentParser) -> None:
     """``--schedules``."""
     parser.add_argument(

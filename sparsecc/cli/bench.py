@@ -44,7 +44,10 @@ examples:
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("library", type=Path, metavar="MODEL.so|MODEL.pt2", help="compiled library, or exported model")
+    parser.add_argument(
+        "library", type=Path, metavar="MODEL.so|MODEL.pt2", help="compiled library, exported model (.pt2), or ONNX file"
+    )
+    arguments.add_shape(parser)
     arguments.add_impose(parser)
     parser.add_argument(
         "--runs", type=arguments.whole_from(1), metavar="N", help="timed runs (default: about 3 seconds of them)"
@@ -65,9 +68,10 @@ def configure(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Measure and print."""
     check_html(options)
-    is_model = options.library.suffix == ".pt2"
-    if options.impose is not None and not is_model:
-        raise UserError(f"{options.library}: --impose is for models (.pt2); a library is compiled already")
+    is_model = options.library.suffix in (".pt2", ".onnx")
+    if (options.impose or options.shape) and not is_model:
+        option = "--impose" if options.impose else "--shape"
+        raise UserError(f"{options.library}: {option} is for models (.pt2, .onnx); a library is compiled already")
     if options.runner is None:
         return _execute_here(options, is_model=is_model)
     if is_model:
@@ -134,7 +138,13 @@ def _beside(options: Namespace, stages: Stages) -> Side:
 def _compiled(options: Namespace, stages: Stages) -> Library:
     stages("start")
     compiler = load_compiler(for_model=options.library)
-    compiled = compiler.compile(options.library, threads=options.threads, impose=options.impose, progress=stages)
+    compiled = compiler.compile(
+        options.library,
+        shapes=arguments.shapes_of(options),
+        threads=options.threads,
+        impose=options.impose,
+        progress=stages,
+    )
     library: Library = compiled.library
     return library
 

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 
 SUMMARY = "compile a model to a standalone library"
 DESCRIPTION = """\
-Compile a model to a standalone library, compare it with PyTorch, and say what was decided for every layer.
+Compile a model to a standalone library, compare it with PyTorch (an ONNX file with ONNX
+Runtime), and say what was decided for every layer.
 Writes the library and, beside it, its C header; or a folder with examples and a benchmark. MODEL.pt2 comes from
-torch.export.save(torch.export.export(model, (x,)), "model.pt2").
+torch.export.save(torch.export.export(model, (x,)), "model.pt2"), or it is an ONNX file.
 """
 EPILOG = """\
 examples:
   sparsecc compile model.pt2 -o model.so
+  sparsecc compile model.onnx -o model.so --shape images=1,3,224,224
   sparsecc compile model.pt2 -o model.a --target x86-64-v3 --name resnet
   sparsecc compile model.pt2 -o model.so --keep-dense 'head.*' stem.conv --dump stages/
 """
@@ -39,7 +41,7 @@ examples:
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
+    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model (.pt2), or an ONNX file")
     parser.add_argument(
         "-o",
         "--output",
@@ -47,12 +49,15 @@ def configure(parser: ArgumentParser) -> None:
         metavar="FILE",
         help="model.so (shared), model.a (static), or a folder such as out/ with all that a board needs",
     )
+    arguments.add_shape(parser)
     arguments.add_target(parser)
     arguments.add_choices(parser)
     arguments.add_impose(parser)
     _add_quantize(parser)
     check = parser.add_mutually_exclusive_group()
-    check.add_argument("--no-verify", action="store_true", help="do not compare the result with PyTorch")
+    check.add_argument(
+        "--no-verify", action="store_true", help="do not compare the result with PyTorch, or ONNX Runtime"
+    )
     check.add_argument(
         "--tolerance",
         type=float,
@@ -91,6 +96,7 @@ def execute(options: Namespace) -> int:
         compiled: Compiled = compiler.compile(
             model,
             options.target,
+            shapes=arguments.shapes_of(options),
             threads=options.threads,
             verify=_verify(options),
             keep_dense=options.keep_dense,

@@ -21,7 +21,7 @@ def load_compiler(*, for_model: Path) -> ModuleType:
         They are not installed.
     """
     if not for_model.is_file():
-        raise ModelError(f"{for_model}: no such file; expected a .pt2 written by torch.export.save")
+        raise ModelError(f"{for_model}: no such file; expected a .pt2 written by torch.export.save, or an ONNX file")
     with suppress(OSError):  # who reads the model says why it can't be read
         if found := other_model(for_model):
             raise ModelError(f"{for_model}: {found}")

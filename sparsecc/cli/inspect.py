@@ -41,7 +41,10 @@ _ELF, _ARCHIVE = b"\x7fELF", b"!<arch>"
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("file", type=Path, metavar="MODEL.pt2|MODEL.so", help="exported model, or compiled library")
+    parser.add_argument(
+        "file", type=Path, metavar="MODEL.pt2|MODEL.so", help="exported model (.pt2), ONNX file, or compiled library"
+    )
+    arguments.add_shape(parser)
     arguments.add_target(parser, default=None)
     arguments.add_choices(parser)
     arguments.add_impose(parser)
@@ -69,10 +72,10 @@ def _is_library(path: Path) -> bool:
 
 
 def _library(options: Namespace) -> int:
-    if options.target or options.keep_dense or options.impose or options.schedules != "shipped":
+    if options.target or options.keep_dense or options.impose or options.shape or options.schedules != "shipped":
         raise UserError(
-            f"{options.file}: --target, --keep-dense, --impose and --schedules are for models; a library is compiled "
-            "already"
+            f"{options.file}: --target, --keep-dense, --impose, --shape and --schedules are for models; a library is "
+            "compiled already"
         )
     description = read_description(options.file)
     if options.html is not None:
@@ -93,6 +96,7 @@ def _model(options: Namespace) -> int:
         stages("start")
         compiler = load_compiler(for_model=options.file)
         choices: dict[str, Any] = {
+            "shapes": arguments.shapes_of(options),
             "keep_dense": options.keep_dense,
             "min_speedup": options.min_speedup,
             "winograd": not options.no_winograd,

@@ -28,8 +28,8 @@ exit codes: 0 success, 2 a mistake in the call, 3 not supported, 4 a bug of spar
 """
 
 
-#: what the file of a model is called: no option whose words are optional takes one
-_MODEL = ".pt2"
+#: what files of models are called: no option whose words are optional takes one
+_MODEL = (".pt2", ".onnx")
 
 
 class Parser(argparse.ArgumentParser):
@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return a parser whose result has ``execute``, the chosen command."""
     parser = Parser(
         prog="sparsecc",
-        description="Compiles block-sparse PyTorch CNNs to fast standalone libraries.",
+        description="Compiles block-sparse CNNs, from PyTorch or ONNX, to fast standalone libraries.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -25,7 +25,7 @@ LABELS = {
     "inspect": "import the model and look at it",
     "build": "generate machine code",
     "link": "link",
-    "verify": "compare with PyTorch",
+    "verify": "compare with PyTorch or ONNX Runtime",
     "save": "write the library",
 }
 #: seconds of the stages of a middling network, in order: what is left is told by them, at the pace so far

@@ -47,7 +47,7 @@ _COLUMNS = (
 
 def configure(parser: ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model")
+    parser.add_argument("model", type=Path, metavar="MODEL.pt2", help="exported model (.pt2), or an ONNX file")
     parser.add_argument("--log", type=Path, required=True, metavar="FILE", help="records, read and added to (.jsonl)")
     parser.add_argument(
         "--trials",
@@ -57,6 +57,7 @@ def configure(parser: ArgumentParser) -> None:
         help="candidates to measure (default: %(default)s)",
     )
     parser.add_argument("--minutes", type=float, metavar="X", help="stop the search after so many minutes")
+    arguments.add_shape(parser)
     arguments.add_target(parser)
     parser.add_argument(
         "--threads",
@@ -96,6 +97,7 @@ def execute(options: Namespace) -> int:
         tuned = tune(
             options.model,
             options.target,
+            shapes=arguments.shapes_of(options),
             log=options.log,
             trials=options.trials,
             threads=options.threads,

@@ -74,7 +74,7 @@ def _exported(model: Model, example_inputs: Sequence[Any] | None) -> tuple[Expor
     else:
         raise ModelError(
             f"model: found {type(model).__name__}, "
-            "expected a torch.nn.Module, an ExportedProgram or the path of a .pt2 file"
+            "expected a torch.nn.Module, an ExportedProgram or the path of a .pt2 or .onnx file"
         )
     check_inputs(program)
     check_weights(program.state_dict.items())
@@ -146,7 +146,7 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
 def _load(path: Path) -> ExportedProgram:
     if not path.exists() or path.is_dir():
         found = "is a folder" if path.is_dir() else "no such file"
-        raise ModelError(f"{path}: {found}; expected a .pt2 written by torch.export.save")
+        raise ModelError(f"{path}: {found}; expected a .pt2 written by torch.export.save, or an ONNX file")
     copy = safe_copy(path)  # whatever the file is, what PyTorch reads runs no code
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import fx
@@ -26,6 +26,7 @@ from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.idioms import find_idioms
 from sparsecc.importer.impose import Keep, has_empty_channels, impose_on
 from sparsecc.importer.known_shapes import with_known_shapes
+from sparsecc.importer.models import onnx_model
 from sparsecc.importer.names import layer_name, operator_names, port_names
 from sparsecc.importer.notes import notes_on
 from sparsecc.importer.outputs import Outputs, outputs_of
@@ -35,6 +36,9 @@ from sparsecc.ir.channel_order import ChannelSelection
 from sparsecc.ir.layer import Layer
 from sparsecc.ir.program import Port
 from sparsecc.text import printable
+
+if TYPE_CHECKING:
+    from sparsecc.importer.onnx.model import OnnxModel
 
 _TYPES = frozenset(value for value in vars(torch).values() if isinstance(value, torch.dtype))
 #: how often operators that simpler ones were expressed by may be made simpler still
@@ -68,6 +72,8 @@ class Imported:
         Name of a program's node -> which of its channels the network still has, where they are not all.
     keeps_channels : bool
         Whether channels stay even where nobody needs them: a pattern was put on layers that have none of that kind.
+    onnx : OnnxModel or None
+        The file that ``original`` was made of, if it computes the same.
     """
 
     module: IRModule
@@ -82,6 +88,7 @@ class Imported:
     origins: Mapping[Any, str]
     selections: Mapping[str, ChannelSelection] = field(default_factory=dict)
     keeps_channels: bool = False
+    onnx: OnnxModel | None = None
 
 
 @unforeseen("import")
@@ -96,7 +103,7 @@ def import_model(
 
     Parameters
     ----------
-    model : torch.nn.Module, ExportedProgram or path of a .pt2 file
+    model : torch.nn.Module, ExportedProgram, path of a .pt2 or .onnx file, or Shaped
     example_inputs : sequence of tensor, optional
         Required for a module.
     impose : Impose, optional
@@ -109,6 +116,9 @@ def import_model(
     ModelError, NotSupportedError
         The message names the operator and the layer.
     """
+    onnx = onnx_model(model, example_inputs)
+    if onnx is not None:
+        model, example_inputs = onnx.program, onnx.example
     program, example, notes = to_exported(model, example_inputs)
     is_plain = impose is not None and not has_empty_channels(program)
     original = program if impose is None else impose_on(program, impose, keep=keep)
@@ -127,8 +137,11 @@ def import_model(
     return Imported(
         module=ctx.finished(builder.get()),
         layers=ctx.layers,
-        inputs=_ports(inputs, port_names([(node.name,) for node in inputs], kind="input")),
-        outputs=_ports(returned.nodes, returned.names),
+        inputs=_ports(inputs, port_names(_input_paths(inputs, onnx), kind="input")),
+        outputs=_ports(
+            returned.nodes,
+            returned.names if onnx is None else port_names([(name,) for name in onnx.outputs], kind="output"),
+        ),
         structure=returned.structure,
         example=example,
         program=program,
@@ -136,7 +149,12 @@ def import_model(
         notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins=ctx.origins,
         keeps_channels=is_plain,
+        onnx=onnx if impose is None else None,
     )
+
+
+def _input_paths(inputs: Sequence[fx.Node], onnx: OnnxModel | None) -> list[tuple[str]]:
+    return [(name,) for name in (onnx.inputs if onnx else [node.name for node in inputs])]
 
 
 def _ports(nodes: Sequence[fx.Node], names: Sequence[str]) -> tuple[Port, ...]:

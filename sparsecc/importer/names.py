@@ -19,6 +19,9 @@ RESERVED = frozenset(
     }
 )  # fmt: skip
 
+#: what a layer's class is called that was an operator of an ONNX file, before the operator's name
+ONNX = "onnx."
+
 #: characters of an input's or output's name
 _LONGEST = 64
 
@@ -34,6 +37,9 @@ def layer_name(node: fx.Node) -> str:
 
 def operator_names(node: fx.Node) -> str:
     """What messages call the operator of ``node``: of one that PyTorch made of another also the user's own."""
+    *_, (_, kind) = (node.meta.get("nn_module_stack") or {"": ("", "")}).values()
+    if isinstance(kind, str) and kind.startswith(ONNX):
+        return f"{node.target}, which {printable(kind.removeprefix(ONNX))} of the ONNX file becomes,"
     found = node.meta.get("from_node") or ()
     first = ""
     while found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from sparsecc.algorithms import Algorithms
 from sparsecc.errors import UserError
+from sparsecc.importer import with_shapes
 from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
@@ -106,6 +107,7 @@ def tune(
     log: str | os.PathLike[str],
     trials: int = 1000,
     example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
     threads: int = 1,
     minutes: float | None = None,
     runner: str | Runner | None = None,
@@ -125,7 +127,7 @@ def tune(
 
     Parameters
     ----------
-    model, target, example_inputs, keep_dense, min_speedup, winograd, max_growth, cc
+    model, target, example_inputs, shapes, keep_dense, min_speedup, winograd, max_growth, cc
         As for :func:`sparsecc.compile`.
     log : path
         File of records to read and to add to.
@@ -163,7 +165,7 @@ def tune(
     _check(minutes, seed, path)
     resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
-    imported = bring_in(model, example_inputs)
+    imported = bring_in(with_shapes(model, shapes), example_inputs)
     decider = algorithms_of(imported, resolved, options, cpu=processor_of(target))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
     session = Session(path, resolved, where, limits, threads, on_start, on_event)

@@ -13,7 +13,7 @@ from sparsecc.untrusted.fields import (
     whole_numbers,
 )
 from sparsecc.untrusted.files import RefusedError, available_bytes, open_file, read_file
-from sparsecc.untrusted.other_models import other_model
+from sparsecc.untrusted.other_models import is_onnx, other_model
 
 __all__ = [
     "MalformedError",
@@ -21,6 +21,7 @@ __all__ = [
     "available_bytes",
     "check_members",
     "entries",
+    "is_onnx",
     "number",
     "open_file",
     "other_model",

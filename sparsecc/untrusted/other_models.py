@@ -1,4 +1,4 @@
-"""Model files of other kinds than .pt2, known by how they begin; nothing of them is executed."""
+"""Model files of other kinds than .pt2 and ONNX, known by how they begin; nothing of them is executed."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ _BEGINNING, _MOST_PICKLE = 64, 1 << 24
 _EXPORTED, _SCRIPTED = ("archive_format", "serialized_exported_program.json"), ("constants.pkl", "code")
 #: classes that a state dict or a checkpoint is made of; another one is a module's, or something that it needs
 _PLAIN = ("torch", "torch._utils", "torch.storage", "collections", "numpy", "numpy.core.multiarray", "builtins")
+#: tags of protobuf: an ONNX file's first field, which versions it may have, and the fields that may follow it
+_IR_VERSION, _IR_VERSIONS, _NEXT = 0x08, range(3, 64), (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42)
 _EXPORT = "torch.export.save(torch.export.export(model.eval(), (x,)), {path!r})"
 
 
 def other_model(path: Path) -> str | None:
-    """What a file is that somebody took for a .pt2, and the lines that make one of it; None if it is not known.
+    """What a file is that somebody took for a .pt2 or ONNX, and the lines that make a .pt2 of it; None if not known.
 
     Parameters
     ----------
@@ -41,18 +43,25 @@ def other_model(path: Path) -> str | None:
         if start.startswith(b"PK"):
             return _zipped(path, file)
     if start.startswith(b"\x7fELF"):
-        return "is a library or a program, expected a .pt2; `sparsecc inspect` describes a library of ours"
+        return "is a library or a program, expected a .pt2 or ONNX; `sparsecc inspect` describes a library of ours"
     if start[8:10] == b'{"' and int.from_bytes(start[:8], "little") < path.stat().st_size:
         load = f"model.load_state_dict(safetensors.torch.load_file({str(path)!r}))"
-        return f"has weights and no network (safetensors), expected a .pt2; in Python: {_then(load, path)}"
-    if path.suffix == ".onnx" or (start[:1] == b"\x08" and b"pytorch" in start):
-        return (
-            "is an ONNX file, expected a .pt2; export the network from PyTorch in the place of ONNX: "
-            f"{_EXPORT.format(path=_new_name(path))}"
-        )
+        return f"has weights and no network (safetensors), expected a .pt2 or ONNX; in Python: {_then(load, path)}"
     if start.startswith(b"\x80\x02\x8a\x0al\xfc\x9c\x46\xf9"):  # torch.save before PyTorch 1.6
-        return f"was written by torch.save, expected a .pt2; in Python: {_saved(path)}"
+        return f"was written by torch.save, expected a .pt2 or ONNX; in Python: {_saved(path)}"
     return None
+
+
+def is_onnx(path: Path) -> bool:
+    """Whether a file is called like an ONNX file, or begins like one: with a version, and a field that follows it."""
+    if path.suffix == ".onnx":
+        return True
+    try:
+        with open_file(path, most_bytes=1 << 62) as file:
+            start = file.read(3)
+    except OSError:
+        return False
+    return len(start) == 3 and start[0] == _IR_VERSION and start[1] in _IR_VERSIONS and start[2] in _NEXT
 
 
 def _zipped(path: Path, file: object) -> str | None:
@@ -65,7 +74,7 @@ def _zipped(path: Path, file: object) -> str | None:
                 return None  # an archive within a damaged one: a .pt2 has its sample inputs so
             if any(name.partition("/")[0] in _SCRIPTED for name in names):
                 return (
-                    "is a TorchScript program, expected a .pt2; export the module that it was made from: "
+                    "is a TorchScript program, expected a .pt2 or ONNX; export the module that it was made from: "
                     f"{_EXPORT.format(path=_new_name(path))}"
                 )
             member = archive.infolist()[names.index("data.pkl")]
@@ -73,11 +82,11 @@ def _zipped(path: Path, file: object) -> str | None:
     except (zipfile.BadZipFile, EOFError, RuntimeError, ValueError, NotImplementedError):
         return None  # damaged: who reads it as a .pt2 says how
     if all(module.startswith(_PLAIN) and not module.startswith("torch.nn.modules") for module in _modules(pickled)):
-        return f"has weights and no network (torch.save), expected a .pt2; in Python: {_saved(path)}"
+        return f"has weights and no network (torch.save), expected a .pt2 or ONNX; in Python: {_saved(path)}"
     load = f"model = torch.load({str(path)!r}, weights_only=False)"
     return (
-        "has a whole module (torch.save), expected a .pt2; in Python, where its classes can be imported, and if you "
-        f"trust the file (loading it runs code): {_then(load, path)}"
+        "has a whole module (torch.save), expected a .pt2 or ONNX; in Python, where its classes can be imported, and "
+        f"if you trust the file (loading it runs code): {_then(load, path)}"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sparsecc.artefact import Artefact
 from sparsecc.errors import VerificationError
@@ -31,11 +31,14 @@ class Verified:
         How; without an error, why not.
     notes : tuple of str
         For the report.
+    reference : str
+        Whose results they were held against.
     """
 
     error: float | None
     compared: str
     notes: tuple[str, ...] = ()
+    reference: str = "PyTorch"
 
 
 def check(library: Library, artefact: Artefact, imported: Imported, *, tolerance: float, cc: str | None) -> Verified:
@@ -56,6 +59,42 @@ def judge(
     found: Sequence[Array], artefact: Artefact, imported: Imported, *, tolerance: float, run: Run, compared: str
 ) -> Verified:
     """Hold results for the example against PyTorch's; ``run`` is what made them. Raises as :func:`check` does.
+
+    Those of a network that came from an ONNX file are held against another implementation of that: PyTorch's would say
+    nothing of how the file was translated. Where they differ, each operator's translation is held against ONNX's own.
+    """
+    if imported.onnx is None:
+        return _judge(found, artefact, imported, tolerance=tolerance, run=run, compared=compared)
+    from sparsecc.verify.onnx import first_wrong_step, onnx_results  # whose package not everybody has
+
+    strict = is_finite(imported)
+    who, theirs = onnx_results(imported.onnx)
+    error = _largest(found, theirs, strict=strict)
+    if error <= tolerance:
+        return Verified(error, compared, reference=who)
+    wrong = first_wrong_step(imported.onnx, tolerance=tolerance)
+    if wrong:
+        raise VerificationError(
+            f"the library differs from {who} by {error:.1e} of the largest output, more than {tolerance:.1e}; {wrong}; "
+            f"{_report()}"
+        )
+    verified = _judge(found, artefact, imported, tolerance=tolerance, run=run, compared=compared)
+    note = (
+        f"results differ from those of {who} by {error:.1e}, more than {tolerance:.1e}, but not from PyTorch's, and "
+        "every operator was translated to what ONNX's reference evaluator makes of the same inputs: rounding that the "
+        f"network amplifies, or an approximation of {who}'s"
+    )
+    return replace(verified, notes=(*verified.notes, note))
+
+
+def _largest(found: Sequence[Array], expected: Sequence[Array], *, strict: bool) -> float:
+    return max(relative_error(one, other, strict=strict) for one, other in zip(found, expected, strict=True))
+
+
+def _judge(
+    found: Sequence[Array], artefact: Artefact, imported: Imported, *, tolerance: float, run: Run, compared: str
+) -> Verified:
+    """Against PyTorch's alone.
 
     Where a network has codes of 8 bits, values beside the middle between two codes fall to either side, and no result
     has to be near PyTorch's. There every step is held against its own reference.
