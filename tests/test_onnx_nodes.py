@@ -18,7 +18,7 @@ SAMPLE = (
     "test_conv_with_strides_and_asymmetric_padding", "test_convtranspose_output_shape",
     "test_averagepool_2d_same_upper",
     "test_resize_downsample_scales_cubic", "test_gru_with_initial_bias", "test_reduce_l2_default_axes_keepdims_example",
-    "test_slice_neg_steps", "test_edge_pad", "test_hardsigmoid", "test_layer_normalization_3d_axis1_epsilon",
+    "test_slice_neg_steps", "test_hardsigmoid", "test_layer_normalization_3d_axis1_epsilon",
     "test_gather_negative_indices", "test_group_normalization_epsilon", "test_attention_4d", "test_det_2d",
 )  # fmt: skip
 
