@@ -82,7 +82,7 @@ class LightningCallback:
         """Attach masks, once, before training."""
         if stage == "fit" and self._optimizer is None:
             self._optimizer = _LaterOptimizer()
-            self._plain.on_train_begin(pl_module, self._optimizer)  # type: ignore[arg-type]
+            self._plain.on_train_begin(pl_module, self._optimizer)
 
     def on_fit_start(self, trainer: Any, pl_module: nn.Module) -> None:
         """Follow the optimizers, which are there now."""

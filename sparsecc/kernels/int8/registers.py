@@ -105,7 +105,7 @@ class _Some:
         if run.count == _VECTORS and run.lanes == _LANES:
             places = [plane + lead + start for plane in planes]
             return [kept(v) for v in together(self._stage, source, places, unit=_WIDE, mixed=mixed)]
-        found = []
+        found: list[Any] = []
         for v in range(run.count):
             places = [plane + lead + start + run.start + v * run.lanes for plane in planes]
             found.extend(kept(v) for v in together(self._stage, source, places, unit=run.lanes))

@@ -111,7 +111,7 @@ def cost(site: Site[QuantizedConv], once: Once) -> Cost:
     return Cost("int8", convolution=found, chosen=found)
 
 
-KNOBS = Knobs(
+KNOBS: Knobs[QuantOptions, QuantConfig] = Knobs(
     key, default, space, cycles, numbers=quant_numbers,
     stored={"int8_lanes": QuantLanes.read, "int8_pixels": QuantPixels.read},
 )  # fmt: skip
