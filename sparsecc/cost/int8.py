@@ -1,6 +1,7 @@
 """How long the convolutions of codes take, to choose between their kernels and configs.
 
-Fitted to kernels alone on a Zen 5 (``python -m bench int8``), in its cycles; what counts is which config is least.
+Fitted to a few kernels alone on a Zen 5 (the table in docs/quantization.md), in its cycles: what counts is which config
+is least, and other cores have not been measured.
 """
 
 from __future__ import annotations
