@@ -82,7 +82,7 @@ def rows(cell: Cell, players: Sequence[Player]) -> list[list[str]]:
         time = spread(player.ms)
         faster = NONE
         if ours is not None and player is not ours:
-            ratio = spread(ratios(player.ms, ours.ms))
+            ratio = ratios(player.ms, ours.ms)
             faster = f"{ratio.median:.2f}x ({ratio.p10:.2f} to {ratio.p90:.2f})"
         label = _EVERYONE[player.name].label
         lines.append([cell.net, cell.pattern, label, number(time), faster, f"{player.error:.1e}"])
