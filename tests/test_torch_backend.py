@@ -114,7 +114,7 @@ def test_shapes_and_weights_that_change(served: list[backend.Served]) -> None:
 
 
 def test_too_many_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "_MOST_LIBRARIES", 0)
+    monkeypatch.setattr(backend, "MOST_LIBRARIES", 0)
     with torch.no_grad(), pytest.warns(FallbackWarning, match="runs in PyTorch: 0 libraries were made of it"):
         torch.compile(linear(), backend=sparsecc.backend)(X)
 

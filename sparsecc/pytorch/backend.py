@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sparsecc.runtime import Library
 
 #: libraries that one graph may have made, for other shapes and other weights
-_MOST_LIBRARIES = 16
+MOST_LIBRARIES = 16
 
 
 def sparsecc(
@@ -134,8 +134,8 @@ class Served:
             ready = self._ready.get(shapes)
             if ready is not None and ready.fits(weights):
                 return ready
-            if self.made == _MOST_LIBRARIES:
-                raise NotSupportedError(f"{_MOST_LIBRARIES} libraries were made of it, for other shapes or weights")
+            if self.made == MOST_LIBRARIES:
+                raise NotSupportedError(f"{MOST_LIBRARIES} libraries were made of it, for other shapes or weights")
             seen = tuple((weight, weight.data_ptr(), _version(weight)) for weight in weights)
             with torch.inference_mode(mode=False), torch.no_grad():
                 bound = bind(self._graph, [_ordinary(a) for a in arguments], self._are_weights)
