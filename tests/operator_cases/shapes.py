@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from .case import IMAGE, function, module
 
+#: cosines and sines of a rotary embedding; any numbers do
+_COSINES, _SINES = torch.randn(2, 2, 3, 1, 4, generator=torch.Generator().manual_seed(0))
 _MODES = ("reflect", "replicate", "circular")
+
+
+def rotated(x: Tensor) -> Tensor:
+    """Halves of short rows, turned by angles and put together again."""
+    a, b = x.reshape(2, 3, 4, 8).chunk(2, dim=-1)
+    turned = torch.cat([_COSINES * a - _SINES * b, _SINES * a + _COSINES * b], -1)
+    return turned.reshape(2, 3, 32)
 
 
 def _padded(mode: str) -> nn.Module:
@@ -22,6 +31,7 @@ def _padded(mode: str) -> nn.Module:
 
 
 SHAPES = [
+    function("cat_rotated", rotated, (2, 3, 32)),
     function("cat_channels", lambda x, y: torch.cat([x, y, x], 1), IMAGE, (2, 3, 9, 11)),
     function("cat_rows", lambda x, y: torch.cat([x, y], 2), IMAGE, (2, 6, 4, 11)),
     function("cat_columns", lambda x, y: torch.cat([x, y], -1), IMAGE, (2, 6, 9, 2)),
