@@ -73,8 +73,11 @@ def test_quick_run_has_layers_with_work(quick_run):
     _, _, results = quick_run
     (cell,) = results.cells
     sparse, dense = cell.participants[:2]
-    kept = sum(layer.macs for layer in sparse.layers)
-    assert cell.work.kept_macs <= kept <= cell.work.dense_macs == sum(layer.macs for layer in dense.layers)
+    kept, computed = (sum(layer.macs for layer in one.layers) for one in (sparse, dense))
+    # so few channels are left of a network of an eighth of the width that some of them nobody reads: those are computed by
+    # neither library
+    assert 0 < kept <= min(cell.work.kept_macs, computed)
+    assert computed <= cell.work.dense_macs
     assert all(layer.ms > 0 for layer in sparse.layers)
 
 

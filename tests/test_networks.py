@@ -80,11 +80,14 @@ def test_pattern_is_found(pattern):
     options = {"winograd": False, "min_speedup": 1e-9}
     plan = sparsecc.inspect(pruned("resnet18", pattern, width=1.0), example_inputs=(x,), **options)
     sparse = [layer for layer in plan.layers if layer.decision == "sparse"]
-    wide = [layer for layer in sparse if layer.spec.oc >= 128 and layer.spec.ic >= 128]
+    whole = {layer.name: layer.removed.spec if layer.removed else layer.spec for layer in sparse}
+    wide = [layer for layer in sparse if whole[layer.name].oc >= 128 and whole[layer.name].ic >= 128]
     assert len(wide) >= 10
     for layer in wide:
         assert layer.structure.block_n == n
-        assert layer.structure.density == pytest.approx(1 - sparsity, abs=0.02)
+        # a layer without channels that nobody needs is a little denser
+        more = 0.01 if layer.removed else 0.0
+        assert -0.02 <= layer.structure.density - (1 - sparsity) <= 0.02 + more
         if n > 1:
             assert layer.structure.aligned == (not rearrange)
         if uniform:

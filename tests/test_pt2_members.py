@@ -146,7 +146,7 @@ def old_with_an_object(path: Path) -> Path:
     [
         (newer, r"can read \(SerializeError: Serialized schema version SchemaVersion\(major=98, .* does not match"),
         (folder, "is a folder; expected a .pt2"),
-        (state_dict, r"has weights and no network \(torch\.save\), expected a \.pt2; in Python: "),
+        (state_dict, r"has weights and no network \(torch\.save\), expected a \.pt2 or ONNX; in Python: "),
         (old_with_an_object, r"serialized_state_dict\.pt holds other things .* is to run code \(.*PosixPath.*\)"),
     ],
 )

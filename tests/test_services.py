@@ -61,4 +61,4 @@ def test_its_service_under_load(page: dict[str, Any], tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         which = list(threads.map(request, range(REQUESTS)))
     assert which[0] == 0
-    assert which[-1] == 1
+    assert request(REQUESTS) == 1  # other threads may have done all the rest before the file was loaded

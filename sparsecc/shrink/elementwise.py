@@ -45,7 +45,8 @@ def follow(flow: Flow, step: Step) -> bool:
         return False
     axis = wide.pop()
     full = [operand for operand in step.tensors if _extent(operand, axis, len(shape)) == shape[axis]]
-    if not all(operand in flow.channels and _placed(operand, flow, len(shape)) == axis for operand in full):
+    # none is full where a constant repeats a single channel
+    if not full or not all(operand in flow.channels and _placed(operand, flow, len(shape)) == axis for operand in full):
         return False
     flow.pin(*(operand for operand in step.tensors if not any(operand.same_as(other) for other in full)))
     first = flow.channels[full[0]].atoms

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.analyse.structure import find_structure
+from sparsecc.analyse.structure import Structure, find_structure
 from sparsecc.shrink.atoms import Ints
 from sparsecc.shrink.flow import Flow, Reader
 
@@ -80,8 +80,7 @@ class Needed:
     def _torn_rows(self, reader: Reader) -> Iterator[Ints]:
         """Rows of blocks of a layer that is sparse besides: their channels go together or not at all."""
         stays = self.of(reader.outputs)
-        filters = reader.reads.any(axis=1)
-        if not stays.any() or not (filters & ~stays).any():
+        if not stays.any() or stays.all() or not reader.reads.any():
             return
         if reader.key not in self._rows:
             self._rows[reader.key] = _rows_of_blocks(reader)
@@ -91,10 +90,20 @@ class Needed:
 
 
 def _rows_of_blocks(reader: Reader) -> Ints | None:
-    """Output channels of every row, ``(rows, N)``; None where no blocks are to be skipped besides."""
-    filters = np.flatnonzero(reader.reads.any(axis=1))
-    weight = reader.weight[filters][:, reader.reads.any(axis=0)]
-    found = find_structure(weight)
-    if found.block_n == 1 or found.density > _FULL:
+    """Output channels of every row, ``(rows, N)``; None where no blocks are to be skipped besides.
+
+    Neighbours are rows together with the filters among them that are zero, one of which may stay for its constant.
+    Where zero filters lie anywhere, the others are looked at alone.
+    """
+    filters, columns = np.flatnonzero(reader.reads.any(axis=1)), reader.reads.any(axis=0)
+    found = find_structure(reader.weight[filters][:, columns])
+    if not _has_rows(found):
         return None
+    everything = find_structure(reader.weight[:, columns])
+    if everything.aligned and everything.block_n == found.block_n:
+        return everything.grouping.astype(np.int64)
     return filters[found.grouping].astype(np.int64)
+
+
+def _has_rows(found: Structure) -> bool:
+    return found.block_n > 1 and found.density <= _FULL
