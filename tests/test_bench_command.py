@@ -74,8 +74,8 @@ def test_quick_run_has_layers_with_work(quick_run):
     (cell,) = results.cells
     sparse, dense = cell.participants[:2]
     kept, computed = (sum(layer.macs for layer in one.layers) for one in (sparse, dense))
-    # so few channels are left of a network of an eighth of the width that some of them nobody reads: those are computed by
-    # neither library
+    # so few channels are left of a network of an eighth of the width that some of them nobody reads: neither library
+    # computes those
     assert 0 < kept <= min(cell.work.kept_macs, computed)
     assert computed <= cell.work.dense_macs
     assert all(layer.ms > 0 for layer in sparse.layers)
