@@ -44,6 +44,6 @@ def _wide(base: Any) -> Any:
 
     class Wide(base):  # type: ignore[misc]
         def __init__(self, prog: str) -> None:
-            super().__init__(prog, width=100)
+            super().__init__(prog, width=78)
 
     return Wide
