@@ -79,7 +79,7 @@ clean:  ## remove caches and outputs; .venv stays, remove it by hand
 	@$(PYTHON) -c "$$CHECK_PYTHON"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo "installing PyTorch, TVM and the tools into .venv (a few minutes, some GB of disk)"
-	$(INSTALL) -e '.[compiler,tune,quantize,dev]'
+	$(INSTALL) -e '.[compiler,tune,quantize,dev,docs]'
 	@touch $@
 
 .venv/installed-bench: .venv/installed
