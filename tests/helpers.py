@@ -89,7 +89,11 @@ def run_strictly(artefact: Artefact, inputs: Sequence[torch.Tensor]) -> list[Arr
     for threads, at_end in ((1, True), (3, False)):
         with sparsecc.load(path, threads=threads) as library:
             given = [guarded(x.detach().numpy(), at_end=at_end) for x in inputs]
-            results = [guarded(np.full(p.shape, np.nan, "float32"), at_end=at_end) for p in library.outputs]
+            fill = {"float32": np.nan}  # codes have all bits set
+            results = [
+                guarded(np.full(p.shape, fill.get(str(p.dtype), -1)).astype(p.dtype), at_end=at_end)
+                for p in library.outputs
+            ]
             library(*given, out=tuple(results))
         runs.append(results[:count])
     for one, three in zip(*runs, strict=True):

@@ -49,11 +49,20 @@ def mean_of_codes(ctx: Context, node: fx.Node, x: Any, layer: MeanLayer) -> Any 
 
 
 def _maximum(x: Any, spec: ConvSpec) -> Any:
-    """The largest code of every window; padding has less than every code."""
-    least = tirx.const(0 if str(x.dtype) == "uint8" else -128, str(x.dtype))
+    """The largest code of every window.
+
+    Without dilation the pixel at the border next to a tap outside is in the window, too. With dilation it need not be:
+    there padding has less than every code.
+    """
+    least = 0 if str(x.dtype) == "uint8" else -128
 
     def of(n: Expr, c: Expr, i: Expr, j: Expr) -> Expr:
-        found = [tirx.Select(inside, code, least) for inside, code in _window(x, spec, n, c, i, j)]
+        window = _window(x, spec, n, c, i, j)
+        if spec.dilation != (1, 1):
+            return tirx.Cast(str(x.dtype), largest([least + _if(inside, code, least) for inside, code in window]))
+        return largest([code for _, code in window])
+
+    def largest(found: list[Expr]) -> Expr:
         result = found[0]
         for code in found[1:]:
             result = tirx.Max(result, code)
@@ -70,7 +79,7 @@ def _average(x: Any, layer: PoolLayer, coded: Coded) -> Any:
     def of(n: Expr, c: Expr, i: Expr, j: Expr) -> Expr:
         total: Expr = tirx.const(0, "int32")
         for inside, code in _window(x, spec, n, c, i, j):
-            total = total + tirx.Select(inside, _int32(code) - zero, tirx.const(0, "int32"))
+            total = total + _if(inside, code, zero)
         return tirx.Cast("float32", total) * (f32(quantization.scale) / _counted(layer, i, j))
 
     return te.compute((spec.n, spec.oc, spec.oh, spec.ow), of, name="average")
@@ -103,6 +112,16 @@ def _counted(layer: PoolLayer, i: Expr, j: Expr) -> Expr:
 
 def _extent(first: Expr, count: int, low: int, high: int) -> Expr:
     return tirx.Min(first + count, high) - tirx.Max(first, low)
+
+
+def _if(inside: Expr, code: Expr, zero: Any) -> Expr:
+    """``code - zero`` inside of the image, else 0, as int32.
+
+    No choice of codes: TVM takes its condition to hold while its sides are computed, drops what keeps the place within
+    the image, and reads outside of it all the same.
+    """
+    one, none = tirx.const(1, "int32"), tirx.const(0, "int32")
+    return (_int32(code) - zero) * tirx.Select(inside, one, none)
 
 
 def _int32(code: Expr) -> Expr:
