@@ -11,7 +11,7 @@ from sparsecc.analyse.impose import pattern_of
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import with_shapes
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite
+from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite, target_of
 from sparsecc.records.lookup import find_records
 from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.target import Target
@@ -49,8 +49,9 @@ def forecast(
     progress("rewrite")
     made = rewrite(imported, plan, resolved, choose)
     progress("schedule")
+    resolved = target_of(made, resolved)
     lowered = lower_all(made, resolved, choose)
-    notes = (*imported.notes, *records.problems, *rearrangement_notes(plan, made.plan))
+    notes = (*imported.notes, *made.notes, *records.problems, *rearrangement_notes(plan, made.plan))
     return make_report(
         made.plan, lowered, resolved.name, notes, figures, made.joins,
         macs_per_cycle=resolved.lanes * resolved.fma_per_cycle, ghz=resolved.ghz,

@@ -81,7 +81,7 @@ def run(
     made = rewrite(imported, plan, target, choose, stage=stage)
 
     progress("schedule")
-    target = target.for_codes() if made.placed.types else target
+    target = target_of(made, target)
     lowered = stage("lower", lower_all, made, target, choose)
     ports = imported.inputs, imported.outputs
     assembled = stage("assemble", assemble, options.name, made.placed, lowered, inputs=ports[0], outputs=ports[1])
@@ -105,6 +105,11 @@ def run(
     types = tuple(made.placed.type_of(node.output) for node, _ in lowered)
     artefact = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
     return (replace(artefact, placed=made.placed, module=made.module) if made.placed.types else artefact), imported
+
+
+def target_of(made: Rewritten, target: Target) -> Target:
+    """The target that a network is lowered for: one of codes asks for instructions of its own."""
+    return target.for_codes() if made.placed.types else target
 
 
 def network_name(model: Any) -> str:

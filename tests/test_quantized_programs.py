@@ -14,6 +14,7 @@ from helpers import RUNNABLE, compiled, run_strictly
 from torch import Tensor, nn
 
 import sparsecc
+from sparsecc.forecast import forecast
 from sparsecc.importer import import_model
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse
@@ -262,3 +263,13 @@ def test_no_kernel_reads_beyond_its_tensors(name, target):
     x = torch.randn(shape)
     (found,) = run_strictly(compiled(model.eval(), (x,), target=target), (x,))
     np.testing.assert_allclose(found, model(x).numpy(), rtol=1e-6, atol=1e-6)
+
+
+def test_a_forecast_has_the_kernels_of_a_compilation():
+    torch.manual_seed(0)
+    model, x = CodedBranch(density=0.5).eval(), torch.randn(2, 3, 9, 13)
+    foreseen = forecast(model, "native", example_inputs=(x,))
+    report = compiled(model, (x,)).report
+    kernels = [[(s["key"], s["kind"], s["config"]) for s in one.steps] for one in (foreseen, report)]
+    assert kernels[0] == kernels[1]
+    assert foreseen.notes == report.notes
