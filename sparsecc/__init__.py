@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from sparsecc.analyse.plan import Plan
     from sparsecc.compiled import Compiled, compile, inspect
     from sparsecc.pytorch.backend import sparsecc as backend
-    from sparsecc.quantized.flow import quantize
-    from sparsecc.quantized.report import Quantized
+    from sparsecc.pytorch.quantized.flow import quantize
+    from sparsecc.pytorch.quantized.report import Quantized
     from sparsecc.report import Report
     from sparsecc.runtime import Library, load
     from sparsecc.target import Target
@@ -63,8 +63,8 @@ _LAZY = {
     "Library": "sparsecc.runtime",
     "load": "sparsecc.runtime",
     "Plan": "sparsecc.analyse.plan",
-    "Quantized": "sparsecc.quantized.report",
-    "quantize": "sparsecc.quantized.flow",
+    "Quantized": "sparsecc.pytorch.quantized.report",
+    "quantize": "sparsecc.pytorch.quantized.flow",
     "Report": "sparsecc.report",
     "Target": "sparsecc.target",
     "Tuned": "sparsecc.tuning.tune",

@@ -17,8 +17,6 @@ from sparsecc.analyse.plan import Plan, kept_dense, plan_layers
 from sparsecc.analyse.room import within
 from sparsecc.analyse.structure import Structure
 from sparsecc.analyse.winograd import is_open, with_tile, without_tile
-from sparsecc.cost.algorithm import Prices, fetch_cycles
-from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.provenance import Provenance
 from sparsecc.ir.winograd import POINTS, Tiling, suits
@@ -26,6 +24,8 @@ from sparsecc.ir.winograd_conv import suits_at_once
 from sparsecc.lower.algorithm import algorithm_choice, algorithm_of
 from sparsecc.lower.choice import Choice, Choose, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
+from sparsecc.lower.cost.algorithm import Prices, fetch_cycles
+from sparsecc.lower.cost.winograd import winograd_gain
 from sparsecc.options import MIN_SPEEDUP, Options
 from sparsecc.target import Target
 

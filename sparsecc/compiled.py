@@ -23,7 +23,6 @@ from sparsecc.importer import with_shapes
 from sparsecc.ir.program import Port
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, run
-from sparsecc.records.lookup import find_records
 from sparsecc.report import Report
 from sparsecc.restore import restore
 from sparsecc.runtime import Library
@@ -32,6 +31,7 @@ from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
+from sparsecc.target.records.lookup import find_records
 from sparsecc.verify import Verified, verify_compiled
 from sparsecc.version import VERSION
 

@@ -12,10 +12,10 @@ from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import with_shapes
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite, target_of
-from sparsecc.records.lookup import find_records
 from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
+from sparsecc.target.records.lookup import find_records
 
 
 def forecast(

@@ -33,8 +33,6 @@ from sparsecc.lower.join import Decide, as_chosen
 from sparsecc.lower.lowered import Lowered, problems_of
 from sparsecc.lower.table import at_once, cost, lower
 from sparsecc.options import Options
-from sparsecc.records.lookup import Records
-from sparsecc.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.report import make_report, rearrangement_notes
 from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import chain_origins, join_chains
@@ -46,10 +44,12 @@ from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.permute import permute
 from sparsecc.rewrite.quantize import quantize_layers
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
+from sparsecc.rewrite.shrink import shrink
 from sparsecc.rewrite.winograd import Transform, compute_at_once, split_winograd, winograd_origins
-from sparsecc.shrink import shrink
 from sparsecc.stages import UNWATCHED, Stages
 from sparsecc.target import Target
+from sparsecc.target.records.lookup import Records
+from sparsecc.target.records.scale import Scale, shipped_scale, slower_than_predicted
 from sparsecc.watch import watchers
 
 Progress = Callable[[str], None]

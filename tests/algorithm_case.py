@@ -15,9 +15,9 @@ from sparsecc.lower.choice import Choice, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import algorithms_of, extract
-from sparsecc.records.log import append
-from sparsecc.records.record import Record
 from sparsecc.target import resolve
+from sparsecc.target.records.log import append
+from sparsecc.target.records.record import Record
 from sparsecc.tuning.algorithms import AlgorithmTask, find_algorithms
 
 TARGET = "x86-64-v3"

@@ -25,7 +25,6 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import find_structure
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_memory
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node
@@ -33,6 +32,7 @@ from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer
 from sparsecc.ir.program import Port
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower import direct as lower_conv
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import run

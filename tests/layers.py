@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-#: folder or file of the package -> what it may import of the others; only what stands above it, so there are no cycles
+#: folder or file of the package, or a folder in one that is a layer of its own -> what it may import of the others;
+#: only what stands above it, so there are no cycles
 LAYERS: dict[str, set[str]] = {
     "text": set(),
     "untrusted": set(),
@@ -26,29 +27,30 @@ LAYERS: dict[str, set[str]] = {
     "_extremes": {"_tvm"},
     "_codegen": {"_extremes", "_passes", "_tvm"},
     "kernels": {"_tvm", "errors", "ir", "untrusted"},
-    "cost": {"analyse", "ir", "kernels", "target"},
-    "lower": {"_codegen", "_tvm", "analyse", "cost", "errors", "ir", "kernels", "target"},
+    "lower/cost": {"analyse", "ir", "kernels", "target"},
+    "lower": {"_codegen", "_tvm", "analyse", "lower/cost", "errors", "ir", "kernels", "target"},
     "importer": {"_tvm", "analyse", "errors", "ir", "kernels", "text", "untrusted"},
     "rewrite": {"_tvm", "analyse", "errors", "ir", "kernels", "lower", "target", "text"},
-    "records": {"analyse", "cost", "errors", "ir", "kernels", "lower", "runtime", "target", "untrusted"},
-    "shrink": {"_tvm", "analyse", "importer", "ir", "kernels", "lower", "rewrite"},
+    "target/records": {"analyse", "lower/cost", "errors", "ir", "kernels", "lower", "runtime", "target", "untrusted"},
+    "rewrite/shrink": {"_tvm", "analyse", "importer", "ir", "kernels", "lower", "rewrite"},
     "stages": {"errors"},
     "checker": {"_tvm", "analyse", "build", "errors", "ir", "importer", "lower", "rewrite"},
     "watch": {"_tvm", "analyse", "build", "checker", "dump", "ir", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "ir", "report", "target"},
-    "algorithms": {"analyse", "cost", "ir", "lower", "options", "target"},
+    "algorithms": {"analyse", "lower/cost", "ir", "lower", "options", "target"},
     "pipeline": {
         "_codegen", "algorithms", "analyse", "artefact", "build", "errors", "ir", "importer", "lower", "options",
-        "records", "report", "rewrite", "shrink", "stages", "target", "watch",
+        "target/records", "report", "rewrite", "rewrite/shrink", "stages", "target", "watch",
     },
     "tuning": {
-        "_codegen", "_tvm", "algorithms", "analyse", "build", "cost", "dump", "errors", "ir", "importer", "kernels",
-        "lower", "options", "pipeline", "records", "rewrite", "runtime", "target", "text", "untrusted", "version",
+        "_codegen", "_tvm", "algorithms", "analyse", "build", "lower/cost", "dump", "errors", "ir", "importer",
+        "kernels", "lower", "options", "pipeline", "target/records", "rewrite", "runtime", "target", "text",
+        "untrusted", "version",
     },
     "fitted": {"target", "tuning"},
     "advice": {
-        "_tvm", "algorithms", "analyse", "cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower",
-        "options", "pipeline", "records", "rewrite", "target", "text", "untrusted",
+        "_tvm", "algorithms", "analyse", "lower/cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower",
+        "options", "pipeline", "target/records", "rewrite", "target", "text", "untrusted",
     },
     "verify": {
         "_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "lower", "report", "runtime", "target",
@@ -58,15 +60,15 @@ LAYERS: dict[str, set[str]] = {
     "restore": {"errors", "runtime", "version"},
     "compiled": {
         "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
-        "records", "report", "restore", "runtime", "target", "verify", "version",
+        "target/records", "report", "restore", "runtime", "target", "verify", "version",
     },
-    "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "records", "report", "target"},
+    "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "target/records", "report", "target"},
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
-    "quantized": {"errors", "importer", "text", "untrusted"},
+    "pytorch/quantized": {"errors", "importer", "text", "untrusted"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "quantized",
-        "records", "report", "runtime", "target", "text", "tuning", "untrusted",
+        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "pytorch/quantized",
+        "target/records", "report", "runtime", "target", "text", "tuning", "untrusted",
     },
     "__main__": {"cli"},
 }  # fmt: skip
@@ -82,8 +84,8 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 #: packages that are neither ours nor Python's -> files and folders that may import them
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": (
-        "shrink/",
-        "quantized/",
+        "rewrite/shrink/",
+        "pytorch/quantized/",
         "advice/",
         "ir/",
         "analyse/",
@@ -99,8 +101,8 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
     ),
     "jinja2": ("page/render.py",),
     "rich": ("cli/",),
-    "torch": ("importer/", "prune/", "pytorch/", "quantized/", "verify/"),
-    "torchao": ("quantized/",),
+    "torch": ("importer/", "prune/", "pytorch/", "pytorch/quantized/", "verify/"),
+    "torchao": ("pytorch/quantized/",),
     "onnx": ("importer/onnx/", "verify/onnx.py"),
     "onnxruntime": ("verify/onnx.py",),
     "google": ("importer/onnx/read.py",),

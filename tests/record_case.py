@@ -12,7 +12,7 @@ from sparsecc.kernels.linear import LinearConfig
 from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.lower.choice import Choice, Chosen
 from sparsecc.lower.config import ConvConfig, JoinedConfig
-from sparsecc.records.record import Record
+from sparsecc.target.records.record import Record
 
 SPEC = ConvSpec(n=1, ic=64, ih=14, iw=14, oc=128)
 KEY = LayerKey("conv", SPEC, 16, 25, "uniform", False, "bias+relu", (14, 14))

@@ -15,8 +15,8 @@ from sparsecc.lower.choice import Choice, Choose, Chosen
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
-from sparsecc.records.lookup import Records
 from sparsecc.target import Target
+from sparsecc.target.records.lookup import Records
 
 #: networks that the shipped records were measured for, and patterns: N (0 for dense) and share of pruned blocks
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "resnet18", "resnet50")

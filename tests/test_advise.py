@@ -25,7 +25,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.lower.table import lower
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
-from sparsecc.records.scale import Scale
+from sparsecc.target.records.scale import Scale
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from sparsecc.advice.sweep import layer_curve
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.options import Options
-from sparsecc.records.scale import Scale
+from sparsecc.target.records.scale import Scale
 
 
 def test_advice_covers_the_layers_that_can_be_pruned(advice):

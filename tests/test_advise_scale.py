@@ -24,11 +24,11 @@ from sparsecc.kernels.window_shape import WindowConfig
 from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse
-from sparsecc.records.record import Record
-from sparsecc.records.scale import Scale, scale_of, shipped_scale, slower_than_predicted
 from sparsecc.target import TARGETS, resolve
 from sparsecc.target.native import calibrate
 from sparsecc.target.native.measure import measure_clock
+from sparsecc.target.records.record import Record
+from sparsecc.target.records.scale import Scale, scale_of, shipped_scale, slower_than_predicted
 
 
 def record(n: int, us: float, *, cpu: str = "here") -> Record:

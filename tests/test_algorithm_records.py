@@ -12,9 +12,9 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.lower.config import AlgorithmConfig
 from sparsecc.options import Options
-from sparsecc.records.log import append, read_log
-from sparsecc.records.lookup import Records
 from sparsecc.target import resolve
+from sparsecc.target.records.log import append, read_log
+from sparsecc.target.records.lookup import Records
 
 
 def test_options_overrule_records(tmp_path):

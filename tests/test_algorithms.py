@@ -18,11 +18,11 @@ from sparsecc.algorithms import Algorithms
 from sparsecc.analyse.layers import FoundLayer, LayerPlan, weight_bytes
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import Structure, product_structure
-from sparsecc.cost.algorithm import Prices, fetch_cycles
 from sparsecc.errors import UserError
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.indices import BYTES
 from sparsecc.ir.winograd import Tiling
+from sparsecc.lower.cost.algorithm import Prices, fetch_cycles
 from sparsecc.options import Options
 from sparsecc.report import Report
 from sparsecc.target import TARGETS, Target

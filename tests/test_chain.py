@@ -12,9 +12,9 @@ from helpers import agree, compiled, kinds, random_inputs, run_strictly
 from torch import nn
 
 from sparsecc.analyse.structure import find_structure
-from sparsecc.cost.chain import join_cycles, plane_parts
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.lower import chain as lower_chain
+from sparsecc.lower.cost.chain import join_cycles, plane_parts
 from sparsecc.target import TARGETS
 
 

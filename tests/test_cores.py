@@ -6,12 +6,12 @@ from dataclasses import fields, replace
 
 import pytest
 
-from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.decide import work_of
-from sparsecc.cost.direct import DirectWork, predict
-from sparsecc.cost.direct_space import best_config, direct_space
-from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.ir.conv import ConvSpec
+from sparsecc.lower.cost.channel_lanes import lane_config, predict_lanes
+from sparsecc.lower.cost.decide import work_of
+from sparsecc.lower.cost.direct import DirectWork, predict
+from sparsecc.lower.cost.direct_space import best_config, direct_space
+from sparsecc.lower.cost.prefetch import prefetch_distance
 from sparsecc.target import CORES, TARGETS, Core, Target
 from sparsecc.target.native.known import KNOWN
 

@@ -25,10 +25,10 @@ from sparsecc.kernels.window_place import fits
 from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, arrange, extract, rewrite, run
-from sparsecc.records.lookup import distance
 from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.layout import place
 from sparsecc.target import Target, resolve
+from sparsecc.target.records.lookup import distance
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import find_tasks
 from sparsecc.tuning.timing import Timing

@@ -12,14 +12,14 @@ from cases import BY_NAME, CASES, Case, build
 from helpers import RUNNABLE, Job, run_jobs
 from numpy.typing import NDArray
 
-from sparsecc.cost.decide import work_of
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layer import Combine, ConvLayer, MeanLayer, PoolLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.kernels.linear import LinearConfig
 from sparsecc.lower.conv_reference import conv2d, sparse_conv2d
+from sparsecc.lower.cost.decide import work_of
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.target import TARGETS
 
 #: many configs a case: minutes

@@ -11,10 +11,10 @@ from case_modules import SideBySide, inputs_of
 from cases import BY_NAME, CASES, Case, build
 from helpers import RUNNABLE, run_strictly
 
-from sparsecc.cost.channel_lanes import lane_config
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.lower import direct as lower_conv
+from sparsecc.lower.cost.channel_lanes import lane_config
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.options import Options
 from sparsecc.pipeline import run
 from sparsecc.target import resolve

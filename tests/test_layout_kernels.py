@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from layout_case import NO_HALO, ONE, convolutions
 from random_nets import random_net
 
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower import direct as lower_conv
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.target import Target
 
 

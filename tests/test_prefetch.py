@@ -8,9 +8,9 @@ from helpers import RUNNABLE, Job, compiled, run_jobs
 from numpy.testing import assert_array_equal
 from torch import nn, randn
 
-from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower import direct as lower_conv
+from sparsecc.lower.cost.prefetch import prefetch_distance
 from sparsecc.target import TARGETS
 
 TARGET = TARGETS["x86-64-v4"]

@@ -17,9 +17,9 @@ import sparsecc
 from sparsecc.errors import InputError, ModelError, UserError
 from sparsecc.importer import import_model
 from sparsecc.pipeline import extract
-from sparsecc.quantized import flow
-from sparsecc.quantized.images import quantize_file
-from sparsecc.quantized.report import signal_to_noise
+from sparsecc.pytorch.quantized import flow
+from sparsecc.pytorch.quantized.images import quantize_file
+from sparsecc.pytorch.quantized.report import signal_to_noise
 
 
 class Small(nn.Module):

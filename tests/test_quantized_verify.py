@@ -20,8 +20,8 @@ from sparsecc.lower import quantized
 from sparsecc.lower.table import KERNELS
 from sparsecc.options import Options
 from sparsecc.pipeline import run
-from sparsecc.records.lookup import Records
 from sparsecc.target import resolve
+from sparsecc.target.records.lookup import Records
 from sparsecc.verify import steps
 from sparsecc.verify.run import Run, linked
 from sparsecc.verify.steps import check_steps

@@ -15,8 +15,8 @@ from sparsecc.errors import OutputError, UserError
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.lower import stored as configs
-from sparsecc.records.log import append, best_of, merged, read_log, to_line, write_lines
-from sparsecc.records.record import Record
+from sparsecc.target.records.log import append, best_of, merged, read_log, to_line, write_lines
+from sparsecc.target.records.record import Record
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: configs.to_json(config)["kernel"])

@@ -17,9 +17,9 @@ from sparsecc.ir.provenance import Provenance
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.choice import Verdict
 from sparsecc.lower.config import ConvConfig
-from sparsecc.records.log import best_of, read_log, to_line
-from sparsecc.records.lookup import Records, distance, find_records, of_target, shipped
 from sparsecc.target import resolve
+from sparsecc.target.records.log import best_of, read_log, to_line
+from sparsecc.target.records.lookup import Records, distance, find_records, of_target, shipped
 
 
 def test_the_best_is_relative_to_the_cost_model_and_of_the_longest_measurement():

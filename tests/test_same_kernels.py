@@ -27,9 +27,9 @@ from sparsecc.errors import UserError
 from sparsecc.ir.graph import View
 from sparsecc.lower.config import AlgorithmConfig, Config, JoinConfig
 from sparsecc.options import Options
-from sparsecc.records.lookup import load_records
 from sparsecc.rewrite.listing import placed_text
 from sparsecc.target import resolve
+from sparsecc.target.records.lookup import load_records
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.state import TaskState
 from sparsecc.tuning.tasks import KernelTask, Task

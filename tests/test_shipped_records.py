@@ -9,8 +9,8 @@ from shipped_case import NETWORKS, PATTERNS, all_asked
 
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.lower.choice import Choice
-from sparsecc.records.lookup import shipped
 from sparsecc.target import resolve
+from sparsecc.target.records.lookup import shipped
 
 FILES = sorted(path.stem for path in (Path(__file__).parents[1] / "schedules").glob("*.jsonl"))
 

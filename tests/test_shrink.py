@@ -20,10 +20,10 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import convolutions
 from sparsecc.options import Options
 from sparsecc.pipeline import bring_in, extract, run
+from sparsecc.rewrite.shrink import shrink
+from sparsecc.rewrite.shrink.fold import sees_padding
+from sparsecc.rewrite.shrink.merge import merged
 from sparsecc.runtime import load
-from sparsecc.shrink import shrink
-from sparsecc.shrink.fold import sees_padding
-from sparsecc.shrink.merge import merged
 from sparsecc.target import resolve
 from sparsecc.verify import first_difference
 from sparsecc.verify.run import linked

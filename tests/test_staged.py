@@ -9,8 +9,6 @@ import pytest
 from cases import Case, build, case_grouping
 from helpers import RUNNABLE, Job, run_jobs
 
-from sparsecc.cost.decide import work_of
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layer import ConvLayer
@@ -18,6 +16,8 @@ from sparsecc.ir.layout import padded, plain
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
 from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.tiles import cut
+from sparsecc.lower.cost.decide import work_of
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.target import resolve
 from sparsecc.target.x86 import X86
 

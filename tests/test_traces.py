@@ -17,8 +17,8 @@ from tuning_case import traced_record
 import sparsecc
 from sparsecc._tvm import PrimFunc, meta_schedule, relax, structural_hash, tvm
 from sparsecc.kernels.generic.traces import MisfitError, UnknownTraceError, apply_trace, sample_traces
-from sparsecc.records.log import append
 from sparsecc.target import TARGETS
+from sparsecc.target.records.log import append
 
 LLVM = TARGETS["x86-64-v3"].llvm
 STUB = "tvm.s_tir.tensor_intrin"

@@ -20,7 +20,7 @@ from tuning_case import example, misbehaving, tiny_net
 import sparsecc
 from sparsecc.cli import main
 from sparsecc.errors import RunnerError, UserError
-from sparsecc.records.log import best_of, read_log
+from sparsecc.target.records.log import best_of, read_log
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.state import TaskState
 from sparsecc.tuning.tasks import KernelTask

@@ -16,7 +16,7 @@ import sparsecc
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.kernels.config import Config
 from sparsecc.lower.config import AlgorithmConfig
-from sparsecc.records.lookup import distance
+from sparsecc.target.records.lookup import distance
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.search import Event
 from sparsecc.tuning.tasks import Task

@@ -19,10 +19,10 @@ from sparsecc.lower.choice import by_cost_model
 from sparsecc.lower.config import JoinConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, extract, reorder
-from sparsecc.records.log import append, read_log
-from sparsecc.records.lookup import Records
-from sparsecc.records.record import Record
 from sparsecc.target import resolve
+from sparsecc.target.records.log import append, read_log
+from sparsecc.target.records.lookup import Records
+from sparsecc.target.records.record import Record
 from sparsecc.tuning.joins import JoinTask, find_joins
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.search import Event

@@ -16,8 +16,8 @@ from sparsecc.lower.config import TraceConfig
 from sparsecc.lower.reference import pooling
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
-from sparsecc.records.log import read_log
 from sparsecc.target import resolve
+from sparsecc.target.records.log import read_log
 from sparsecc.tuning.runners.command import CommandRunner
 from sparsecc.tuning.tasks import KernelTask, find_tasks
 from sparsecc.tuning.timing import Timing

@@ -14,7 +14,7 @@ from tvm.rpc.tracker import Tracker
 
 import sparsecc
 from sparsecc.errors import RunnerError
-from sparsecc.records.log import read_log
+from sparsecc.target.records.log import read_log
 from sparsecc.tuning.runners import tracker as runner
 from sparsecc.tuning.runners.tracker import TrackerRunner
 from sparsecc.tuning.timing import Failure, Timing

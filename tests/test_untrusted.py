@@ -16,11 +16,11 @@ from record_case import RECORD
 from test_machine import SOME, V4
 
 from sparsecc.errors import LibraryError, SparseccError, TargetError, UserError
-from sparsecc.records.log import merged, read_log, to_line
 from sparsecc.runtime import load, read_description
 from sparsecc.target import TARGETS
 from sparsecc.target.given import read_target
 from sparsecc.target.native import calibrate
+from sparsecc.target.records.log import merged, read_log, to_line
 from sparsecc.untrusted import (
     MalformedError,
     check_members,

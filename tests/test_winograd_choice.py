@@ -14,9 +14,9 @@ from torch import nn
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import LayerInfo, make_plan
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.winograd import suits
+from sparsecc.lower.cost.winograd import winograd_gain
 from sparsecc.options import Options
 from sparsecc.report import Report
 from sparsecc.rewrite.winograd import input_key, output_key

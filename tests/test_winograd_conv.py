@@ -16,7 +16,6 @@ from torch import nn
 from winograd_case import expected_of
 
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.cost.winograd import winograd_gain
 from sparsecc.importer import import_model
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Activation, Epilogue
@@ -24,6 +23,7 @@ from sparsecc.ir.layer import ConvLayer
 from sparsecc.ir.winograd import input_matrix, kernel_matrix, output_matrix
 from sparsecc.ir.winograd_conv import PhaseTiling, packed_weight, suits_at_once
 from sparsecc.kernels import regroup
+from sparsecc.lower.cost.winograd import winograd_gain
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.winograd import compute_at_once
 from sparsecc.target import TARGETS

@@ -12,8 +12,8 @@ from helpers import agree, random_inputs
 from torch import nn
 
 from sparsecc.artefact import Artefact
-from sparsecc.cost import winograd as cost
 from sparsecc.importer import import_model
+from sparsecc.lower.cost import winograd as cost
 from sparsecc.pipeline import extract
 from sparsecc.rewrite.winograd import input_key, output_key, split_winograd, winograd_origins
 

@@ -20,8 +20,8 @@ from sparsecc.kernels.config import Config
 from sparsecc.lower.config import TraceConfig
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, rewrite
-from sparsecc.records.record import Record
 from sparsecc.target import resolve
+from sparsecc.target.records.record import Record
 from sparsecc.tuning.tasks import KernelTask, Task, find_tasks
 from sparsecc.tuning.timing import Outcome, Timing
 

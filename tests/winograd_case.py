@@ -19,9 +19,9 @@ from sparsecc.lower.config import AlgorithmConfig
 from sparsecc.lower.conv_reference import conv2d
 from sparsecc.options import Options
 from sparsecc.pipeline import algorithms_of
-from sparsecc.records.log import append
-from sparsecc.records.record import Record
 from sparsecc.target import resolve
+from sparsecc.target.records.log import append
+from sparsecc.target.records.record import Record
 
 
 def write_records(

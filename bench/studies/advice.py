@@ -37,11 +37,11 @@ from sparsecc.advice.steps import StepCost
 from sparsecc.analyse.impose import Impose
 from sparsecc.importer import import_model
 from sparsecc.options import Options
-from sparsecc.records.lookup import find_records
-from sparsecc.records.scale import Scale
 from sparsecc.rewrite.winograd import input_key, output_key
 from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.target.native.cpu import processor
+from sparsecc.target.records.lookup import find_records
+from sparsecc.target.records.scale import Scale
 
 #: relative error of a network's time that is the aim, and least rank correlation over its layers
 AIM, RANKS = 0.2, 0.9

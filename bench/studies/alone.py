@@ -18,9 +18,9 @@ from sparsecc.build.link import link_program
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.options import Options
 from sparsecc.pipeline import run
-from sparsecc.records.lookup import find_records
 from sparsecc.target.native.calibrate import resolve_here
 from sparsecc.target.native.cpu import processor
+from sparsecc.target.records.lookup import find_records
 
 _SOURCE = Path(__file__).parent / "csrc" / "alone.c"
 #: real runs have all threads, also where these gain nothing: then fewer are used otherwise

@@ -18,11 +18,11 @@ from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import with_shapes
 from sparsecc.options import Options
 from sparsecc.pipeline import bring_in
-from sparsecc.records.lookup import find_records
-from sparsecc.records.scale import Scale, scale_of
 from sparsecc.target import Target
 from sparsecc.target.native.calibrate import clock_here
 from sparsecc.target.native.cpu import processor, processor_of
+from sparsecc.target.records.lookup import find_records
+from sparsecc.target.records.scale import Scale, scale_of
 from sparsecc.untrusted.numbers import as_float, as_int
 
 Progress = Callable[[str], None]

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.algorithm import Prices
-from sparsecc.cost.winograd import winograd_gain
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import Chain
+from sparsecc.lower.cost.algorithm import Prices
+from sparsecc.lower.cost.winograd import winograd_gain
 from sparsecc.lower.join import Decide
 from sparsecc.lower.joining import Joining
 from sparsecc.target import Target

@@ -24,9 +24,9 @@ from sparsecc.lower.join import as_chosen
 from sparsecc.lower.joining import Joining
 from sparsecc.options import Options
 from sparsecc.pipeline import arrange, decision_scale, extract
-from sparsecc.records.lookup import Records
 from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import Target
+from sparsecc.target.records.lookup import Records
 
 
 class Network:

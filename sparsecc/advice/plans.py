@@ -18,7 +18,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.options import Options
-from sparsecc.records.scale import Scale, slower_than_predicted
+from sparsecc.target.records.scale import Scale, slower_than_predicted
 
 
 @dataclass(frozen=True, eq=False)

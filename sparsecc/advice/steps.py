@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from sparsecc._tvm import IRModule
 from sparsecc.advice.costs import Costs
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.cost.algorithm import fetch_cycles
-from sparsecc.cost.stream import clear_cycles
 from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.program import Ref
+from sparsecc.lower.cost.algorithm import fetch_cycles
+from sparsecc.lower.cost.stream import clear_cycles
 from sparsecc.lower.table import cost
-from sparsecc.records.scale import Scale
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.rewrite.rewritten import Rewritten
+from sparsecc.target.records.scale import Scale
 
 #: cycles of a step beside its kernel: the call, the barrier, cold code
 _CALL = 500.0

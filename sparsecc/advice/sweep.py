@@ -9,11 +9,11 @@ from sparsecc.advice.curves import Bounds, Curve, Point
 from sparsecc.advice.plans import Planner
 from sparsecc.advice.structures import structure_of
 from sparsecc.analyse.impose import Impose
-from sparsecc.cost.direct import WRITTEN
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
-from sparsecc.records.scale import Scale, slower_than_predicted
+from sparsecc.lower.cost.direct import WRITTEN
 from sparsecc.target import Target
+from sparsecc.target.records.scale import Scale, slower_than_predicted
 
 #: bounds are found to this much
 _STEP = 1 / 256

@@ -156,7 +156,7 @@ def _quantized(options: Namespace, stages: Stages) -> Any:
         return options.model
     stages("quantize")
     try:
-        from sparsecc.quantized.images import quantize_file
+        from sparsecc.pytorch.quantized.images import quantize_file
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     found = quantize_file(options.model, options.quantize, keep_float=options.keep_float)

@@ -13,7 +13,7 @@ from sparsecc.errors import UserError, missing_package
 from sparsecc.runtime.files import check_writable
 
 if TYPE_CHECKING:
-    from sparsecc.records.log import Log
+    from sparsecc.target.records.log import Log
 
 SUMMARY = "list, merge, prune and check files of records"
 DESCRIPTION = """\
@@ -60,7 +60,7 @@ def execute(options: Namespace) -> int:
     """Do what was asked for."""
     _check_call(options)
     try:
-        from sparsecc.records.log import best_of, cautious, merged, read_log, to_line, write_lines
+        from sparsecc.target.records.log import best_of, cautious, merged, read_log, to_line, write_lines
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     logs = [read_log(path) for path in options.files]
@@ -107,7 +107,7 @@ def _share(text: str) -> float:
 
 
 def _list(logs: list[Log], *, as_json: bool) -> None:
-    from sparsecc.records.log import best_of
+    from sparsecc.target.records.log import best_of
 
     records = best_of(record for log in logs for record in log.records)
     if as_json:

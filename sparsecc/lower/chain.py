@@ -8,8 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparsecc.cost.chain import chain_cycles, plane_parts
-from sparsecc.cost.window import arithmetic_cycles
 from sparsecc.ir.graph import Chain
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.layout import dealt, padded
@@ -20,6 +18,8 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.lower.config import ConvConfig, JoinedConfig
 from sparsecc.lower.conv import best
+from sparsecc.lower.cost.chain import chain_cycles, plane_parts
+from sparsecc.lower.cost.window import arithmetic_cycles
 from sparsecc.lower.direct import DirectOptions, direct_options, direct_works
 from sparsecc.lower.kernel import Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered

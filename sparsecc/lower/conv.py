@@ -8,8 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.winograd import product_cycles
 from sparsecc.ir.graph import FusedConv
 from sparsecc.ir.indices import OFFSET
 from sparsecc.ir.layer_key import LayerKey
@@ -20,6 +18,8 @@ from sparsecc.kernels.direct_schedule import schedule_direct
 from sparsecc.kernels.direct_shape import DirectConfig, argument_names
 from sparsecc.kernels.store import StoreShape
 from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.winograd import product_cycles
 from sparsecc.lower.direct import DirectOptions, direct_options, direct_works
 from sparsecc.lower.kernel import Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered

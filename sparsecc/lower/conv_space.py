@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sparsecc.cost.channel_lanes import lane_space
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.direct_space import direct_space
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.cost.channel_lanes import lane_space
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.direct_space import direct_space
 from sparsecc.target import Target
 
 #: floats ahead of their use at which weights may be asked for

@@ -7,11 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.decide import by_single_tap, dense_block_sizes
-from sparsecc.cost.direct import DirectWork, predict, sums_at_once
-from sparsecc.cost.direct_space import best_config
-from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.ir.blocks import BlockSparse, by_taps, reordered, to_blocks
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import FusedConv
@@ -24,6 +19,11 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.lower.balance import balanced_order
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.conv_space import conv_space
+from sparsecc.lower.cost.channel_lanes import lane_config, predict_lanes
+from sparsecc.lower.cost.decide import by_single_tap, dense_block_sizes
+from sparsecc.lower.cost.direct import DirectWork, predict, sums_at_once
+from sparsecc.lower.cost.direct_space import best_config
+from sparsecc.lower.cost.prefetch import prefetch_distance
 from sparsecc.target import Target
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from sparsecc._codegen import evaluate
 from sparsecc._tvm import IRModule, PrimFunc, Schedule, structural_hash
-from sparsecc.cost.stream import generic_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.graph import TirOp
 from sparsecc.ir.layer_key import LayerKey
@@ -21,6 +20,7 @@ from sparsecc.kernels.generic.recipe import schedule_generic, with_layouts
 from sparsecc.kernels.generic.traces import MisfitError, UnknownTraceError, apply_trace, sample_traces
 from sparsecc.lower.choice import Verdict
 from sparsecc.lower.config import TraceConfig
+from sparsecc.lower.cost.stream import generic_cycles
 from sparsecc.lower.kernel import Array, Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.numbers import trace_numbers

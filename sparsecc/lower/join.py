@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.chain import join_cycles
 from sparsecc.ir.graph import Chain
 from sparsecc.ir.layer_key import LayerKey, bucket
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Choose
 from sparsecc.lower.config import JoinConfig
+from sparsecc.lower.cost.chain import join_cycles
 from sparsecc.lower.joining import Joining
 from sparsecc.lower.window import may_work_in_place
 from sparsecc.target import Target

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.decide import linear_cycles
-from sparsecc.cost.linear import predict_linear
 from sparsecc.ir.blocks import to_blocks
 from sparsecc.ir.graph import FusedConv
 from sparsecc.ir.layer_key import LayerKey, bucket
 from sparsecc.ir.on_disk import forget
 from sparsecc.kernels.linear import LinearConfig, LinearShape, argument_names
 from sparsecc.kernels.linear_schedule import schedule_linear
+from sparsecc.lower.cost.decide import linear_cycles
+from sparsecc.lower.cost.linear import predict_linear
 from sparsecc.lower.kernel import Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.numbers import linear_numbers

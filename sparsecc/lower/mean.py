@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.stream import mean_cycles
 from sparsecc.ir.layer import MeanLayer
 from sparsecc.kernels.mean import MeanShape, mean
+from sparsecc.lower.cost.stream import mean_cycles
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from sparsecc._tvm import IRModule
-from sparsecc.cost.stream import norm_cycles
 from sparsecc.ir.layout import plain
 from sparsecc.ir.norm import NormLayer
 from sparsecc.kernels.activation import reference as activate
 from sparsecc.kernels.norm import norm
 from sparsecc.kernels.norm_shape import NormShape
+from sparsecc.lower.cost.stream import norm_cycles
 from sparsecc.lower.kernel import Array, Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparsecc._tvm import IRModule
-from sparsecc.cost.stream import pad_cycles
 from sparsecc.ir.pad import PadLayer
 from sparsecc.kernels.pad import PadShape, pad
+from sparsecc.lower.cost.stream import pad_cycles
 from sparsecc.lower.kernel import Array, Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.stream import repack_cycles
 from sparsecc.ir.placed import Repack
 from sparsecc.kernels.repack import RepackShape, repack
+from sparsecc.lower.cost.stream import repack_cycles
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

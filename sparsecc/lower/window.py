@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparsecc.cost.window import tile_cycles, window_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.layout import PlaneLayout, padded, scratch_width, split, split_height
@@ -19,6 +18,7 @@ from sparsecc.kernels.window import argument_names
 from sparsecc.kernels.window_combine import MAX, SUM, WEIGHTED, Combine
 from sparsecc.kernels.window_schedule import schedule_window
 from sparsecc.kernels.window_shape import UNROLLED_TAPS, WindowConfig, WindowShape
+from sparsecc.lower.cost.window import tile_cycles, window_cycles
 from sparsecc.lower.kernel import Cost, Knobs, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.numbers import window_numbers

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.cost.winograd import input_cycles, output_cycles
 from sparsecc.ir.winograd import Tiling, WinogradInput, WinogradOutput
 from sparsecc.kernels.winograd_input import WinogradInputShape, winograd_input
 from sparsecc.kernels.winograd_output import WinogradOutputShape, winograd_output
+from sparsecc.lower.cost.winograd import input_cycles, output_cycles
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

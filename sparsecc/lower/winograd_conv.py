@@ -6,10 +6,10 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from sparsecc.cost.winograd_conv import at_once_cycles, channels_at_once
 from sparsecc.ir.winograd_conv import TILE, WinogradConv, packed_weight
 from sparsecc.kernels.winograd_conv import winograd_conv
 from sparsecc.kernels.winograd_conv_shape import WinogradConvShape
+from sparsecc.lower.cost.winograd_conv import at_once_cycles, channels_at_once
 from sparsecc.lower.kernel import Cost, Once
 from sparsecc.lower.lowered import Lowered
 from sparsecc.lower.site import Site

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from sparsecc.errors import InternalError, UserError
 from sparsecc.kernels.config import Config
-from sparsecc.records.log import append, read_log
-from sparsecc.records.record import Record
 from sparsecc.target import Target
+from sparsecc.target.records.log import append, read_log
+from sparsecc.target.records.record import Record
 from sparsecc.tuning.bugs import write_bug
 from sparsecc.tuning.ranker import RandomRanker, Ranker
 from sparsecc.tuning.runners import Runner

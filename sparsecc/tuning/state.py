@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sparsecc.kernels.config import Config
-from sparsecc.records.log import fastest
+from sparsecc.target.records.log import fastest
 from sparsecc.tuning.tasks import Task
 from sparsecc.tuning.timing import Failure, Timing
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from sparsecc.records.record import DIGITS
+from sparsecc.target.records.record import DIGITS
 
 #: a round counts unless the fixed piece of work took longer than this times its least time ...
 _PROBE = 1.15

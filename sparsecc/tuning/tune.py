@@ -18,11 +18,11 @@ from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
 from sparsecc.options import Options
 from sparsecc.pipeline import algorithms_of, arrange, bring_in, extract, reorder
-from sparsecc.records.log import append, read_log
-from sparsecc.records.lookup import of_target
 from sparsecc.rewrite.rewritten import Extracted
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
+from sparsecc.target.records.log import append, read_log
+from sparsecc.target.records.lookup import of_target
 from sparsecc.tuning.algorithms import as_measured, close_ones, find_algorithms, rivals_of, with_configs
 from sparsecc.tuning.fit.here import resolve_fitted
 from sparsecc.tuning.joins import find_joins

@@ -14,11 +14,11 @@ import sparsecc
 from fuzz.damage import damaged, damaged_json
 from fuzz.outcome import Outcome
 from fuzz.samples import sample_net
-from sparsecc.records.lookup import find_records
 from sparsecc.target import resolve
 from sparsecc.target.native.calibrate import cache_file, clock_file, clock_here, core_here, figures_here
 from sparsecc.target.native.constants import constants_file
 from sparsecc.target.native.cpu import processor
+from sparsecc.target.records.lookup import find_records
 
 #: share of readable logs that a network is compiled with: it takes a second
 _COMPILED = 0.05

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.cost.int8 import predict_lanes, predict_pixels
 from sparsecc.ir.blocks import BlockSparse
 from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.quantized import QuantizedConv
 from sparsecc.kernels.int8.instructions import Instructions
 from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape, Result
+from sparsecc.lower.cost.int8 import predict_lanes, predict_pixels
 from sparsecc.lower.int8.pack import Groups, blocks_of, grouped
 from sparsecc.lower.int8.space import space_of
 from sparsecc.target import Target

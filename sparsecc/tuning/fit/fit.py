@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.prefetch import PREFETCH_DISTANCE
 from sparsecc.errors import RunnerError, ToolchainError
 from sparsecc.kernels.direct_shape import DirectConfig
 from sparsecc.lower.config import ConvConfig
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.prefetch import PREFETCH_DISTANCE
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.target import Core, Target
 from sparsecc.target.native.constants import Constants

@@ -12,9 +12,6 @@ import numpy as np
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.structure import find_structure
-from sparsecc.cost.direct import CROWDED, DirectWork, predict
-from sparsecc.cost.direct_space import direct_space
-from sparsecc.cost.prefetch import prefetch_distance
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.graph import FusedConv, Graph, Node
@@ -22,6 +19,9 @@ from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower.choice import Choice, Chosen, by_cost_model
 from sparsecc.lower.config import ConvConfig
 from sparsecc.lower.conv import opened
+from sparsecc.lower.cost.direct import CROWDED, DirectWork, predict
+from sparsecc.lower.cost.direct_space import direct_space
+from sparsecc.lower.cost.prefetch import prefetch_distance
 from sparsecc.lower.site import Site
 from sparsecc.lower.table import lower
 from sparsecc.rewrite.layout import place

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sparsecc.cost.direct import EXPOSED, DirectWork, compute_cycles, memory_cycles
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.lower.cost.direct import EXPOSED, DirectWork, compute_cycles, memory_cycles
 from sparsecc.target import Core, Target
 
 Array = NDArray[np.float64]

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.analyse.structure import Structure, find_structure
-from sparsecc.shrink.atoms import Ints
-from sparsecc.shrink.flow import Flow, Reader
+from sparsecc.rewrite.shrink.atoms import Ints
+from sparsecc.rewrite.shrink.flow import Flow, Reader
 
 Bools = NDArray[np.bool_]
 #: share of kept blocks from which on rows of blocks are not worth keeping together

@@ -8,7 +8,7 @@ import torch
 from torch import fx
 
 from sparsecc.importer.names import module_path
-from sparsecc.quantized.report import LayerNoise, signal_to_noise
+from sparsecc.pytorch.quantized.report import LayerNoise, signal_to_noise
 
 #: operators of layers with weights
 LAYERS = frozenset(

@@ -16,17 +16,17 @@ from sparsecc.ir.pad import PadLayer
 from sparsecc.lower.conv_reference import conv2d
 from sparsecc.lower.reference import pooling
 from sparsecc.rewrite.fuse import channel_axis
-from sparsecc.shrink.atoms import Channels
-from sparsecc.shrink.flow import Flow, Reader
-from sparsecc.shrink.fold import folded
-from sparsecc.shrink.known import Known, expanded, flat_values, is_flat, known_of
-from sparsecc.shrink.steps import Step, shape_of
+from sparsecc.rewrite.shrink.atoms import Channels
+from sparsecc.rewrite.shrink.flow import Flow, Reader
+from sparsecc.rewrite.shrink.fold import folded
+from sparsecc.rewrite.shrink.known import Known, expanded, flat_values, is_flat, known_of
+from sparsecc.rewrite.shrink.steps import Step, shape_of
 
 Array = NDArray[np.float32]
 
 
 def follow(flow: Flow, step: Step) -> bool:
-    """See :data:`sparsecc.shrink.rules.RULES`."""
+    """See :data:`sparsecc.rewrite.shrink.rules.RULES`."""
     layer = flow.layers[step.key]
     rule = _RULES.get(type(layer))
     return rule is not None and rule(flow, step, layer)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from sparsecc.shrink import build, elementwise, layers, moves
-from sparsecc.shrink.build import Made
-from sparsecc.shrink.flow import Flow
-from sparsecc.shrink.steps import Step
+from sparsecc.rewrite.shrink import build, elementwise, layers, moves
+from sparsecc.rewrite.shrink.build import Made
+from sparsecc.rewrite.shrink.flow import Flow
+from sparsecc.rewrite.shrink.steps import Step
 
 
 class Rule(NamedTuple):
@@ -28,7 +28,7 @@ class Rule(NamedTuple):
     rebuild: Callable[[Made, Step], object]
 
 
-#: :attr:`~sparsecc.shrink.steps.Step.kind` -> its rule
+#: :attr:`~sparsecc.rewrite.shrink.steps.Step.kind` -> its rule
 RULES: Mapping[str, Rule] = MappingProxyType(
     {
         "layer": Rule(layers.follow, build.layer),

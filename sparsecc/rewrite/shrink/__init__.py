@@ -1,5 +1,5 @@
 """Removes channels that are the same for every input, and those that nobody reads."""
 
-from sparsecc.shrink.stage import shrink
+from sparsecc.rewrite.shrink.stage import shrink
 
 __all__ = ["shrink"]

@@ -12,11 +12,11 @@ from sparsecc._tvm import relax
 from sparsecc.importer.context import activation_function
 from sparsecc.importer.upsampling import PLANE_FUNCTIONS, PLANES
 from sparsecc.ir.layer import Layer
-from sparsecc.shrink.flow import Flow
-from sparsecc.shrink.layer_parts import left_of
-from sparsecc.shrink.moves import slices
-from sparsecc.shrink.needed import Bools, Needed
-from sparsecc.shrink.steps import Step, is_constant, shape_of
+from sparsecc.rewrite.shrink.flow import Flow
+from sparsecc.rewrite.shrink.layer_parts import left_of
+from sparsecc.rewrite.shrink.moves import slices
+from sparsecc.rewrite.shrink.needed import Bools, Needed
+from sparsecc.rewrite.shrink.steps import Step, is_constant, shape_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,11 @@ import math
 from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.decide import dense_block_sizes, dense_work, least_cycles, sparse_work
-from sparsecc.cost.direct import (
+from sparsecc.ir.conv import ConvSpec
+from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.kernels.shares import LEAST_FLOATS
+from sparsecc.lower.cost.decide import dense_block_sizes, dense_work, least_cycles, sparse_work
+from sparsecc.lower.cost.direct import (
     EXPOSED,
     WRITTEN,
     DirectWork,
@@ -16,10 +19,7 @@ from sparsecc.cost.direct import (
     predict,
     streamed_results,
 )
-from sparsecc.cost.direct_space import best_config
-from sparsecc.ir.conv import ConvSpec
-from sparsecc.kernels.direct_shape import DirectConfig
-from sparsecc.kernels.shares import LEAST_FLOATS
+from sparsecc.lower.cost.direct_space import best_config
 from sparsecc.target import Target
 
 #: parts that an image may be cut into, and the share of the convolution's rows that may be computed twice for that

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.kernels.activation import reference
-from sparsecc.shrink.atoms import Channels
-from sparsecc.shrink.flow import Flow
-from sparsecc.shrink.known import Array, Known, known_of
-from sparsecc.shrink.steps import Step, is_constant, shape_of
+from sparsecc.rewrite.shrink.atoms import Channels
+from sparsecc.rewrite.shrink.flow import Flow
+from sparsecc.rewrite.shrink.known import Array, Known, known_of
+from sparsecc.rewrite.shrink.steps import Step, is_constant, shape_of
 
 #: Relax' name -> the same by NumPy
 FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
@@ -37,7 +37,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType(
 
 
 def follow(flow: Flow, step: Step) -> bool:
-    """See :data:`sparsecc.shrink.rules.RULES`."""
+    """See :data:`sparsecc.rewrite.shrink.rules.RULES`."""
     shape = step.shape
     axes = {_placed(operand, flow, len(shape)) for operand in step.tensors if operand in flow.channels}
     wide = {axis for axis in axes if shape[axis] > 1}

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
-from sparsecc.shrink.known import Known, flat_values, is_flat
-from sparsecc.shrink.merge import merged
+from sparsecc.rewrite.shrink.known import Known, flat_values, is_flat
+from sparsecc.rewrite.shrink.merge import merged
 
 Array = NDArray[np.float32]
 Bools = NDArray[np.bool_]
@@ -30,7 +30,7 @@ def folded(layer: ConvLayer, known: Known | None) -> Folded:
     * A channel of zeros is not read.
     * Where no filter sees padding, ``y = sum(w x) + b`` has ``w x`` in its bias for all ``x`` of equal pixels.
     * Other known channels differ at the border only, in a few ways. Some of them stay, and the weights of the others
-      become theirs: see :func:`sparsecc.shrink.merge.merged`.
+      become theirs: see :func:`sparsecc.rewrite.shrink.merge.merged`.
 
     Before, with channels 1 and 2 known to be 3 and 6 everywhere::
 

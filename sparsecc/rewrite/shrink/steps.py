@@ -16,7 +16,7 @@ from sparsecc.importer.context import ACTIVATION
 from sparsecc.importer.upsampling import PLANES
 from sparsecc.ir.epilogue import Activation
 from sparsecc.rewrite.fuse import activation_of, layer_key
-from sparsecc.shrink.atoms import Ints
+from sparsecc.rewrite.shrink.atoms import Ints
 
 Operand: TypeAlias = Any
 

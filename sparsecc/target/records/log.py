@@ -11,8 +11,8 @@ from typing import Any, Protocol, TypeVar
 
 from sparsecc.errors import OutputError, UserError
 from sparsecc.kernels.config import Config
-from sparsecc.records.record import Record
 from sparsecc.runtime.files import new_file
+from sparsecc.target.records.record import Record
 from sparsecc.untrusted import parse_json, read_file
 
 #: of a file; a record has about a thousand

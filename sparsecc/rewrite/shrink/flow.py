@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.ir.layer import Layer
-from sparsecc.shrink.atoms import Atoms, Channels, Ints
-from sparsecc.shrink.known import Known
-from sparsecc.shrink.steps import Shuffle
+from sparsecc.rewrite.shrink.atoms import Atoms, Channels, Ints
+from sparsecc.rewrite.shrink.known import Known
+from sparsecc.rewrite.shrink.steps import Shuffle
 
 Array = NDArray[np.float32]
 

@@ -11,12 +11,12 @@ import numpy as np
 from sparsecc._tvm import IRModule, quiet_if_unfinished, relax
 from sparsecc.importer import Imported
 from sparsecc.ir.channel_order import ChannelSelection
-from sparsecc.shrink import build
-from sparsecc.shrink.build import Made
-from sparsecc.shrink.flow import Flow
-from sparsecc.shrink.needed import Needed
-from sparsecc.shrink.rules import RULES, follow
-from sparsecc.shrink.steps import Step, shape_of, shuffles, steps_of
+from sparsecc.rewrite.shrink import build
+from sparsecc.rewrite.shrink.build import Made
+from sparsecc.rewrite.shrink.flow import Flow
+from sparsecc.rewrite.shrink.needed import Needed
+from sparsecc.rewrite.shrink.rules import RULES, follow
+from sparsecc.rewrite.shrink.steps import Step, shape_of, shuffles, steps_of
 
 
 def shrink(imported: Imported) -> Imported:
@@ -34,7 +34,7 @@ def shrink(imported: Imported) -> Imported:
 
     What goes in one place goes in all that are tied to it: in the summands of a sum, in a depthwise convolution and
     what it reads, in parts of concatenations. The caller's tensors keep all channels, and so does what operators read
-    that are not in :data:`~sparsecc.shrink.rules.RULES`. A network without such channels is returned as it is.
+    that are not in :data:`~sparsecc.rewrite.shrink.rules.RULES`. A network without such channels is returned as it is.
     """
     if imported.keeps_channels:
         return imported

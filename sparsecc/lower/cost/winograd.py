@@ -32,12 +32,12 @@ from dataclasses import replace
 from functools import partial
 
 from sparsecc.analyse.structure import Structure, product_structure
-from sparsecc.cost.decide import layer_cycles, least_cycles, sparse_work
-from sparsecc.cost.winograd_conv import LEAST_GAIN_AT_ONCE, at_once_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.winograd import POINTS, Tiling, suits
 from sparsecc.ir.winograd_conv import TILE, PhaseTiling, is_at_once, suits_at_once
 from sparsecc.kernels.winograd_cut import cut
+from sparsecc.lower.cost.decide import layer_cycles, least_cycles, sparse_work
+from sparsecc.lower.cost.winograd_conv import LEAST_GAIN_AT_ONCE, at_once_cycles
 from sparsecc.target import Target
 
 #: cycles of a layer, dense (None) or of some blocks, with tiles of a side, or (None) by the direct kernel

@@ -7,8 +7,8 @@ from typing import TypeVar, cast
 
 from sparsecc.analyse.layers import weight_bytes
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.winograd import algorithm_cycles
 from sparsecc.ir.conv import ConvSpec
+from sparsecc.lower.cost.winograd import algorithm_cycles
 from sparsecc.target import Target
 
 Value = TypeVar("Value")

@@ -16,8 +16,8 @@ from sparsecc.errors import ModelError, UserError, first_line, missing_package
 from sparsecc.importer.checks import as_tensors
 from sparsecc.importer.export import Model, to_exported
 from sparsecc.importer.names import module_path
-from sparsecc.quantized.noise import LAYERS, Recorder, noise_of
-from sparsecc.quantized.report import Quantized, signal_to_noise
+from sparsecc.pytorch.quantized.noise import LAYERS, Recorder, noise_of
+from sparsecc.pytorch.quantized.report import Quantized, signal_to_noise
 from sparsecc.text import printable
 
 #: operators of layers -> the modules that have them

@@ -19,10 +19,6 @@ from statistics import median
 from typing import NamedTuple
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.chain import chain_cycles
-from sparsecc.cost.decide import dense_block_sizes, work_of
-from sparsecc.cost.direct import DirectWork
-from sparsecc.cost.window import arithmetic_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.layer_key import LayerKey
@@ -31,10 +27,14 @@ from sparsecc.kernels.store import StoreShape
 from sparsecc.kernels.window_combine import SUM
 from sparsecc.kernels.window_shape import WindowShape
 from sparsecc.lower.config import ConvConfig, JoinedConfig
+from sparsecc.lower.cost.chain import chain_cycles
+from sparsecc.lower.cost.decide import dense_block_sizes, work_of
+from sparsecc.lower.cost.direct import DirectWork
+from sparsecc.lower.cost.window import arithmetic_cycles
 from sparsecc.lower.direct import predict_config
-from sparsecc.records.lookup import shipped
-from sparsecc.records.record import Record
 from sparsecc.target import Target
+from sparsecc.target.records.lookup import shipped
+from sparsecc.target.records.record import Record
 
 #: fewer records of one N than this say nothing
 _FEWEST = 8

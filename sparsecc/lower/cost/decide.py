@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from sparsecc.analyse.structure import Structure
-from sparsecc.cost.channel_lanes import lane_config, predict_lanes
-from sparsecc.cost.direct import DirectWork, predict
-from sparsecc.cost.direct_space import best_config
-from sparsecc.cost.linear import predict_linear
 from sparsecc.ir.conv import ConvSpec
+from sparsecc.lower.cost.channel_lanes import lane_config, predict_lanes
+from sparsecc.lower.cost.direct import DirectWork, predict
+from sparsecc.lower.cost.direct_space import best_config
+from sparsecc.lower.cost.linear import predict_linear
 from sparsecc.target import Target
 
 
@@ -22,7 +22,7 @@ def predicted_speedup(spec: ConvSpec, structure: Structure, target: Target) -> f
 def layer_cycles(spec: ConvSpec, structure: Structure | None, target: Target) -> float:
     """Predicted cycles of a layer with its best kernel and config; ``structure`` is None for a dense one.
 
-    A dense layer's are those of the direct kernel; :mod:`~sparsecc.cost.winograd` may have a faster one.
+    A dense layer's are those of the direct kernel; :mod:`~sparsecc.lower.cost.winograd` may have a faster one.
     """
     if spec.is_linear:
         return linear_cycles(spec, structure, target)

@@ -13,9 +13,9 @@ from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.provenance import BY_MODEL, Provenance
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, Chosen, by_cost_model
-from sparsecc.records.log import Log, best_of, read_log
-from sparsecc.records.record import Record
 from sparsecc.target import Target
+from sparsecc.target.records.log import Log, best_of, read_log
+from sparsecc.target.records.record import Record
 
 #: how far a layer's record may be from another's: the sum of log2 of the ratios of channels and of density
 _FARTHEST = 1.5
@@ -128,7 +128,7 @@ def of_target(log: Log, target: Target) -> Records:
 
 def shipped(target: Target, *, folders: Sequence[Path] = ()) -> Records:
     """The records that come with sparsecc for a target; none where there are none."""
-    package = Path(__file__).parents[1]
+    package = Path(__file__).parents[2]
     for folder in folders or (package / "schedules", package.parent / "schedules"):
         path = folder / f"{target.name}.jsonl"
         if path.is_file():

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.direct import WRITTEN
 from sparsecc.kernels.mean import MeanShape
 from sparsecc.kernels.norm_shape import NormShape
 from sparsecc.kernels.pad import PadShape
 from sparsecc.kernels.repack import RepackShape
+from sparsecc.lower.cost.direct import WRITTEN
 from sparsecc.target import Target
 
 #: cycles of a plane's loop, of a row's loop, of a vector that is copied, and of one whose pixels are dealt out to two

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sparsecc.cost.direct import WRITTEN
-from sparsecc.cost.stream import repack_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.kernels.tiles import cut
 from sparsecc.kernels.window_rows import loads, row_width, widest
 from sparsecc.kernels.window_shape import WindowConfig, WindowShape
+from sparsecc.lower.cost.direct import WRITTEN
+from sparsecc.lower.cost.stream import repack_cycles
 from sparsecc.target import Target
 
 #: cycles around a tile's arithmetic: addresses, bias, latency at its end

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from sparsecc.errors import InputError, first_line
 from sparsecc.importer.export import to_exported
-from sparsecc.quantized.flow import quantize
-from sparsecc.quantized.report import Quantized
+from sparsecc.pytorch.quantized.flow import quantize
+from sparsecc.pytorch.quantized.report import Quantized
 from sparsecc.untrusted.files import available_bytes, open_file
 
 _EXPECTED = "expected a .npz file with one float32 array (count, ...) for each input, in order, as numpy.savez writes"

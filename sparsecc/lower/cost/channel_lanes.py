@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sparsecc.cost.direct import EXPOSED, DirectWork, memory_cycles
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels.channel_lanes import LaneConfig
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.lower.cost.direct import EXPOSED, DirectWork, memory_cycles
 from sparsecc.target import Target
 
 #: narrower vectors are not worth it

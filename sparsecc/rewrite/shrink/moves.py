@@ -9,17 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from sparsecc.shrink.atoms import Bools, Channels
-from sparsecc.shrink.flow import Flow
-from sparsecc.shrink.known import Array, Known, expanded, flat_values, is_flat, known_of
-from sparsecc.shrink.steps import Step, is_constant, shape_of
+from sparsecc.rewrite.shrink.atoms import Bools, Channels
+from sparsecc.rewrite.shrink.flow import Flow
+from sparsecc.rewrite.shrink.known import Array, Known, expanded, flat_values, is_flat, known_of
+from sparsecc.rewrite.shrink.steps import Step, is_constant, shape_of
 
 #: Relax' name -> the same by NumPy
 REDUCTIONS: Mapping[str, Callable[..., Any]] = MappingProxyType({"mean": np.mean, "sum": np.sum, "max": np.max})
 
 
 def reshape(flow: Flow, step: Step) -> bool:
-    """See :data:`sparsecc.shrink.rules.RULES`. Channels stay a run of axes, or one axis becomes several."""
+    """See :data:`sparsecc.rewrite.shrink.rules.RULES`. Channels stay a run of axes, or one axis becomes several."""
     x, before, after = step.operands[0], shape_of(step.operands[0]), step.shape
     if step.var in flow.orders:
         return _reordered(flow, step)

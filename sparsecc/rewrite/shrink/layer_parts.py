@@ -13,7 +13,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.l2_pool import L2PoolLayer
 from sparsecc.ir.layer import ConvLayer, Layer, MeanLayer, PoolLayer, Removed
 from sparsecc.ir.pad import PadLayer
-from sparsecc.shrink.flow import Reader
+from sparsecc.rewrite.shrink.flow import Reader
 
 Bools = NDArray[np.bool_]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from sparsecc.cost.direct import DirectWork, predict, tile_bytes
 from sparsecc.kernels.direct_shape import DirectConfig
+from sparsecc.lower.cost.direct import DirectWork, predict, tile_bytes
 from sparsecc.target import Target
 
 #: registers that the compiler needs between the loads of several unrolled taps
