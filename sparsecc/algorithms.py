@@ -24,8 +24,9 @@ from sparsecc.ir.winograd_conv import suits_at_once
 from sparsecc.lower.algorithm import algorithm_choice, algorithm_of
 from sparsecc.lower.choice import Choice, Choose, by_cost_model
 from sparsecc.lower.config import AlgorithmConfig
-from sparsecc.lower.cost.algorithm import Prices, fetch_cycles
+from sparsecc.lower.cost.algorithm import Prices, blocks_of, fetch_cycles
 from sparsecc.lower.cost.winograd import winograd_gain
+from sparsecc.lower.int8.price import coded_cycles
 from sparsecc.options import MIN_SPEEDUP, Options
 from sparsecc.target import Target
 
@@ -109,8 +110,17 @@ class Algorithms:
 
         return plan_layers(
             self._layers, keep_dense=self._options.keep_dense, min_speedup=self._options.min_speedup, speedup=speedup,
-            winograd=gain,
+            coded_speedup=self._coded_speedup, winograd=gain,
         )  # fmt: skip
+
+    def _coded_speedup(self, spec: ConvSpec, structure: Structure) -> float:
+        """Of layers of codes, whose kernels are others: weights are a quarter as large, and come along unseen."""
+
+        def cycles(kept: Structure | None) -> float:
+            asked = ("coded", spec, blocks_of(kept))
+            return self._prices.once(asked, lambda: coded_cycles(spec, kept, self._target))
+
+        return cycles(None) / max(cycles(structure), 1.0)
 
     def _gain(self, all_weights: float, spec: ConvSpec, structure: Structure | None) -> tuple[int, float] | None:
         return winograd_gain(spec, structure, self._target, price=self._price(all_weights))

@@ -111,13 +111,17 @@ def plan_layers(
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     speedup: Speedup | None = None,
+    coded_speedup: Speedup | None = None,
     winograd: Gain | None = None,
 ) -> Plan:
-    """The part of :func:`make_plan` that needs no weights."""
+    """The part of :func:`make_plan` that needs no weights; ``coded_speedup`` is of layers of codes."""
     dense = kept_dense(layers, keep_dense)
-    speedup = speedup or default_speedup
+    asked = {False: speedup or default_speedup, True: coded_speedup or speedup or default_speedup}
     decided = (
-        (_decided(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=speedup), layer.coded)
+        (
+            _decided(layer, kept_dense=layer.name in dense, min_speedup=min_speedup, speedup=asked[layer.coded]),
+            layer.coded,
+        )
         for layer in layers
     )
     return Plan(tuple(with_winograd(layer, None if coded else winograd) for layer, coded in decided))

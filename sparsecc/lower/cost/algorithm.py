@@ -32,12 +32,12 @@ class Prices:
 
     def cycles(self, spec: ConvSpec, structure: Structure | None, tile: int | None) -> float:
         """Cycles of a layer by itself, its weights in the last cache."""
-        key = ("cycles", spec, _kept(structure), tile)
+        key = ("cycles", spec, blocks_of(structure), tile)
         return self.once(key, lambda: algorithm_cycles(spec, structure, tile, target=self.target))
 
     def nbytes(self, spec: ConvSpec, structure: Structure | None, tile: int | None) -> int:
         """Bytes of a layer's weights."""
-        key = ("bytes", spec, _kept(structure), tile)
+        key = ("bytes", spec, blocks_of(structure), tile)
         return self.once(key, lambda: weight_bytes(spec, structure, tile))
 
     def once(self, key: Hashable, find: Callable[[], Value]) -> Value:
@@ -57,7 +57,8 @@ def fetch_cycles(nbytes: int, all_weights: float, target: Target) -> float:
     return _FETCHED * nbytes * away * max(0.0, 1 / far - 1 / near)
 
 
-def _kept(structure: Structure | None) -> tuple[object, ...] | None:
+def blocks_of(structure: Structure | None) -> tuple[object, ...] | None:
+    """What of a structure questions are told apart by; None for a dense layer."""
     if structure is None:
         return None
     return structure.rows, structure.block_n, structure.nnzb, structure.by_tap, structure.index

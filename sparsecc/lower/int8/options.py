@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.ir.blocks import BlockSparse
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.quantized import QuantizedConv
@@ -31,6 +32,23 @@ def instructions_of(target: Target) -> Instructions:
         has = "avx512vnni" in features or (not is_wide and "avxvnni" in features)
         return Instructions("vpdpbusd" if has else "vpmaddwd", target.lanes)
     return Instructions("sdot" if "dotprod" in features else "smlal", 4)
+
+
+def dense_block_sizes(spec: ConvSpec, by: Instructions) -> tuple[int, ...]:
+    """Output channels of a row of blocks that a dense layer may have."""
+    most, sizes = spec.oc_per_group, {1, 2, 4, 8, by.lanes, 2 * by.lanes, 4 * by.lanes}
+    return tuple(sorted(n for n in sizes if n < 2 * most and (n <= most or n == by.lanes))) or (1,)
+
+
+def dense_shape(shape: QuantShape, block_n: int) -> QuantShape:
+    """The same with every block kept, in rows of so many channels."""
+    spec = shape.spec
+    per_row = -(-spec.ic_per_group // shape.instructions.group)
+    rows = spec.groups * -(-spec.oc_per_group // block_n)
+    return replace(
+        shape, rows=rows, block_n=block_n, count=rows * per_row, most=per_row, uniform=per_row, dense=True,
+        scattered=spec.oc_per_group % block_n != 0,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +91,7 @@ class QuantOptions:
         """Output channels of a row of blocks that there may be."""
         if self.grouping is not None:
             return (int(self.grouping.shape[1]),)
-        sizes = {1, 2, 4, 8, self.by.lanes, 2 * self.by.lanes, 4 * self.by.lanes}
-        most = self.operator.spec.oc_per_group
-        return tuple(sorted(n for n in sizes if n < 2 * most and (n <= most or n == self.by.lanes))) or (1,)
+        return dense_block_sizes(self.operator.spec, self.by)
 
     def packed(self, block_n: int) -> tuple[BlockSparse, Groups]:
         """Kept blocks, and their channels in groups."""
@@ -87,23 +103,17 @@ class QuantOptions:
 
     def shape(self, block_n: int) -> QuantShape:
         """The kernel's shape."""
-        spec, operator = self.operator.spec, self.operator
+        operator = self.operator
+        plain = QuantShape(
+            operator.spec, self.source, operator.source, self.result, self.by, 1, 1, 0, 0, None, True, False
+        )
         if self.dense:
-            per_row = -(-spec.ic_per_group // self.by.group)
-            rows = spec.groups * -(-spec.oc_per_group // block_n)
-            count, most, uniform = rows * per_row, per_row, per_row
-            scattered = spec.oc_per_group % block_n != 0
-        else:
-            blocks, groups = self.packed(block_n)
-            rows, count, most, found = blocks.rows, len(groups.channels), groups.most, groups.uniform
-            scattered = not (blocks.is_aligned and rows * block_n == spec.oc)
-            return QuantShape(
-                spec, self.source, operator.source, self.result, self.by, rows, block_n, count, most, found, False,
-                scattered,
-            )  # fmt: skip
-        return QuantShape(
-            spec, self.source, operator.source, self.result, self.by, rows, block_n, count, most, uniform, True,
-            scattered,
+            return dense_shape(plain, block_n)
+        blocks, groups = self.packed(block_n)
+        return replace(
+            plain, rows=blocks.rows, block_n=block_n, count=len(groups.channels), most=groups.most,
+            uniform=groups.uniform, dense=False,
+            scattered=not (blocks.is_aligned and blocks.rows * block_n == operator.spec.oc),
         )  # fmt: skip
 
     def key(self, kind: Kind) -> LayerKey:
