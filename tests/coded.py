@@ -100,7 +100,7 @@ class CodedBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Classify images."""
-        x = through_codes(self.stem(through_codes(x, 2**-5, 128)).relu())
+        x = nn.functional.max_pool2d(through_codes(self.stem(through_codes(x, 2**-5, 128)).relu()), 3, 1, 1)
         y = through_codes(nn.functional.relu6(self.depthwise(x)), 2**-5)
         x = through_codes((self.narrow(y) + x).relu(), 2**-3, 3)
         return self.head(through_codes(x.mean((2, 3)), 2**-4, 5))

@@ -150,29 +150,31 @@ def run(function: PrimFunc, shape: QuantShape, case: Case, constants: dict[str, 
     module = IRModule({"main": function.with_attr("global_symbol", "called")})
     built = tirx.build(module, target=tvm.target.Target(dict(target.for_codes().llvm)), pipeline=PIPELINE)
     inputs, result = inputs_of(case), shape.result
-    values = {**constants, "input": _placed(inputs[0], shape.source)}
+    values = {**constants, "input": placed(inputs[0], shape.source)}
     if result.residual_layout is not None:
-        values["residual"] = _placed(inputs[1], result.residual_layout)
+        values["residual"] = placed(inputs[1], result.residual_layout)
     planes = case.spec.n * case.spec.oc
     values["output"] = np.full(result.layout.size(planes), 77, result.dtype)
     tensors = [tvm.runtime.tensor(np.ascontiguousarray(values[name])) for name, _ in parameters(shape)]
     built["called"](*tensors)
     flat = tensors[-1].numpy()
-    found = _pixels(flat, result.layout, planes).copy()
-    _pixels(flat, result.layout, planes)[...] = 77
+    found = pixels_of(flat, result.layout, planes).copy()
+    pixels_of(flat, result.layout, planes)[...] = 77
     assert (flat == 77).all(), "written where no pixel is"
     codes = found if case.writes is None else found.view(case.writes.dtype)
     return codes.reshape(case.spec.n, case.spec.oc, case.spec.oh, case.spec.ow)
 
 
-def _placed(x: NDArray[Any], layout: PlaneLayout) -> NDArray[np.uint8]:
+def placed(x: NDArray[Any], layout: PlaneLayout) -> NDArray[np.uint8]:
+    """Bytes of images where a layout says, and others between them."""
     planes = x.shape[0] * x.shape[1]
     flat = np.full(layout.size(planes), 99, np.uint8)
-    _pixels(flat, layout, planes)[...] = x.view(np.uint8).reshape(planes, *x.shape[2:])
+    pixels_of(flat, layout, planes)[...] = x.view(np.uint8).reshape(planes, *x.shape[2:])
     return flat
 
 
-def _pixels(flat: NDArray[Any], layout: PlaneLayout, planes: int) -> NDArray[Any]:
+def pixels_of(flat: NDArray[Any], layout: PlaneLayout, planes: int) -> NDArray[Any]:
+    """A view of the pixels of planes."""
     strides = [flat.itemsize * step for step in (layout.channel, layout.pitch, 1)]
     return np.lib.stride_tricks.as_strided(flat[layout.lead :], (planes, layout.h, layout.w), strides)
 

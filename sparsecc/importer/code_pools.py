@@ -1,4 +1,4 @@
-"""Poolings and means of codes: sums of integers, and maxima, without a tensor of values before them."""
+"""Poolings and means of codes: maxima, and sums of integers, without a tensor of values before them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from sparsecc._tvm import te, tirx
 from sparsecc.importer.context import Context
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import Layer, MeanLayer, PoolLayer
-from sparsecc.ir.quantized import Coded
+from sparsecc.ir.quantized import Coded, CodeType
+from sparsecc.ir.quantized_pool import QuantizedPool
 from sparsecc.kernels.extremes import f32
 
 Expr = Any
@@ -22,8 +23,12 @@ _READS_STORED = {"op_pattern": 4}
 def pool_of_codes(ctx: Context, node: fx.Node, x: Any, make: Callable[[str, str], Layer]) -> Any | None:
     """A pooling of codes, or of the values that codes stand for; None where there are none, or it is none of those."""
     layer: Any = make("", "")
-    if str(x.ty.dtype.dtype) != "float32":
-        return ctx.compute(node, lambda x: _maximum(x, layer.spec), x, attrs=_READS_STORED)
+    dtype = str(x.ty.dtype.dtype)
+    if dtype != "float32":
+        spec: ConvSpec = layer.spec
+        kind: CodeType = "uint8" if dtype == "uint8" else "int8"
+        shape = (spec.n, spec.oc, spec.oh, spec.ow)
+        return ctx.layer(node, lambda key, name: QuantizedPool(key, name, spec, kind), x, shape, dtype)
     if x not in ctx.codes or layer.kernel != "pool" or layer.combine != "sum":
         return None
     codes, coded = ctx.codes[x]
@@ -46,29 +51,6 @@ def mean_of_codes(ctx: Context, node: fx.Node, x: Any, layer: MeanLayer) -> Any 
         return te.compute(shape, lambda *at: tirx.Cast("float32", sums(*at) - zeros) * factor, name="mean")
 
     return ctx.compute(node, of, codes)
-
-
-def _maximum(x: Any, spec: ConvSpec) -> Any:
-    """The largest code of every window.
-
-    Without dilation the pixel at the border next to a tap outside is in the window, too. With dilation it need not be:
-    there padding has less than every code.
-    """
-    least = 0 if str(x.dtype) == "uint8" else -128
-
-    def of(n: Expr, c: Expr, i: Expr, j: Expr) -> Expr:
-        window = _window(x, spec, n, c, i, j)
-        if spec.dilation != (1, 1):
-            return tirx.Cast(str(x.dtype), largest([least + _if(inside, code, least) for inside, code in window]))
-        return largest([code for _, code in window])
-
-    def largest(found: list[Expr]) -> Expr:
-        result = found[0]
-        for code in found[1:]:
-            result = tirx.Max(result, code)
-        return result
-
-    return te.compute((spec.n, spec.oc, spec.oh, spec.ow), of, name="maximum")
 
 
 def _average(x: Any, layer: PoolLayer, coded: Coded) -> Any:

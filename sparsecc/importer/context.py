@@ -60,12 +60,14 @@ class Context:
         """Bind an expression to a variable."""
         return self.builder.emit(expression, name_hint=name)
 
-    def layer(self, node: fx.Node, make: Callable[[str, str], Layer], x: Any, shape: Sequence[int]) -> Any:
+    def layer(
+        self, node: fx.Node, make: Callable[[str, str], Layer], x: Any, shape: Sequence[int], dtype: str = "float32"
+    ) -> Any:
         """Emit a call of a layer that has a kernel of its own; its facts are kept under its key."""
         name = module_path(node)
         key = self.keys.take(name)
         self.layers[key] = make(key, name)
-        out = relax.TensorType(tuple(shape), "float32")
+        out = relax.TensorType(tuple(shape), dtype)
         return self.emit(relax.op.call_dps_packed(key, relax.Tuple([x]), out), key)
 
     def compute(

@@ -29,6 +29,7 @@ from sparsecc.lower import (
 )
 from sparsecc.lower.choice import Choice, Choose, Verdict, by_cost_model
 from sparsecc.lower.int8 import conv as int8_conv
+from sparsecc.lower.int8 import pool as int8_pool
 from sparsecc.lower.int8 import window as int8_window
 from sparsecc.lower.kernel import Cost, Kernel, Once, Value
 from sparsecc.lower.lowered import Lowered
@@ -49,6 +50,7 @@ KERNELS: dict[str, Kernel[Any, Any]] = {
         int8_window.opened, int8_window.lower, int8_window.cost, quantized.reference, int8_window.KNOBS
     ),
     "qlinear": Kernel(int8_conv.opened, int8_conv.lower, int8_conv.cost, quantized.reference, int8_conv.KNOBS),
+    "qpool": Kernel(int8_pool.opened, int8_pool.lower, int8_pool.cost, int8_pool.reference),
     "mean": Kernel(mean.opened, mean.lower, mean.cost, reference.mean),
     "norm": Kernel(norm.opened, norm.lower, norm.cost, norm.reference),
     "pad": Kernel(pad.opened, pad.lower, pad.cost, pad.reference),

@@ -90,7 +90,7 @@ class _Extraction:
         wanted = ((node, node.operator.types) for node in self._nodes if node.operator.types)
         for node, types in wanted:
             for tensor, wants in zip((*node.inputs, node.output), types, strict=True):
-                if self._types.get(tensor, FLOAT32).dtype == wants.dtype != FLOAT32.dtype:
+                if self._types.get(tensor, FLOAT32).dtype == wants.dtype != FLOAT32.dtype and wants.fill:
                     self._types[tensor] = wants
         return self._types
 

@@ -73,6 +73,8 @@ def _judge(step: _Step, expected: Array, tolerance: float) -> tuple[str, int]:
         return f"found an error of {error:.1e}, expected at most {tolerance:.1e}" if error > tolerance else "", 0
     apart = np.abs(found.astype(np.int32) - expected.astype(np.int32))
     differ = int(np.count_nonzero(apart))
+    if step.node.operator.kernel == "qpool":  # nothing is rounded
+        return f"found {differ} codes that are not the largest of their windows" * (differ > 0), differ
     if apart.max(initial=0) > 1:
         return f"found codes {apart.max()} steps away, expected at most one", differ
     if step.node.operator.kernel == "generic":

@@ -14,8 +14,9 @@ from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.int8.instructions import Instructions, kept, ramp, shuffled
+from sparsecc.kernels.int8.plane import ScratchPlane, copy_plane
 from sparsecc.kernels.int8.requantize import store_pixels, wide
-from sparsecc.kernels.int8.shape import OVERREAD, QuantShape, parameters
+from sparsecc.kernels.int8.shape import QuantShape, parameters
 from sparsecc.kernels.tiles import Vectors, cut
 
 #: bytes that are loaded for a vector at most
@@ -62,8 +63,9 @@ def int8_depthwise(shape: QuantShape, config: QuantWindow) -> PrimFunc:
         with T.parallel(0, spec.n * spec.oc) as share:
             image, channel = tirx.floordiv(share, spec.oc), tirx.floormod(share, spec.oc)
             plane = image * spec.ic + tirx.floordiv(channel, spec.oc // spec.ic)
-            scratch = T.alloc_buffer((_rows(shape) * _pitch(shape) + _WINDOW,), "uint8", scope="global")
-            _copy(shape, buffers["input"], scratch, shape.source.first(plane) + shape.source.lead)
+            copied = _plane_of(shape)
+            scratch = T.alloc_buffer((copied.rows * copied.pitch + _WINDOW,), "uint8", scope="global")
+            copy_plane(copied, buffers["input"], scratch, shape.source.first(plane) + shape.source.lead)
             plane_of = _Plane(shape, buffers, scratch, channel, image * spec.oc + channel)
             tiles, left = divmod(spec.oh, config.rows)
             with T.serial(0, tiles) as tile:
@@ -80,41 +82,8 @@ def spec_count(shape: QuantShape) -> int:
     return -(-spec.oc * spec.kh * steps_of(spec.kw, shape.instructions) // spec.taps)
 
 
-def _rows(shape: QuantShape) -> int:
-    spec = shape.spec
-    return (spec.oh - 1) * spec.stride[0] + spec.dilation[0] * (spec.kh - 1) + 1
-
-
-def _pitch(shape: QuantShape) -> int:
-    spec = shape.spec
-    return -(-(spec.iw + spec.padding[1] + spec.padding[3] + 16) // 16) * 16
-
-
-def _copy(shape: QuantShape, source: Any, scratch: Any, first: Any) -> None:
-    """The rows that are read, as bytes of the instructions' sign, with padding around them."""
-    spec, pitch = shape.spec, _pitch(shape)
-    top, left, _, right = spec.padding
-    unit = 64 if spec.iw > 32 else 16
-    with T.serial(0, _rows(shape)) as i:
-        row = i - top
-        with T.If(tirx.all(row >= 0, row < spec.ih)):
-            with T.Then():
-                for start in range(0, spec.iw, unit):
-                    width = min(unit, spec.iw - start) if shape.source.tail < OVERREAD else unit
-                    loaded = source[ramp(first + row * shape.source.pitch + start, width)]
-                    if shape.flips:
-                        loaded = loaded ^ wide(tirx.const(0x80, "uint8"), width)
-                    T.buffer_store(scratch, loaded, [ramp(i * pitch + left + start, width)])
-                _fill(shape, scratch, i * pitch, left)
-                _fill(shape, scratch, i * pitch + left + spec.iw, right)
-            with T.Else():
-                _fill(shape, scratch, i * pitch, left + spec.iw + right)
-
-
-def _fill(shape: QuantShape, scratch: Any, first: Any, count: int) -> None:
-    for start in range(0, count, 16):
-        width = min(16, count - start)
-        T.buffer_store(scratch, wide(tirx.const(shape.zero & 255, "uint8"), width), [ramp(first + start, width)])
+def _plane_of(shape: QuantShape) -> ScratchPlane:
+    return ScratchPlane(shape.spec, shape.source, shape.flips, shape.zero)
 
 
 @dataclass(frozen=True)
@@ -148,7 +117,7 @@ class _Plane:
         first = self.channel * (spec.kh * steps)
         for i, uses in _uses(shape, rows):
             for step in range(steps):
-                place = (top * spec.stride[0] + i) * _pitch(shape) + left * spec.stride[1]
+                place = (top * spec.stride[0] + i) * _plane_of(shape).pitch + left * spec.stride[1]
                 pixels = kept(self._pixels(place + step * by.group * spec.dilation[1], by))
                 for r, a in uses:
                     weight = wide(self.buffers["weights"][first + a * steps + step], lanes)
