@@ -120,6 +120,10 @@ CASES = {
         Written(lambda x, a: through_codes(a(first(x)).relu(), 2**-3), a=CodedLinear(6, 5, axis=None)),
         (2, 3, 6), ("qlinear 1x1, bias+uint8 0..255",),
     ),
+    "linear of images": Case(
+        Written(lambda x, a: through_codes(a(first(x)), 2**-3, 100), a=CodedLinear(8, 8)),
+        (1, 4, 8, 8), ("qlinear 1x1, bias+uint8 0..255",),
+    ),
     "sequence": Case(
         Written(
             lambda x, w: through_codes(F.conv1d(first(x), w(), padding=1).relu(), 2**-3), w=CodedWeight((8, 4, 3))
@@ -256,7 +260,9 @@ def test_a_library_of_codes_is_exact(target, tmp_path):
         np.testing.assert_allclose(np.asarray(library(other)), model(other).numpy(), rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["pools", "dilated pools", "averages without padding", "branches", "residual"])
+@pytest.mark.parametrize(
+    "name", ["pools", "dilated pools", "averages without padding", "branches", "residual", "linear of images"]
+)
 @pytest.mark.parametrize("target", RUNNABLE)
 def test_no_kernel_reads_beyond_its_tensors(name, target):
     """Each tensor between pages that nobody may touch."""

@@ -33,10 +33,13 @@ def opened(site: Site[QuantizedConv]) -> QuantOptions:
 
 
 def layouts_of(site: Site[QuantizedConv]) -> tuple[PlaneLayout, Result]:
-    """Where a node's tensors lie; one that is no image is a number a channel."""
-    operator, layouts = site.operator, site.placed.layouts
-    source, *added = [layouts[tensor] or plain(1, 1) for tensor in site.node.inputs]
-    result = layouts[site.node.output] or plain(1, 1)
+    """Where a node's tensors lie; one that is no image is a number a channel.
+
+    So are those of a linear layer, whatever their axes: its rows may be the rows of images.
+    """
+    operator, tensors = site.operator, (*site.node.inputs, site.node.output)
+    found = [site.placed.layouts[tensor] if operator.planes else None for tensor in tensors]
+    source, *added, result = [layout or plain(1, 1) for layout in found]
     residual = added[0] if operator.residual is not None else None
     made = Result(
         result, operator.result, operator.low, operator.high, operator.activation, operator.residual, residual
