@@ -113,9 +113,6 @@ FILES: dict[str, tuple[type[SparseccError], str, Callable[[Path], Path]]] = {
         f / "m.onnx", [node("Det", "x")], inputs={"x": SHAPE})),
     "not in the table": (NotSupportedError, "layer /Acosh: operator aten.acosh.default, which Acosh of the ONNX",
         lambda f: save(f / "m.onnx", [node("Acosh", "x")], inputs={"x": SHAPE})),
-    "quantized": (NotSupportedError, "layer /QuantizeLinear: .* quantized networks are not", lambda f: save(
-        f / "m.onnx", [node("QuantizeLinear", "x s", "q"), node("DequantizeLinear", "q s")], inputs={"x": SHAPE},
-        weights={"s": np.float32(1)})),
     "random": (NotSupportedError, "/RandomNormalLike: .*random number", lambda f: save(
         f / "m.onnx", [node("RandomNormalLike", "x")], inputs={"x": SHAPE})),
     "does not fit": (ModelError, r"layer /Conv: operator Conv does not fit its inputs of shapes \(1, 5, 8, 8\)",

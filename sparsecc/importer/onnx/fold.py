@@ -18,11 +18,12 @@ from onnx.reference import ReferenceEvaluator
 from torch import Tensor
 
 from sparsecc.errors import ModelError, NotSupportedError, SparseccError, first_line
+from sparsecc.importer.onnx.codes import CARRY, DYNAMIC, is_kept
 from sparsecc.importer.onnx.elementwise import TYPED_LIKE
 from sparsecc.importer.onnx.node import Node
 from sparsecc.importer.onnx.read import File, node_name
 from sparsecc.importer.onnx.shapes import FROM_SHAPES
-from sparsecc.importer.onnx.table import OPERATORS, QUANTIZED, RANDOM, run_step
+from sparsecc.importer.onnx.table import OPERATORS, RANDOM, run_step
 from sparsecc.importer.onnx.tensors import to_tensor
 
 _DEEPEST = 16
@@ -63,17 +64,22 @@ def fold(file: File, shapes: Mapping[str, tuple[int, ...]]) -> Folded:
     walk.unknown.update({name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
     with torch.no_grad():
         walk.graph(file.graph, scope, depth=0)
-    return Folded(walk.steps, walk.constants, [scope[value.name] for value in file.graph.output])
+    constants = {name: value for name, value in walk.constants.items() if name not in walk.kept}
+    return Folded(walk.steps, constants, [scope[value.name] for value in file.graph.output])
 
 
 @dataclass(eq=False)
 class _Walk:
-    """``scope`` is from names in a graph to names of values, which are unique beyond graphs."""
+    """``scope`` is from names in a graph to names of values, which are unique beyond graphs.
+
+    ``kept`` are those constants that steps compute all the same.
+    """
 
     opset: int
     steps: list[Node] = field(default_factory=list)
     constants: dict[str, Tensor] = field(default_factory=dict)
     unknown: dict[str, Tensor] = field(default_factory=dict)
+    kept: set[str] = field(default_factory=set)
 
     def graph(self, graph: onnx.GraphProto, scope: dict[str, str], *, depth: int) -> None:
         if depth > _DEEPEST:
@@ -90,8 +96,13 @@ class _Walk:
             for name, result in zip(node.outputs, results, strict=False):
                 scope[name] = name if name not in self.constants and name not in self.unknown else self._new(name)
                 (self.constants if result.device.type != "meta" else self.unknown)[scope[name]] = result
-            if any(result.device.type == "meta" for result in results):
+            kept = self._is_kept(node)
+            if kept or any(result.device.type == "meta" for result in results):
+                self.kept.update(scope[name] for name in node.outputs if name and kept)
                 self.steps.append(replace(node, outputs=tuple(scope[n] if n else "" for n in node.outputs)))
+
+    def _is_kept(self, node: Node) -> bool:
+        return is_kept(node) or (node.op in CARRY and node.inputs[0] in self.kept)
 
     def _new(self, name: str) -> str:
         taken = self.constants.keys() | self.unknown.keys()
@@ -173,10 +184,11 @@ def _by_onnx(node: Node, inputs: list[Tensor | None]) -> tuple[Tensor, ...]:
 
 
 def _unknown(node: Node) -> NotSupportedError:
-    if any(part in node.op for part in QUANTIZED):
-        return NotSupportedError(
-            f"{node.where} is not supported: quantized networks are not, expected float32; compile the model from "
-            "before it was quantized"
+    if node.op in DYNAMIC:
+        return node.refuse(
+            "quantization whose scales are found while the network runs",
+            "QuantizeLinear and DequantizeLinear with constants; quantize with calibration, such as "
+            "onnxruntime.quantization.quantize_static",
         )
     return NotSupportedError(
         f"{node.where} is not supported on what depends on the network's inputs; docs/operators.md lists what is; cut "

@@ -12,7 +12,8 @@ from onnx import checker, inliner
 from torch import Tensor
 
 from sparsecc.errors import ModelError, NotSupportedError, first_line
-from sparsecc.importer.onnx.table import OPERATORS, QUANTIZED, RANDOM
+from sparsecc.importer.onnx.codes import DYNAMIC
+from sparsecc.importer.onnx.table import OPERATORS, RANDOM
 from sparsecc.importer.onnx.tensors import initializers
 from sparsecc.text import printable
 from sparsecc.untrusted import available_bytes
@@ -162,7 +163,7 @@ def _is_own(node: onnx.NodeProto) -> bool:
 
 
 def _is_function(op: str) -> bool:
-    if op in OPERATORS or op in RANDOM or any(part in op for part in QUANTIZED) or not onnx.defs.has(op):
+    if op in OPERATORS or op in RANDOM or op in DYNAMIC or not onnx.defs.has(op):
         return False
     schema = onnx.defs.get_schema(op)
     return bool(schema.has_function or schema.has_context_dependent_function)

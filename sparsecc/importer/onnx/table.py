@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from sparsecc.importer.onnx.codes import CODES
 from sparsecc.importer.onnx.elementwise import ELEMENTWISE
 from sparsecc.importer.onnx.node import Node
 from sparsecc.importer.onnx.norms import NORMS
@@ -19,11 +20,9 @@ from sparsecc.importer.onnx.windows import WINDOWS
 
 #: a function takes the node and its inputs as tensors, None for those that are left out
 OPERATORS: dict[str, Callable[..., object]] = {
-    **ELEMENTWISE, **REDUCTIONS, **WINDOWS, **NORMS, **SHAPES, **RESIZE, **RECURRENT, **PADDING,
+    **ELEMENTWISE, **REDUCTIONS, **WINDOWS, **NORMS, **SHAPES, **RESIZE, **RECURRENT, **PADDING, **CODES,
 }  # fmt: skip
 
-#: parts of names of operators on integers that stand for other numbers
-QUANTIZED = ("Quantize", "QLinear", "Integer")
 #: operators whose result differs from run to run
 RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
