@@ -37,6 +37,8 @@ class Context:
         self.movable: dict[fx.Node, Callable[[Context, fx.Node], Any]] = {}
         self._constants = constants
         self._images: dict[Any, Any] = {}
+        #: variable of a volume (n, c, d, h, w) -> that of its frames, the images (n * d, c, h, w)
+        self._frames: dict[Any, Any] = {}
 
     def value(self, node: Any) -> Any:
         """Relax expression of a node (a tuple of them for several results); Python numbers pass through."""
@@ -92,8 +94,32 @@ class Context:
         self._images[value] = image
         return value
 
+    def frames(self, volume: Any) -> Any | None:
+        """The frames that a volume was made of, if it was."""
+        return self._frames.get(volume) if isinstance(volume, relax.Var) else None
+
+    def as_frames(self, volume: Any) -> Any:
+        """A volume ``(n, c, d, h, w)`` as images ``(n * d, c, h, w)``: those that it was made of, if it was."""
+        known = self.frames(volume)
+        if known is None:
+            n, c, d, h, w = shape_of(volume)
+            turned = volume if d == 1 else self.emit(relax.op.permute_dims(volume, [0, 2, 1, 3, 4]))
+            known = self._frames[volume] = self.emit(relax.op.reshape(turned, (n * d, c, h, w)))
+        return known
+
+    def from_frames(self, images: Any, items: int) -> Any:
+        """Images as the volumes of so many items, which :meth:`as_frames` takes back."""
+        count, c, h, w = shape_of(images)
+        dealt = self.emit(relax.op.reshape(images, (items, count // items, c, h, w)))
+        volume = self.emit(relax.op.permute_dims(dealt, [0, 2, 1, 3, 4]))
+        self._frames[volume] = images
+        return volume
+
     def on_images(self, function: Callable[..., Any], *values: Any) -> Any:
         """An elementwise function of values of one shape; of the images that they were made of, if all were."""
+        framed = [self.frames(value) for value in values]
+        if None not in framed and len({shape_of(value) for value in values}) == 1:
+            return self.from_frames(function(*framed), shape_of(values[0])[0])
         images = [self._images.get(value) if isinstance(value, relax.Var) else None for value in values]
         shapes = {None if image is None else shape_of(image) for image in images}
         if None in shapes or len(shapes | {None}) != 2 or len({shape_of(value) for value in values}) != 1:
@@ -101,8 +127,8 @@ class Context:
         return self.from_image(function(*images), shape_of(values[0]))
 
     def finished(self, module: Any) -> Any:
-        """The module without what nobody reads: sequences whose images are read, values whose codes are."""
-        return relax.transform.DeadCodeElimination()(module) if self._images or self.codes else module
+        """The module without what nobody reads: sequences and volumes whose images are read, values whose codes are."""
+        return relax.transform.DeadCodeElimination()(module) if self._images or self._frames or self.codes else module
 
     @property
     def origins(self) -> dict[Any, str]:

@@ -66,6 +66,17 @@ def avg_pool3d(
     return x if divisor_override is None else x / divisor_override
 
 
+def adaptive_avg_pool3d(x: Tensor, size: Sequence[int]) -> Any:
+    """The same way: windows of unequal sizes are products of those of both, too."""
+    depth, *pixels = size
+    last = x.shape[-2:]
+    if tuple(size) == (1, 1, 1):
+        return x.mean((-3, -2, -1), keepdim=True)
+    deep = aten._adaptive_avg_pool2d(x.reshape(-1, 1, x.shape[-3], last.numel()), [depth, last.numel()])
+    pooled = aten._adaptive_avg_pool2d(deep.reshape(1, -1, *last), pixels)
+    return pooled.reshape(*x.shape[:-3], depth, *pooled.shape[-2:])
+
+
 def _three(value: Sequence[int]) -> tuple[int, ...]:
     return tuple(value) * 3 if len(value) == 1 else tuple(value)
 
@@ -75,6 +86,7 @@ _OWN: dict[Any, Callable[..., Any]] = {
     aten.instance_norm.default: instance_norm,
     aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
     aten.avg_pool3d.default: avg_pool3d,
+    aten._adaptive_avg_pool3d.default: adaptive_avg_pool3d,
 }
 
 

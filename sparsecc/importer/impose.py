@@ -45,7 +45,7 @@ def prunable_layers(program: ExportedProgram) -> list[Prunable]:
     linears: list[tuple[int, Prunable]] = []
     for place, node in enumerate(program.graph.nodes):
         name = operator_name(node)
-        if name in ("conv1d", "conv2d"):
+        if name in ("conv1d", "conv2d", "conv3d"):
             _, weight, _bias, _stride, _padding, _dilation, groups = arguments(node, 7, [None, None, None, 1, 0, 1, 1])
             convs.append((place, Prunable(module_path(node), weight, groups)))
         elif name == "convolution" and not node.args[6]:

@@ -37,14 +37,6 @@ def conv_transpose2d(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any
     return image_conv_transpose(ctx, node, norm, Operands(x, w, b), window, groups)
 
 
-def convolution(ctx: Context, node: fx.Node, norm: BatchNorm | None) -> Any:
-    """``convolution(x, weight, bias, stride, padding, dilation, transposed, output_padding, groups)``: both of them."""
-    x, w, b, stride, padding, dilation, transposed, out_padding, groups = node.args
-    make = image_conv_transpose if transposed else image_conv
-    window = WindowArguments(stride, padding, dilation, out_padding)
-    return make(ctx, node, norm, Operands(x, w, b), window, int(str(groups)))
-
-
 class Operands(NamedTuple):
     """Nodes of a convolution's tensors; the bias may be None."""
 
@@ -76,7 +68,7 @@ def image_conv(
         stride=pair(window.stride), dilation=pair(window.dilation), groups=groups,
         padding=_padding(window.padding, (kh, kw), pair(window.dilation)),
     )  # fmt: skip
-    return _result(ctx, node, _conv(ctx, node, with_padding(spec, extra), data, weight, operands, norm))
+    return _result(ctx, node, conv_layer(ctx, node, with_padding(spec, extra), data, weight, operands, norm))
 
 
 def image_conv_transpose(
@@ -84,11 +76,25 @@ def image_conv_transpose(
 ) -> Any:
     """A transposed convolution, as :func:`image_conv`."""
     data, window = _image(ctx, node, ctx.value(operands.x), operands, window)
+    weight = _image_weight(ctx.array(operands.weight, "its weight"))
+    return _result(ctx, node, transposed_layer(ctx, node, norm, data, weight, operands, window, groups))
+
+
+def transposed_layer(
+    ctx: Context,
+    node: fx.Node,
+    norm: BatchNorm | None,
+    data: Any,
+    weight: Any,
+    operands: Operands,
+    window: WindowArguments,
+    groups: int,
+) -> Any:
+    """The layer of a transposed convolution of images, as :func:`conv_layer`."""
     n, _, ih, iw = image_shape(node, data)
     turned = untranspose(
-        _image_weight(ctx.array(operands.weight, "its weight")), n=n, ih=ih, iw=iw, stride=pair(window.stride),
-        padding=pair(window.padding), output_padding=pair(window.out_padding), dilation=pair(window.dilation),
-        groups=groups,
+        weight, n=n, ih=ih, iw=iw, stride=pair(window.stride), padding=pair(window.padding),
+        output_padding=pair(window.out_padding), dilation=pair(window.dilation), groups=groups,
     )  # fmt: skip
     (sh, sw), (top, left, height, width) = turned.scale, turned.crop
     oc = turned.spec.oc // (sh * sw)
@@ -106,7 +112,7 @@ def image_conv_transpose(
     image = ctx.emit(relax.op.reshape(ctx.emit(dealt), (n, oc, qh * sh, qw * sw)))
     if (top, left, height, width) != (0, 0, qh * sh, qw * sw):
         image = ctx.emit(relax.op.strided_slice(image, [2, 3], [top, left], [top + height, left + width]))
-    return _result(ctx, node, image)
+    return image
 
 
 def _image(
@@ -243,9 +249,10 @@ def mean(ctx: Context, node: fx.Node, _norm: None) -> Any:
     return y if keepdim else ctx.emit(relax.op.reshape(y, shape[:2]))
 
 
-def _conv(
+def conv_layer(
     ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, operands: Operands, norm: BatchNorm | None
 ) -> Any:
+    """The layer of a convolution of images with a weight of its own, and the bias that a node has."""
     shift, scales = _bias(ctx, operands.bias, spec.oc), weight_scales(ctx, operands.weight, axis=0, channels=spec.oc)
     if norm is not None:
         weight, shift = fold(weight, shift, norm)

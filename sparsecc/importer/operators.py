@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import fx
 
-from sparsecc.importer import arithmetic, layers, linear, norms, padding, sequences, shapes, upsampling
+from sparsecc.importer import arithmetic, layers, linear, norms, padding, sequences, shapes, upsampling, volumes
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.attention import attention
 from sparsecc.importer.codes import CODES
@@ -49,7 +49,7 @@ FOLDING: dict[str, TranslateLayer] = {
     "conv1d.default": sequences.conv1d,
     "conv1d.padding": sequences.conv1d,
     "conv_transpose1d.default": sequences.conv_transpose1d,
-    "convolution.default": layers.convolution,
+    **volumes.FOLDING,
     "linear.default": linear.linear,
     "addmm.default": linear.addmm,
     "mm.default": linear.mm,
@@ -69,6 +69,7 @@ LAYERS: dict[str, TranslateLayer] = {
     "adaptive_max_pool1d.default": sequences.adaptive_max_pool1d,
     "mean.default": layers.mean,
     "mean.dim": layers.mean,
+    **volumes.LAYERS,
     "layer_norm.default": norms.layer_norm,
     "native_layer_norm.default": norms.native_layer_norm,
     "group_norm.default": norms.group_norm,

@@ -133,6 +133,9 @@ def concat(ctx: Context, node: fx.Node) -> Any:
     """``cat(tensors, axis)``."""
     tensors, axis = arguments(node, 2, [None, 0])
     parts = [ctx.value(t) for t in tensors if t.meta["val"].numel()]  # those without elements may have any shape
+    frames = [ctx.frames(part) for part in parts]
+    if None not in frames and axis % 5 == 1:
+        return ctx.from_frames(ctx.emit(relax.op.concat(frames, 1)), shape_of(parts[0])[0])
     return parts[0] if len(parts) == 1 else ctx.emit(relax.op.concat(parts, axis))
 
 

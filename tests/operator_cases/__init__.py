@@ -16,6 +16,7 @@ from .norms import NORMS
 from .pools import POOLS
 from .sequences import SEQUENCES
 from .shapes import SHAPES, UPSAMPLING
+from .volumes import VOLUMES
 from .writes import WRITES
 
 __all__ = ["IMAGE", "NETWORK_SHAPES", "OPERATORS", "TABLES", "Function", "OperatorCase", "Together"]
@@ -36,6 +37,7 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "logic": LOGIC,
     "indexing": INDEXING,
     "writes": WRITES,
+    "volumes": VOLUMES,
 }
 
 OPERATORS = [*(case for table in TABLES.values() for case in table), *NETWORK_SHAPES]
