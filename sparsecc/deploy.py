@@ -15,6 +15,7 @@ from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
 from sparsecc.runtime.files import check_writable, new_file, write_error
 from sparsecc.runtime.format import SEAL_MARK
+from sparsecc.runtime.libc import system_of
 from sparsecc.runtime.scratch import scratch_folder
 from sparsecc.text import in_bytes, printable
 from sparsecc.version import VERSION
@@ -102,6 +103,10 @@ def _sums(folder: Path) -> str:
     return "".join(lines)
 
 
+#: what a shared library needs of the system, as the README has it
+_LIBC = {"gnu": "glibc\n2.28 or later", "musl": "musl", "android": "Android\nof the target's API level or later"}
+
+
 def _values(artefact: Artefact) -> Mapping[str, str]:
     program, triple = artefact.program, artefact.target.triple
     told = facts_of(program, memory=artefact.memory, triple=triple)
@@ -116,6 +121,7 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
         "arena": in_bytes(artefact.memory.arena.nbytes),
         "weights": in_bytes(artefact.memory.weights.nbytes),
         "machine": "machine" if artefact.target.triple.startswith("x86") else "board",
+        "libc": _LIBC[system_of(triple)],
         "facts": "\n".join(f"* {printable(line)}" for line in facts(told)),
         "build": told["build"],
         "interface": "\n".join(

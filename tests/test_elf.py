@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
 import torch
+from _pytest.mark import ParameterSet
 from boards import CORES, bits, board, debian_triple, error, program_with_archive, run
 from tuning_case import example, program, tiny_net
 
 TARGETS = ("x86-64-v3", *CORES)
+#: of these, in quick tests, the others speak
+SLOW = ("cortex-a73", "cortex-a78", "neoverse-n1")
 FILES = ("model.so", "model_bench")
 
 #: architecture -> class and machine
@@ -27,6 +30,10 @@ ASSEMBLER = {
     "rpi-zero2": ["-march=armv8-a"],
     "rpi4": ["-march=armv8-a"],
     "rpi5": ["-mcpu=cortex-a76"],
+    "cortex-a55": ["-mcpu=cortex-a55"],
+    "cortex-a73": ["-march=armv8-a"],
+    "cortex-a78": ["-mcpu=cortex-a78"],
+    "neoverse-n1": ["-mcpu=neoverse-n1"],
     "armv7": ["-march=armv7-a+idiv", "-mfpu=neon-vfpv4"],
     "rpi2": ["-mcpu=cortex-a7", "-mfpu=neon-vfpv4"],
     "rpi3-32": ["-mcpu=cortex-a7", "-mfpu=neon-vfpv4"],
@@ -34,7 +41,11 @@ ASSEMBLER = {
 }
 
 
-@pytest.fixture(scope="module", params=TARGETS)
+def marked(targets: Iterable[str]) -> list[ParameterSet]:
+    return [pytest.param(target, marks=(pytest.mark.slow,) if target in SLOW else ()) for target in targets]
+
+
+@pytest.fixture(scope="module", params=marked(TARGETS))
 def target(request: pytest.FixtureRequest) -> str:
     return request.param
 
@@ -124,7 +135,7 @@ def refused(path: Path, target: str, folder: Path) -> list[str]:
     return [list(found.values())[number - 1 - len(begin)] for number in lines]
 
 
-@pytest.mark.parametrize("target", CORES, scope="module")
+@pytest.mark.parametrize("target", marked(CORES), scope="module")
 def test_instructions(folder, target, tmp_path):
     """An emulator sees the instructions that it runs, an assembler for the core all of them.
 

@@ -19,7 +19,6 @@ from sparsecc.runtime.scratch import scratch_folder
 # -g0: no path of this machine in the result; the same input gives the same bytes
 _COMPILE = ("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-g0", "-Wall")
 _SHARE = ("-shared", "-s", "-Wl,-z,defs", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=none")
-_LIBRARIES = ("-lm", "-lpthread")
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ def link_shared(sources: Sources, out: Path, *, compiler: Compiler) -> None:
         (folder / "exports.map").write_text(f"{{ global: {exports} local: *; }};\n")
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
         flags = (*_COMPILE, *_SHARE, "-Wl,--version-script=exports.map")
-        compiler.run((*flags, "-o", "result", *parts, *_LIBRARIES), folder=folder)
+        compiler.run((*flags, "-o", "result", *parts, *compiler.libraries), folder=folder)
         seal(folder / "result")
         _deliver(folder / "result", out, executable=True)
 
@@ -62,7 +61,7 @@ def link_program(sources: Sources, out: Path, *, compiler: Compiler) -> None:
     name = sources.name
     with _workplace(sources, out) as folder:
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
-        compiler.run((*_COMPILE, "-s", "-o", "result", *parts, *_LIBRARIES), folder=folder)
+        compiler.run((*_COMPILE, "-s", "-o", "result", *parts, *compiler.libraries), folder=folder)
         _deliver(folder / "result", out, executable=True)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from sparsecc.errors import OutputError, TargetError, ToolchainError
 from sparsecc.runtime.interrupts import uninterrupted
+from sparsecc.runtime.libc import system_of
 
 #: Environment variable that names a C compiler to use in place of ``ziglang``.
 CC_VARIABLE = "SPARSECC_CC"
@@ -27,8 +28,14 @@ _ZIG_TARGETS = {
     "aarch64": f"aarch64-linux-gnu.{_GLIBC}",
     "armv7": f"arm-linux-gnueabihf.{_GLIBC}",
 }
-#: programs that need nothing of the machine they run on: zig links them with musl, glibc is never static there
+#: programs that need nothing of the machine they run on: zig links them with musl, glibc is never static there; and
+#: libraries for systems with musl
 _ZIG_STATIC = {"x86_64": "x86_64-linux-musl", "aarch64": "aarch64-linux-musl", "armv7": "arm-linux-musleabihf"}
+#: Android's compilers, as the NDK has them: https://developer.android.com/ndk/guides/other_build_systems
+_NDK_VARIABLES = ("ANDROID_NDK_ROOT", "ANDROID_NDK_HOME", "ANDROID_NDK")
+_NDK_FOLDER = "toolchains/llvm/prebuilt/*/bin"
+#: pages of 16 KiB, which Android 15 has on some phones; by itself the NDK does so from release 28 on
+_ANDROID_FLAGS = ("-Wl,-z,max-page-size=16384",)
 _OTHER_NAMES = {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7", "armv7a": "armv7", "armv7l": "armv7"}
 # The baseline: code outside the kernels must run on every CPU of the architecture, or the CPU check can't.
 _BASELINE = {"x86_64": "-march=x86-64", "aarch64": "-march=armv8-a", "armv7": "-march=armv7-a+fp"}
@@ -37,11 +44,12 @@ _ZIG_BASELINE = {"x86_64": "-mcpu=x86_64", "aarch64": "-mcpu=generic", "armv7": 
 
 @dataclass(frozen=True)
 class Compiler:
-    """How to call the compiler and the archiver, and what it is called in messages."""
+    """How to call the compiler and the archiver, what it is called in messages, and the system's libraries."""
 
     name: str
     compile: tuple[str, ...]
     archive: tuple[str, ...]
+    libraries: tuple[str, ...] = ("-lm", "-lpthread")
 
     def run(self, arguments: Sequence[str], *, folder: Path) -> None:
         """Compile or link in ``folder``; ToolchainError with what the compiler said if that fails."""
@@ -92,7 +100,9 @@ def find_compiler(cc: str | None, *, triple: str, programs: bool = False) -> Com
     cc : str or None
         A command such as ``"gcc"`` or ``"ccache clang"``; None for ``$SPARSECC_CC``, else ``ziglang``.
     triple : str
-        What to compile for: ``x86_64-linux-gnu``, ``aarch64-linux-gnu``, ``armv7l-linux-gnueabihf``.
+        What to compile for: ``x86_64-linux-gnu``, ``aarch64-linux-gnu``, ``armv7l-linux-gnueabihf``; with ``musl`` in
+        the place of ``gnu``, or as ``aarch64-linux-android24``, for systems with that C library. Android's has to come
+        from a compiler of its NDK: that of ``cc``, else the one in the folder that ``$ANDROID_NDK_ROOT`` names.
     programs : bool
         True for static programs that run on any system of the architecture, False for libraries.
 
@@ -104,11 +114,15 @@ def find_compiler(cc: str | None, *, triple: str, programs: bool = False) -> Com
         The compiler is not installed.
     """
     machine = architecture(triple)
-    command = _words(cc or os.environ.get(CC_VARIABLE, ""))
+    command, system = _words(cc or os.environ.get(CC_VARIABLE, "")), system_of(triple)
+    if not command and system == "android" and not programs:
+        command = (_ndk_compiler(triple),)
     if command:
         compiler = _system_compiler(command, machine)
     else:
-        compiler = _zig(machine, _ZIG_STATIC if programs else _ZIG_TARGETS)
+        compiler = _zig(machine, _ZIG_STATIC if programs or system == "musl" else _ZIG_TARGETS)
+    if command and system == "android":
+        compiler = _for_android(compiler)
     return replace(compiler, compile=(*compiler.compile, "-static")) if programs else compiler
 
 
@@ -128,6 +142,25 @@ def architecture(triple: str) -> str:
         expected = "x86_64-linux-gnu, aarch64-linux-gnu or armv7l-linux-gnueabihf"
         raise TargetError(f"target triple {triple!r}: no library can be linked for it; expected {expected}")
     return first
+
+
+def _ndk_compiler(triple: str) -> str:
+    """Android's C compiler, which brings Android's C library: zig has none, static programs are linked with musl."""
+    variable = next((name for name in _NDK_VARIABLES if os.environ.get(name)), None)
+    root = Path(os.environ[variable]) if variable else Path("/nonexistent")
+    found = sorted(root.glob(f"{_NDK_FOLDER}/{triple}-clang"))
+    if not found:
+        where = f"no {_NDK_FOLDER}/{triple}-clang in {root}, which {variable} names" if variable else "no NDK"
+        advice = f"set {_NDK_VARIABLES[0]} to an NDK that has it, or name its compiler with cc= or {CC_VARIABLE}"
+        raise ToolchainError(f"no C compiler for Android: found {where}; {advice}")
+    return str(found[-1])
+
+
+def _for_android(compiler: Compiler) -> Compiler:
+    """With the NDK's archiver beside it, Android's pages, and no library for threads: its C library has them."""
+    archiver = Path(compiler.compile[0]).with_name("llvm-ar")
+    archive = (str(archiver),) if archiver.exists() else compiler.archive
+    return replace(compiler, compile=(*compiler.compile, *_ANDROID_FLAGS), archive=archive, libraries=("-lm",))
 
 
 def _zig(architecture: str, targets: Mapping[str, str]) -> Compiler:

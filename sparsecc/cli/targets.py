@@ -67,6 +67,12 @@ def execute(options: Namespace) -> int:
         board = f" ({target.source})" if target.source else ""
         say(console, f"{target.name} needs {' '.join(target.cpu_features)}{board}")
     say(console)
+    say(console, "with -musl after a name, as in rpi4-musl: for a system with musl in the place of glibc (Alpine)")
+    say(
+        console,
+        "with -android and an API level, as in cortex-a78-android24: for Android, 64 bit, with an NDK",
+    )
+    say(console)
     for core in dict.fromkeys(target.core_model for target in TARGETS.values()):
         having = ", ".join(target.name for target in TARGETS.values() if target.core_model == core)
         say(console, f"cost model for {having}: {core.name}, {core.source}")

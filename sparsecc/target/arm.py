@@ -1,4 +1,4 @@
-"""ARM: what every processor of an architecture has, and the cores of the Raspberry Pi boards.
+"""ARM: what every processor of an architecture has, the Raspberry Pi boards, and cores of phones and servers.
 
 Figures of a core: multiply-adds of four floats that start in a cycle, cycles from one to the next that adds to the
 same register, loads of four floats that start in a cycle. Memory is what one core reads, as public measurements of the
@@ -20,6 +20,7 @@ _TRIPLE_64, _TRIPLE_32 = "aarch64-linux-gnu", "armv7l-linux-gnueabihf"
 _FUSED = ("-slowfpvfmx", "-vmlx-hazards")
 #: LLVM divides integers by an instruction, which Cortex-A5 lacks
 _FEATURES_32 = ("neon", "vfp4", "hwdiv-arm")
+_FEATURES_8_2 = ("neon", "lse", "dotprod", "fullfp16")
 
 
 def _llvm_64(cpu: str, *attributes: str) -> dict[str, object]:
@@ -104,6 +105,26 @@ _A72 = replace(
     source="Raspberry Pi 4: BCM2711, 4 x Cortex-A72, 1 MiB of second cache",
 )
 
+#: two 128-bit loads a cycle (TRM 100798 A6.1), multiply-adds as its sibling Neoverse N1: 2 a cycle, after 4 at most
+#: (insn_bench_aarch64, Graviton 2); 14.9 GB/s at 2.4 GHz (sbc-bench 1ULtUe)
+_A76 = replace(
+    _AARCH64,
+    name="cortex-a76",
+    core_model=CORES["cortex-a76"],
+    llvm=_llvm_64("cortex-a76"),
+    cpu_features=_FEATURES_8_2,
+    fma_per_cycle=2,
+    loads_per_cycle=2,
+    fma_latency=4,
+    l1_bytes=64 * _KIB,
+    l2_bytes=512 * _KIB,
+    l3_bytes=2 * _MIB,
+    l2_bandwidth=16.0,
+    l3_bandwidth=8.0,
+    memory_bandwidth=6.2,
+    ghz=2.4,
+)
+
 ARM: dict[str, Target] = {
     "aarch64": _AARCH64,
     "armv7": _ARMV7,
@@ -149,26 +170,57 @@ ARM: dict[str, Target] = {
         core_model=CORES["cortex-a72-32"],
         source=f"{_A72.source}; 32-bit system",
     ),
-    # four Cortex-A76: two 128-bit loads a cycle (TRM 100798 A6.1), multiply-adds as its sibling Neoverse N1: 2 a cycle,
-    # after 4 at most (insn_bench_aarch64, Graviton 2); 14.9 GB/s at 2.4 GHz (sbc-bench 1ULtUe)
     "rpi5": replace(
-        _AARCH64,
+        _A76,
         name="rpi5",
-        core_model=CORES["cortex-a76"],
-        llvm=_llvm_64("cortex-a76"),
-        cpu_features=("neon", "lse", "dotprod", "fullfp16"),
-        fma_per_cycle=2,
-        loads_per_cycle=2,
-        fma_latency=4,
-        l1_bytes=64 * _KIB,
-        l2_bytes=512 * _KIB,
-        l3_bytes=2 * _MIB,
-        l2_bandwidth=16.0,
-        l3_bandwidth=8.0,
-        memory_bandwidth=6.2,
-        ghz=2.4,
         cores=4,
         memory_bytes=2 * _GIB,
         source="Raspberry Pi 5: BCM2712, 4 x Cortex-A76, 512 KiB of second cache each, 2 MiB of third",
+    ),
+    # as Cortex-A53 in what it can add and load, but that a load of 64 bits may begin with a multiply-add (ncnn's
+    # arm-a53-a55-dual-issue.md); caches are those of phones' chips
+    "cortex-a55": replace(
+        _AARCH64,
+        name="cortex-a55",
+        llvm=_llvm_64("cortex-a55"),
+        cpu_features=_FEATURES_8_2,
+        core_model=CORES["cortex-a55"],
+        in_order=True,
+        loads_per_cycle=0.5,
+        l2_bytes=128 * _KIB,
+        l3_bytes=1 * _MIB,
+        ghz=1.8,
+        source="phones and boards: Cortex-A55, 128 KiB of second cache each, 1 MiB of third",
+    ),
+    # two units of 64 bits for floats, as of Cortex-A72; two loads a cycle, two instructions decoded (TRM 100048)
+    "cortex-a73": replace(
+        _A72,
+        name="cortex-a73",
+        llvm=_llvm_64("cortex-a73", "-aes", "-sha2"),
+        core_model=CORES["cortex-a73"],
+        fma_latency=4,
+        cores=0,
+        memory_bytes=0,
+        source="phones and boards: Cortex-A73, 1 MiB of second cache",
+    ),
+    # two multiply-adds of vectors and two loads a cycle, as its sibling Cortex-A76
+    "cortex-a78": replace(
+        _A76,
+        name="cortex-a78",
+        llvm=_llvm_64("cortex-a78"),
+        core_model=CORES["cortex-a78"],
+        l3_bytes=4 * _MIB,
+        source="phones and boards: Cortex-A78, 512 KiB of second cache each, 4 MiB of third",
+    ),
+    # a Cortex-A76 for servers; memory is what one core reads of Graviton 2's (about 15 GB/s at 2.5 GHz, our guess)
+    "neoverse-n1": replace(
+        _A76,
+        name="neoverse-n1",
+        llvm=_llvm_64("neoverse-n1"),
+        core_model=CORES["neoverse-n1"],
+        l2_bytes=1 * _MIB,
+        l3_bytes=32 * _MIB,
+        ghz=2.5,
+        source="servers, Graviton 2 and Ampere Altra: Neoverse N1, 1 MiB of second cache each, 32 MiB of third",
     ),
 }

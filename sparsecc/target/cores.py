@@ -91,18 +91,20 @@ _ANY_ARM = replace(
     crowded_cycles=0.0,
     moved_row_cycles=0.0,
 )
-_CORTEX_A72 = replace(
-    _ANY_ARM, name="cortex-a72", source=_NOBODY.format("zen-4", "a Cortex-A72") + _WIDTH, issue_width=3
-)
-_CORTEX_A76 = replace(
-    _ANY_ARM, name="cortex-a76", source=_NOBODY.format("zen-4", "a Cortex-A76") + _WIDTH, issue_width=4
-)
-_CORTEX_A53 = replace(
-    _ANY_ARM,
-    name="cortex-a53",
-    source=_NOBODY.format("zen-4", "a Cortex-A53") + _WIDTH,
-    issue_width=2,
-)
+
+
+def _documented(name: str, of: str, issue_width: int) -> Core:
+    """A core of which the width alone is known."""
+    return replace(_ANY_ARM, name=name, source=_NOBODY.format("zen-4", of) + _WIDTH, issue_width=issue_width)
+
+
+_CORTEX_A53 = _documented("cortex-a53", "a Cortex-A53", 2)
+_CORTEX_A55 = _documented("cortex-a55", "a Cortex-A55", 2)
+_CORTEX_A72 = _documented("cortex-a72", "a Cortex-A72", 3)
+_CORTEX_A73 = _documented("cortex-a73", "a Cortex-A73", 2)
+_CORTEX_A76 = _documented("cortex-a76", "a Cortex-A76", 4)
+_CORTEX_A78 = _documented("cortex-a78", "a Cortex-A78", 4)
+_NEOVERSE_N1 = _documented("neoverse-n1", "a Neoverse N1", 4)
 
 
 def _in_32_bit(core: Core, *, name: str, of: str, weight_load_cycles: float) -> Core:
@@ -128,7 +130,7 @@ _CORTEX_A72_32 = _in_32_bit(
 CORES: dict[str, Core] = {
     core.name: core
     for core in (
-        _ZEN_3, _ZEN_4, _ZEN_5, _ZEN_4_AVX2, _ANY_AVX2, _ANY_AVX512, _ANY_ARM, _CORTEX_A53, _CORTEX_A72, _CORTEX_A76,
-        _ANY_ARMV7, _CORTEX_A7, _CORTEX_A53_32, _CORTEX_A72_32,
+        _ZEN_3, _ZEN_4, _ZEN_5, _ZEN_4_AVX2, _ANY_AVX2, _ANY_AVX512, _ANY_ARM, _CORTEX_A53, _CORTEX_A55, _CORTEX_A72,
+        _CORTEX_A73, _CORTEX_A76, _CORTEX_A78, _NEOVERSE_N1, _ANY_ARMV7, _CORTEX_A7, _CORTEX_A53_32, _CORTEX_A72_32,
     )
 }  # fmt: skip

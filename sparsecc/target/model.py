@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from sparsecc.errors import TargetError
+from sparsecc.runtime.libc import system_here, system_of
 from sparsecc.target.checks import check_field
 from sparsecc.target.core import Core
 from sparsecc.untrusted import shown
@@ -128,7 +129,11 @@ class Target:
         return int(self.memory_bytes * _MEMORY_SHARE)
 
     def runs_here(self) -> bool:
-        """True when this machine has every feature that code for the target uses."""
+        """True when this machine has every feature that code for the target uses, and its C library."""
+        return system_here().startswith(system_of(self.triple)) and self.has_processor()
+
+    def has_processor(self) -> bool:
+        """True when this machine's processor has every feature that code for the target uses."""
         return self.triple.startswith(platform.machine()) and has_features(self.cpu_features)
 
     def for_codes(self) -> Target:

@@ -10,6 +10,7 @@ from sparsecc.build.toolchain import architecture
 from sparsecc.errors import TargetError, ToolchainError
 from sparsecc.importer import Imported
 from sparsecc.runtime.carried import CarriedLibrary
+from sparsecc.runtime.libc import system_of
 from sparsecc.target import Target, resolve
 from sparsecc.verify.check import Verified, check, judge
 from sparsecc.verify.emulator import Emulator, EmulatorError, emulated, find_emulator
@@ -59,6 +60,8 @@ def check_elsewhere(artefact: Artefact, imported: Imported, *, tolerance: float,
 def _unfit(emulator: Emulator | None, artefact: Artefact) -> str:
     """Why a network is not emulated; empty where it is."""
     machine = architecture(artefact.target.triple)
+    if machine == platform.machine() and artefact.target.has_processor():
+        return f"a library for {system_of(artefact.target.triple)} can't be loaded here"
     if machine == platform.machine():
         return "this processor lacks what the target has"
     if emulator is None:
