@@ -43,13 +43,17 @@ def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr
 def code_of(result: Result, value: Expr, lanes: int) -> Expr:
     """The codes of float32 values, as int32 within the bounds."""
     assert result.to is not None, "a result of codes"
-    zero = result.to.zero_point
-    low, high = (wide(T.float32(bound - zero), lanes) for bound in (result.low, result.high))
+    rounded = tirx.call_llvm_pure_intrin(_ints(lanes), "llvm.lrint", _bounded(result, value, lanes))
+    return rounded + wide(tirx.const(result.to.zero_point, "int32"), lanes)
+
+
+def _bounded(result: Result, value: Expr, lanes: int) -> Expr:
+    """A value in steps that is no further from the zero point than the bounds."""
+    assert result.to is not None, "a result of codes"
+    low, high = (wide(T.float32(bound - result.to.zero_point), lanes) for bound in (result.low, result.high))
     value = kept(value)
     value = kept(tirx.Select(value > low, value, low))  # NaN is not above anything
-    value = tirx.Select(value < high, value, high)
-    rounded = tirx.call_llvm_pure_intrin(_ints(lanes), "llvm.lrint", value)
-    return rounded + wide(tirx.const(zero, "int32"), lanes)
+    return tirx.Select(value < high, value, high)
 
 
 def store_pixels(
@@ -70,7 +74,7 @@ def store_pixels(
     result = shape.result
     output = result.layout.first(plane) + result.layout.lead + pixel
     place = residual_place(shape, plane, pixel)
-    added = None if place is None else _bytes(shape, buffers["residual"], place, lanes, count or lanes)
+    added = None if place is None else bytes_at(shape, buffers["residual"], place, lanes, count or lanes)
     value = value_of(shape, buffers, total, slot, added, lanes)
     if result.to is not None:
         value = _byte(code_of(result, value, lanes), lanes)
@@ -79,7 +83,7 @@ def store_pixels(
     T.buffer_store(buffers["output"], value, [ramp(output, lanes)])
 
 
-def _bytes(shape: QuantShape, buffer: Any, place: Expr, lanes: int, count: int) -> Expr:
+def bytes_at(shape: QuantShape, buffer: Any, place: Expr, lanes: int, count: int) -> Expr:
     """Bytes of so many pixels; no others are read where nothing follows the tensor."""
     layout = shape.result.residual_layout
     if count >= lanes or (layout is not None and layout.tail >= OVERREAD):
@@ -88,6 +92,45 @@ def _bytes(shape: QuantShape, buffer: Any, place: Expr, lanes: int, count: int) 
     if count == 1:
         return wide(loaded, lanes)
     return shuffled([kept(loaded)], [min(i, count - 1) for i in range(lanes)])
+
+
+def packed_codes(shape: QuantShape, values: list[Expr]) -> Expr:
+    """The codes of four vectors of 16 values as 64 bytes; each lane of 128 bits has four of each vector, in turns.
+
+    Packing saturates, which bounds codes; where a value may be beyond 32 bits, it is bounded before that.
+    """
+    result, signed = shape.result, shape.result.low < 0
+    assert result.to is not None, "a result of codes"
+    zero = result.to.zero_point
+    if not shape.fits:
+        values = [_bounded(result, value, 16) for value in values]
+    whole = [tirx.call_llvm_pure_intrin("int32x16", "llvm.lrint", value) for value in values]
+    halves = [
+        tirx.call_llvm_pure_intrin("int16x32", "llvm.x86.avx512.packssdw.512", *whole[start : start + 2])
+        for start in (0, 2)
+    ]
+    if zero:
+        shift = wide(tirx.const(zero, "int16"), 32)
+        halves = [tirx.call_llvm_pure_intrin("int16x32", "llvm.sadd.sat", half, shift) for half in halves]
+    name, dtype = ("packsswb", "int8") if signed else ("packuswb", "uint8")
+    codes = tirx.call_llvm_pure_intrin(f"{dtype}x64", f"llvm.x86.avx512.{name}.512", *halves)
+    least, most = result.to.bounds
+    if result.low > least:
+        codes = tirx.Max(codes, wide(tirx.const(result.low, dtype), 64))
+    if result.high < most:
+        codes = tirx.Min(codes, wide(tirx.const(result.high, dtype), 64))
+    return T.reinterpret("uint8x64", codes) if signed else codes
+
+
+def store_bytes(buffer: Any, codes: Expr, place: Expr, count: int) -> None:
+    """The first ``count`` of 64 bytes, in pieces that a processor can store."""
+    start = 0
+    for width in (64, 32, 16, 8, 4, 2, 1):
+        if count & width:
+            codes = kept(codes) if count < 64 else codes
+            value = codes if width == 64 else shuffled([codes], range(start, start + width))
+            T.buffer_store(buffer, value, [ramp(place + start, width)])
+            start += width
 
 
 def residual_place(shape: QuantShape, plane: Expr, pixel: Expr) -> Expr | None:

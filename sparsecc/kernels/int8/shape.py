@@ -76,6 +76,8 @@ class QuantShape:
         Every row reads all channels of its conv group, in order.
     scattered : bool
         Output channels are looked up.
+    fits : bool
+        Whether no value, in steps of the result, can be beyond 32 bits.
     """
 
     spec: ConvSpec
@@ -90,6 +92,7 @@ class QuantShape:
     uniform: int | None
     dense: bool
     scattered: bool
+    fits: bool = False
 
     @property
     def slots(self) -> int:

@@ -22,6 +22,10 @@ from sparsecc.lower.int8.space import space_of
 from sparsecc.target import Target
 
 QuantConfig = QuantLanes | QuantPixels
+#: a code less its zero point is not larger
+_LARGEST_CODE = 255.0
+#: steps that are far from what has no room in 32 bits
+_FAR = 2.0**30
 
 
 def instructions_of(target: Target) -> Instructions:
@@ -105,7 +109,19 @@ class QuantOptions:
         """The kernel's shape."""
         operator = self.operator
         plain = QuantShape(
-            operator.spec, self.source, operator.source, self.result, self.by, 1, 1, 0, 0, None, True, False
+            operator.spec,
+            self.source,
+            operator.source,
+            self.result,
+            self.by,
+            1,
+            1,
+            0,
+            0,
+            None,
+            True,
+            False,
+            self._fits,
         )
         if self.dense:
             return dense_shape(plain, block_n)
@@ -115,6 +131,18 @@ class QuantOptions:
             uniform=groups.uniform, dense=False,
             scattered=not (blocks.is_aligned and blocks.rows * block_n == operator.spec.oc),
         )  # fmt: skip
+
+    @cached_property
+    def _fits(self) -> bool:
+        """Whether every value is far within 32 bits; those of an activation are not asked."""
+        operator = self.operator
+        if operator.activation is not None or operator.result is None:
+            return False
+        sums = _LARGEST_CODE * np.abs(operator.weight.astype(np.float64)).sum(axis=(1, 2, 3))
+        largest = sums * operator.factors + np.abs(operator.offsets.astype(np.float64))
+        if operator.residual is not None:
+            largest = largest + _LARGEST_CODE * operator.residual.scale / operator.result.scale
+        return bool(np.all(largest < _FAR))  # not of NaN
 
     def key(self, kind: Kind) -> LayerKey:
         """What records call the layer."""

@@ -55,7 +55,7 @@ def _sparse(spec: ConvSpec, structure: Structure, target: Target) -> QuantShape:
 def _shape(spec: ConvSpec, target: Target) -> QuantShape:
     """A layer whose images lie without gaps, with room after them."""
     source, result = _layout(spec.ih, spec.iw), Result(_layout(spec.oh, spec.ow), _CODES, *_CODES.bounds)
-    return QuantShape(spec, source, _CODES, result, instructions_of(target), 1, 1, 0, 0, None, True, False)
+    return QuantShape(spec, source, _CODES, result, instructions_of(target), 1, 1, 0, 0, None, True, False, True)
 
 
 def _layout(height: int, width: int) -> PlaneLayout:
