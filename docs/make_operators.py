@@ -72,8 +72,9 @@ _ONNX = """\
 Operators of ONNX files, of opset 9 and later, become PyTorch's, and from there on all is the same: masks, batch norms,
 plans, records and errors, which name the node. Operators that ONNX defines by others are replaced by those where the
 list has no better way, and so are a file's own functions. Whatever depends on weights and shapes alone is computed at
-compile time, by ONNX's reference evaluator where nothing else can: shape arithmetic, `If`, and 8-bit weights whose
-`DequantizeLinear` gives float32. Sequences of `LSTM`, `GRU` and `RNN` are written out, up to 64 steps. Results are held
+compile time, by ONNX's reference evaluator where nothing else can: shape arithmetic, and `If`. `QuantizeLinear`,
+`DequantizeLinear`, `QLinearConv` and `QLinearMatMul` of 8 bits make layers of codes, as [quantization](quantization.md)
+says. Sequences of `LSTM`, `GRU` and `RNN` are written out, up to 64 steps. Results are held
 against ONNX Runtime's, if that is installed, else against ONNX's reference evaluator's; where they differ by more than
 the tolerance, every operator's translation is held against the latter, so that an approximation of ONNX Runtime's is
 told from a mistake.
@@ -81,7 +82,8 @@ told from a mistake.
 
 _NODE_TESTS = """\
 ONNX's own node tests whose outputs and first input are float32 tensors of fixed shapes, with weights, and all inputs of
-other types, as constants of the file (`make docs-onnx`). {passed} of {all} are compiled, and compute what they say. The
+other types, as constants of the file (`make docs-onnx`); codes that operators of codes read and write at the borders
+are quantized and dequantized there. {passed} of {all} are compiled, and compute what they say. The
 converter onnx2torch 1.5.15, which was tried first, takes 203 of them: it knows operators of opset 16 at most. The
 others, each refused with the message:
 """

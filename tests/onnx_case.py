@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import warnings
@@ -19,25 +20,62 @@ from sparsecc.errors import ModelError, NotSupportedError, VerificationError
 
 #: operator -> the first of its inputs that are constants in networks
 _CONSTANTS = {
+    "QuantizeLinear": 1, "DequantizeLinear": 1, "QLinearConv": 1, "QLinearMatMul": 1,
     "Conv": 1, "ConvTranspose": 1, "DeformConv": 1, "BatchNormalization": 1, "InstanceNormalization": 1,
     "GroupNormalization": 1, "LayerNormalization": 1, "RMSNormalization": 1, "PRelu": 1, "LSTM": 1, "GRU": 1, "RNN": 1,
     "CausalConvWithState": 1, "Resize": 1, "Upsample": 1, "Pad": 2, "Clip": 1, "GridSample": 1, "OneHot": 1, "Range": 0,
 }  # fmt: skip
+#: parts of names of operators of codes
+_CODED = ("Quantize", "Dequantize", "QLinear", "Integer")
 FLOAT = onnx.TensorProto.FLOAT
 PASSED = "passed"
 
 
 @functools.cache
 def node_tests() -> dict[str, Any]:
-    """Those whose first input and whose outputs are float32 tensors of fixed shapes, by their names."""
+    """Those whose first input and whose outputs are float32 tensors of fixed shapes, by their names.
+
+    Those of operators of codes are among them: codes that they read and write are quantized and dequantized there.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        found = {case.name: case for case in load_model_tests(kind="node")}
+        found = {case.name: _with_values(case) for case in load_model_tests(kind="node")}
     return {
         name: case
         for name, case in found.items()
         if _is_static(case.model.graph.output) and case.model.graph.input and _is_static(case.model.graph.input[:1])
     }
+
+
+def _with_values(case: Any) -> Any:
+    """A test of an operator of codes with float32 numbers in their place; every other test as it is."""
+    if not any(part in node.op_type for node in case.model.graph.node for part in _CODED):
+        return case
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    graph, one = model.graph, numpy_helper.from_array(np.float32(1), "one")
+    graph.initializer.append(one)
+    borders = [
+        *(("QuantizeLinear", value, f"{value.name}_values", value.name) for value in graph.input[:1]),
+        *(("DequantizeLinear", value, value.name, f"{value.name}_values") for value in graph.output),
+    ]
+    for op, value, source, result in borders:
+        kind = value.type.tensor_type.elem_type
+        if kind != FLOAT:
+            zero = helper.make_tensor(f"{value.name}_zero", kind, [], [0])
+            graph.initializer.append(zero)
+            added = helper.make_node(op, [source, "one", zero.name], [result])
+            graph.node.insert(0 if op == "QuantizeLinear" else len(graph.node), added)
+            value.name, value.type.tensor_type.elem_type = (source if op == "QuantizeLinear" else result), FLOAT
+    sets = [
+        ([_as_float(given[0]), *given[1:]], [_as_float(array) for array in expected])
+        for given, expected in case.data_sets
+    ]
+    return dataclasses.replace(case, model=model, data_sets=sets)
+
+
+def _as_float(array: Any) -> Any:
+    return array.astype(np.float32) if isinstance(array, np.ndarray | np.generic) else array
 
 
 def _is_static(values: Iterable[onnx.ValueInfoProto]) -> bool:
