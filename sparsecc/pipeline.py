@@ -109,7 +109,7 @@ def run(
 
 def target_of(made: Rewritten, target: Target) -> Target:
     """The target that a network is lowered for: one of codes asks for instructions of its own."""
-    return target.for_codes() if made.placed.types else target
+    return target.for_codes() if made.placed.computes_codes else target
 
 
 def network_name(model: Any) -> str:

@@ -131,8 +131,8 @@ FILES: dict[str, tuple[type[SparseccError], str, Callable[[Path], Path]]] = {
         f, lambda m: m.graph.initializer.append(m.graph.initializer[0]))),
     "weight's size": (ModelError, "weight w: its data does not fit its shape", lambda f: changed(
         f, lambda m: m.graph.initializer[0].dims.append(7))),
-    "integers": (NotSupportedError, "input x: found torch.int64, expected torch.float32", lambda f: changed(
-        f, lambda m: m.graph.input[0].type.tensor_type.__setattr__("elem_type", onnx.TensorProto.INT64))),
+    "doubles": (NotSupportedError, "input x: found torch.float64, expected torch.float32", lambda f: changed(
+        f, lambda m: m.graph.input[0].type.tensor_type.__setattr__("elem_type", onnx.TensorProto.DOUBLE))),
     "no tensor": (NotSupportedError, "input x: found sequence, expected a tensor", lambda f: changed(
         f, lambda m: m.graph.input[0].CopyFrom(helper.make_tensor_sequence_value_info("x", FLOAT, None)))),
     "training": (NotSupportedError, "training_mode is not supported", lambda f: save(

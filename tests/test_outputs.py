@@ -158,8 +158,6 @@ def refused() -> dict[str, tuple[Any, str]]:
         "flag": (lambda x, y, k: {"a\x1b[2J": True, "y": y}, r"model: output \['a\\x1b\[2J'\] is True, expected"),
         "size": (lambda x, y, k: (y, y.shape), r"model: output \[1\]\[0\] is 1, expected"),
         "only a number": (lambda x, y, k: 3, "model: its output is 3, expected a tensor"),
-        "integers": (lambda x, y, k: {"y": y, "i": torch.arange(3)}, "output i is torch.int64, expected torch.float32"),
-        "flags": (lambda x, y, k: {"y": y, "m": y > 0}, "output m is torch.bool, expected torch.float32"),
         "double": (lambda x, y, k: y.double(), r"torch.float64, expected torch.float32"),
         "empty": (lambda x, y, k: (y, torch.zeros(0, 2)), r"output \[1\] has shape \(0, 2\), expected sizes from 1"),
         "nothing": (lambda x, y, k: {}, "it has no outputs, expected at least one tensor"),

@@ -116,16 +116,6 @@ def test_codes_that_nobody_dequantizes(function):
     assert "reads codes" in message or "gives torch.uint8, expected torch.float32" in message
 
 
-def test_results_that_are_codes():
-    assert "is torch.uint8, expected torch.float32" in refused(Written(codes_of), NotSupportedError)
-
-
-def test_inputs_that_are_codes():
-    model = Written(lambda x: OPS.dequantize_per_tensor(x, 0.5, 0, 0, 255, torch.uint8))
-    with pytest.raises(NotSupportedError, match=r"expected torch\.float32"):
-        import_model(model, (torch.zeros(1, 4, dtype=torch.uint8),))
-
-
 def test_groups_of_weights_are_computed_in_float32():
     """Four bits and a scale for each group of 32: the weights are a constant, so the layer is right, in float32."""
 

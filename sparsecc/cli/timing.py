@@ -44,9 +44,14 @@ class Times:
 
 
 def random_inputs(library: Library) -> list[NDArray[Any]]:
-    """Normal random arrays for the library's inputs, the same every time."""
+    """Random arrays for the library's inputs, the same every time: normal numbers, or small integers."""
     generator = np.random.default_rng(0)
-    return [generator.standard_normal(port.shape).astype(port.dtype) for port in library.inputs]
+    return [
+        generator.standard_normal(port.shape).astype(port.dtype)
+        if np.issubdtype(port.dtype, np.floating)
+        else generator.integers(0, 2 if port.dtype == "bool" else 128, port.shape).astype(port.dtype)
+        for port in library.inputs
+    ]
 
 
 def time_runs(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int | None) -> Times:

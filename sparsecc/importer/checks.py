@@ -11,6 +11,7 @@ from torch.export import ExportedProgram
 
 from sparsecc.errors import ModelError, NotSupportedError, first_line
 from sparsecc.importer.names import layer_name
+from sparsecc.ir.port_types import EXPECTED, PORT_TYPES
 from sparsecc.text import printable
 
 #: packages with layers that are quantized, or watch values to become so, and parts of the names of their modules
@@ -52,13 +53,18 @@ def _as_tensor(value: Any, index: int) -> Any:
 
 
 def check_types(inputs: Sequence[Any]) -> None:
-    """A module's example inputs are float32: it may run on other types, or fail with a message about its own parts."""
+    """A module's example inputs have types of a library's: it may run on others, or fail with a message of its own."""
     for index, x in enumerate(inputs):
-        found = f"example_inputs: found {x.dtype} at {index}, expected torch.float32"
-        if x.dtype != torch.float32 and x.is_floating_point():
+        if _is_of_port(x):
+            continue
+        found = f"example_inputs: found {x.dtype} at {index}, expected {EXPECTED}"
+        if x.is_floating_point():
             raise ModelError(f"{found}; use .float()")
-        if x.dtype != torch.float32:
-            raise NotSupportedError(f"{found}; let the model take float32 inputs")
+        raise NotSupportedError(f"{found}; let the model take float32 inputs")
+
+
+def _is_of_port(x: torch.Tensor) -> bool:
+    return str(x.dtype).removeprefix("torch.") in PORT_TYPES
 
 
 def check_quantized(model: torch.nn.Module) -> None:
@@ -93,11 +99,11 @@ def _shape(extents: Iterable[Any]) -> str:
 
 
 def check_inputs(program: ExportedProgram) -> None:
-    """Inputs are float32 tensors of fixed sizes, passed by position."""
+    """Inputs are tensors of types that a library has, and of fixed sizes, passed by position."""
     for node in user_inputs(program):
         value = node.meta.get("val")
         if not isinstance(value, torch.Tensor):
-            raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a float32 tensor")
+            raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a tensor")
         if any(not isinstance(extent, int) for extent in value.shape):
             raise NotSupportedError(
                 f"input {node.name}: its shape {_shape(value.shape)} is dynamic, expected fixed sizes; "
@@ -105,10 +111,8 @@ def check_inputs(program: ExportedProgram) -> None:
             )
         if 0 in value.shape:
             raise NotSupportedError(f"input {node.name}: its shape {tuple(value.shape)} is empty, expected 1 or more")
-        if value.dtype != torch.float32:
-            raise NotSupportedError(
-                f"input {node.name}: found {value.dtype}, expected torch.float32; convert the model"
-            )
+        if not _is_of_port(value):
+            raise NotSupportedError(f"input {node.name}: found {value.dtype}, expected {EXPECTED}; convert the model")
     _check_positional(program)
 
 
@@ -161,8 +165,9 @@ def check_examples(program: ExportedProgram, inputs: Sequence[Any]) -> None:
     if len(nodes) != len(inputs):
         raise ModelError(f"example_inputs: found {len(inputs)}, expected {len(nodes)}")
     for node, x in zip(nodes, inputs, strict=True):
-        if tuple(x.shape) != tuple(node.meta["val"].shape) or x.dtype != torch.float32:
+        value = node.meta["val"]
+        if tuple(x.shape) != tuple(value.shape) or x.dtype != value.dtype:
             raise ModelError(
-                f"example_inputs: {node.name} is {x.dtype} {tuple(x.shape)}, expected torch.float32 "
-                f"{tuple(node.meta['val'].shape)}"
+                f"example_inputs: {node.name} is {x.dtype} {tuple(x.shape)}, expected {value.dtype} "
+                f"{tuple(value.shape)}"
             )

@@ -35,6 +35,10 @@ class Context:
         self.codes: dict[Any, tuple[Any, Coded]] = {}
         #: nodes that give the same with codes in the place of what they read, and how each is translated
         self.movable: dict[fx.Node, Callable[[Context, fx.Node], Any]] = {}
+        #: nodes whose values are tensors of integers, but for codes
+        self.integers: set[fx.Node] = set()
+        #: variable of integers -> the same as float32
+        self.floats: dict[Any, Any] = {}
         self._constants = constants
         self._images: dict[Any, Any] = {}
         #: variable of a volume (n, c, d, h, w) -> that of its frames, the images (n * d, c, h, w)

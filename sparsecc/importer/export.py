@@ -1,4 +1,4 @@
-"""Any form of model to one functional ``ExportedProgram`` with static float32 shapes."""
+"""Any form of model to one functional ``ExportedProgram`` with static shapes."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from sparsecc.importer.checks import (
     user_inputs,
 )
 from sparsecc.importer.evaluation import check_evaluation_mode, in_evaluation_mode, own_copy
+from sparsecc.importer.examples import random_of
 from sparsecc.importer.regions import without_regions
 from sparsecc.importer.safe_names import with_safe_names
 
@@ -56,7 +57,7 @@ def to_exported(
     ModelError
         A file that can't be read as .pt2, a missing example input, or one of the wrong shape.
     NotSupportedError
-        Dynamic shapes, other types than float32, quantized models, anything that ``torch.export`` refuses.
+        Dynamic shapes, types that no library has, quantized models, anything that ``torch.export`` refuses.
     """
     with _file_named(model):
         return _exported(model, example_inputs)
@@ -212,4 +213,4 @@ def _silent(logger: logging.Logger) -> Iterator[None]:
 
 def _random_inputs(program: ExportedProgram) -> tuple[Any, ...]:
     generator = torch.Generator().manual_seed(0)
-    return tuple(torch.randn(tuple(node.meta["val"].shape), generator=generator) for node in user_inputs(program))
+    return tuple(random_of(node.meta["val"].dtype, node.meta["val"].shape, generator) for node in user_inputs(program))

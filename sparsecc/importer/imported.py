@@ -17,7 +17,7 @@ from sparsecc.errors import NotSupportedError, unforeseen
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
 from sparsecc.importer.checks import check_result, user_inputs
-from sparsecc.importer.code_arguments import INTEGERS, check_codes, check_readers
+from sparsecc.importer.code_arguments import check_codes, check_readers
 from sparsecc.importer.codes import CODES, moved
 from sparsecc.importer.constants import constant_nodes, fold_constants
 from sparsecc.importer.context import Context
@@ -25,6 +25,17 @@ from sparsecc.importer.decompositions import simpler
 from sparsecc.importer.export import Model, run_decompositions, to_exported
 from sparsecc.importer.idioms import find_idioms
 from sparsecc.importer.impose import Keep, has_empty_channels, impose_on
+from sparsecc.importer.integers import (
+    INTEGER,
+    TYPES,
+    begin,
+    name_of,
+    on_integers,
+    operator_of,
+    picked,
+    relax_type,
+    result,
+)
 from sparsecc.importer.known_shapes import with_known_shapes
 from sparsecc.importer.models import onnx_model
 from sparsecc.importer.names import layer_name, operator_names, port_names
@@ -72,6 +83,8 @@ class Imported:
         Name of a program's node -> which of its channels the network still has, where they are not all.
     keeps_channels : bool
         Whether channels stay even where nobody needs them: a pattern was put on layers that have none of that kind.
+    has_codes : bool
+        Whether values are quantized to 8-bit codes and back.
     onnx : OnnxModel or None
         The file that ``original`` was made of, if it computes the same.
     """
@@ -88,6 +101,7 @@ class Imported:
     origins: Mapping[Any, str]
     selections: Mapping[str, ChannelSelection] = field(default_factory=dict)
     keeps_channels: bool = False
+    has_codes: bool = False
     onnx: OnnxModel | None = None
 
 
@@ -127,10 +141,12 @@ def import_model(
     ctx = Context(builder, fold_constants(program))
     check_codes(program, ctx.is_constant)
     inputs, returned = user_inputs(program), outputs_of(program)
-    params = [relax.Var(node.name, relax.TensorType(tuple(node.meta["val"].shape), "float32")) for node in inputs]
+    params = [relax.Var(node.name, relax_type(node.meta["val"])) for node in inputs]
     with quiet_if_unfinished(builder), builder.function("main", params):
         ctx.values.update(zip(inputs, params, strict=True))
         with builder.dataflow():
+            for node in inputs:
+                begin(ctx, node)
             results = _translate(ctx, program, returned)
             outputs = builder.emit_output(relax.Tuple(results))
         builder.emit_func_output(outputs)
@@ -149,6 +165,7 @@ def import_model(
         notes=(*notes, *notes_on(program, ctx.layers.values())),
         origins=ctx.origins,
         keeps_channels=is_plain,
+        has_codes=any(operator_of(node) in CODES for node in program.graph.nodes),
         onnx=onnx if impose is None else None,
     )
 
@@ -158,7 +175,8 @@ def _input_paths(inputs: Sequence[fx.Node], onnx: OnnxModel | None) -> list[tupl
 
 
 def _ports(nodes: Sequence[fx.Node], names: Sequence[str]) -> tuple[Port, ...]:
-    return tuple(Port(name, tuple(node.meta["val"].shape)) for name, node in zip(names, nodes, strict=True))
+    values = [node.meta["val"] for node in nodes]
+    return tuple(Port(name, tuple(x.shape), name_of(x.dtype)) for name, x in zip(names, values, strict=True))
 
 
 def _known(name: str) -> bool:
@@ -167,17 +185,13 @@ def _known(name: str) -> bool:
     return name in operators.FROM_RELAX | operators.IGNORED | BATCH_NORMS
 
 
-def _operator(node: fx.Node) -> str:
-    return str(node.target).removeprefix("aten.")
-
-
 def _other_types(node: fx.Node) -> Container[torch.dtype]:
     """What a result may be beside float32; any type of an operator that is refused by its name anyway."""
-    name = _operator(node)
-    if name in CODES:
-        return INTEGERS
+    name = operator_of(node)
+    if name in CODES or name in operators.INTEGER:
+        return (torch.bool, *TYPES)
     if not _is_call(node) or name in operators.TRUTH:
-        return (torch.bool, *INTEGERS) if name in operators.MOVES else (torch.bool,)
+        return (torch.bool, *TYPES) if name in operators.MOVES or not _is_call(node) else (torch.bool,)
     return () if _known(name) else _TYPES
 
 
@@ -190,7 +204,7 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
     for _ in range(_ROUNDS):
         constants = constant_nodes(program)
         unknown = {
-            n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(_operator(n))
+            n.target for n in program.graph.nodes if _is_call(n) and n not in constants and not _known(operator_of(n))
         }
         table = simpler(unknown)
         if not table:
@@ -200,8 +214,8 @@ def _decompose_unknown(program: ExportedProgram) -> ExportedProgram:
 
 
 def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
-    folded = foldable_norms(ctx, program, operators.FOLDING, _operator)
-    idioms = find_idioms(program, operators.IDIOMS, _operator)
+    folded = foldable_norms(ctx, program, operators.FOLDING, operator_of)
+    idioms = find_idioms(program, operators.IDIOMS, operator_of)
     inside = {node for idiom in idioms.values() for node in idiom.inside}
     relax_importer = ExportedProgramImporter()
     relax_importer.block_builder = ctx.builder
@@ -211,34 +225,39 @@ def _translate(ctx: Context, program: ExportedProgram, returned: Outputs) -> lis
         return _translate_node(ctx, node, folded, relax_importer)
 
     for node in program.graph.nodes:
-        if _is_call(node) and _operator(node) in operators.MOVES and not ctx.is_constant(node) and node not in inside:
+        if _is_call(node) and operator_of(node) in operators.MOVES and not ctx.is_constant(node) and node not in inside:
             ctx.movable[node] = again
     for node in program.graph.nodes:
         if node.op == "call_function" and not ctx.is_constant(node) and node not in inside:
             with unforeseen(f"layer {layer_name(node)}: operator {node.target}"):
                 check_result(node, other_types=_other_types(node))
-                if _is_call(node) and _operator(node) not in operators.MOVES | operators.SPLITS | CODES.keys():
-                    check_readers(node, ctx.is_constant)
+                if _is_call(node) and operator_of(node) not in operators.MOVES | operators.SPLITS | CODES.keys():
+                    check_readers(node, lambda source: source in ctx.integers or ctx.is_constant(source))
                 ctx.values[node] = idioms[node].translate(ctx) if node in idioms else _translated(ctx, node, again)
     return _results(ctx, program, returned)
 
 
 def _translated(ctx: Context, node: fx.Node, translate: Callable[[Context, fx.Node], Any]) -> Any:
     """With codes in the place of the values that they stand for, where that gives the same."""
-    moves = _is_call(node) and _operator(node) in operators.MOVES | operators.SPLITS
+    moves = _is_call(node) and operator_of(node) in operators.MOVES | operators.SPLITS
+    if node.target is operator.getitem:
+        return picked(ctx, node)
+    reads = any(source in ctx.integers for source in node.all_input_nodes) and operator_of(node) not in CODES
+    if operator_of(node) in INTEGER or reads:
+        return on_integers(ctx, node, translate, moves=moves)
     return moved(ctx, node, translate) if moves and ctx.codes else translate(ctx, node)
 
 
 def _results(ctx: Context, program: ExportedProgram, returned: Outputs) -> list[Any]:
-    """Results as variables; those that depend on no input are copied."""
+    """Results as variables, of the types that they have in PyTorch."""
     mutated = sorted(program.graph_signature.buffers_to_mutate.values())
     if mutated:
         raise NotSupportedError(f"model: it changes its own state while running ({', '.join(map(printable, mutated))})")
-    return [ctx.copy(node) if ctx.is_constant(node) else ctx.value(node) for node in returned.nodes]
+    return [result(ctx, node) for node in returned.nodes]
 
 
 def _translate_node(ctx: Context, node: fx.Node, folded: Mapping[fx.Node, fx.Node], relax_importer: Any) -> Any:
-    name = _operator(node)
+    name = operator_of(node)
     if node.target is operator.getitem:
         return ctx.value(node.args[0])[node.args[1]]
     if name in operators.IGNORED:

@@ -15,7 +15,9 @@ from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
 from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
+from sparsecc.importer.integers import INTEGER as INTEGER_ARITHMETIC
 from sparsecc.importer.l2_pool import l2_pool
+from sparsecc.importer.labels import LABELS
 from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.norm_idioms import divided_norm, multiplied_norm, norm_between_permutations
 from sparsecc.importer.put import PUT
@@ -160,8 +162,11 @@ SPLITS: frozenset[str] = frozenset({"split.Tensor", "split_with_sizes.default", 
 
 #: operators that are translated one by one
 TABLES: tuple[dict[str, Translate], ...] = (
-    ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
+    LABELS, ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
 )  # fmt: skip
+
+#: operators that may give integers, but for codes
+INTEGER: frozenset[str] = frozenset({*LABELS, *INTEGER_ARITHMETIC})
 
 #: operators that compute truth values, or move them; 0 or 1 between kernels
 TRUTH: frozenset[str] = frozenset(

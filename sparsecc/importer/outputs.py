@@ -15,6 +15,7 @@ from torch.export.graph_signature import OutputKind
 
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer.names import port_names
+from sparsecc.ir.port_types import EXPECTED, PORT_TYPES
 
 #: keys and indices that lead to a value inside a model's result
 Path: TypeAlias = tuple[str | int, ...]
@@ -54,7 +55,7 @@ def outputs_of(program: ExportedProgram) -> Outputs:
     Raises
     ------
     NotSupportedError
-        There are none, or one is no float32 tensor; the message says where in the result it is.
+        There are none, or one is no tensor of a type that a library has; the message says where in the result it is.
     """
     specs = program.graph_signature.output_specs
     values = program.graph.output_node().args[0]
@@ -102,8 +103,8 @@ def _problem(found: Any) -> str:
     """Why a value can't be an output; "" if it can."""
     if not isinstance(found, torch.Tensor):
         return f"is {_shorten.repr(found)}, expected a tensor or None"
-    if found.dtype != torch.float32:
-        return f"is {found.dtype}, expected torch.float32"
+    if str(found.dtype).removeprefix("torch.") not in PORT_TYPES:
+        return f"is {found.dtype}, expected {EXPECTED}"
     if any(not isinstance(extent, int) for extent in found.shape):
         return "has a shape that depends on values, expected fixed sizes"
     return f"has shape {tuple(found.shape)}, expected sizes from 1" if 0 in found.shape else ""

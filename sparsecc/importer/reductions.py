@@ -38,15 +38,17 @@ def extreme(ctx: Context, node: fx.Node) -> Any:
     x, axes, keepdim = arguments(node, 3, [None, None, False])
     name = operator_name(node)
     has_indices = name in ("max", "min") and axes is not None
-    if has_indices and any(user.args[1] != 0 for user in node.users):
-        raise NotSupportedError(f"layer {layer_name(node)}: the indices of {name} are not supported")
-    data = ctx.value(x)
-    best, worst = (te.max, -math.inf) if name.endswith("max") else (te.min, math.inf)
+    exact = extreme_of(ctx, node, ctx.value(x), axes, keepdim, largest=name.endswith("max"))
+    return (exact,) if has_indices else exact
+
+
+def extreme_of(ctx: Context, node: fx.Node, data: Any, axes: Any, keepdim: bool, *, largest: bool) -> Any:
+    """Largest or smallest element along some axes; NaN wins."""
+    best, worst = (te.max, -math.inf) if largest else (te.min, math.inf)
     most = _reduced(ctx, node, data, axes, keepdim, best, lambda x: tirx.Select(tirx.isnan(x), f32(worst), x))
     odd = _reduced(ctx, node, data, axes, keepdim, te.max, lambda x: _truth(tirx.isnan(x)))
     shape = shape_of(most)
-    exact = pointwise(ctx, node, lambda odd, y: tirx.Select(odd != f32(0), f32(math.nan), y), odd, most, shape=shape)
-    return (exact,) if has_indices else exact
+    return pointwise(ctx, node, lambda odd, y: tirx.Select(odd != f32(0), f32(math.nan), y), odd, most, shape=shape)
 
 
 def quantifier(ctx: Context, node: fx.Node) -> Any:

@@ -70,6 +70,11 @@ class Placed:
         """What a tensor's elements are."""
         return self.types.get(tensor, FLOAT32)
 
+    @property
+    def computes_codes(self) -> bool:
+        """Whether a kernel computes with 8-bit codes; other tensors of integers are copied and converted only."""
+        return any(node.operator.types for node in self.nodes)
+
     def has_codes(self, node: PlacedNode) -> bool:
         """Whether a node reads or writes anything but float32."""
         return any(tensor in self.types for tensor in (*node.inputs, node.output))

@@ -11,6 +11,7 @@ from sparsecc.importer import Imported
 from sparsecc.report import HERE
 from sparsecc.runtime import Library
 from sparsecc.verify.compare import Array, Distances, distances, relative_error
+from sparsecc.verify.labels import check_decided, is_decided
 from sparsecc.verify.reference import exact, is_finite, reference
 from sparsecc.verify.run import Run, linked, outputs
 from sparsecc.verify.steps import check_steps
@@ -104,14 +105,20 @@ def _judge(
     has to be near PyTorch's. There every step is held against its own reference.
     """
     strict, expected = is_finite(imported), reference(imported)
-    errors = [relative_error(one, other, strict=strict) for one, other in zip(found, expected, strict=True)]
+    coded = imported.has_codes and artefact.placed is not None
+    decided = [is_decided(other) and not coded for other in expected]
+    errors = [
+        0.0 if is_label else relative_error(one, other, strict=strict)
+        for one, other, is_label in zip(found, expected, decided, strict=True)
+    ]
     error = max(errors)
-    if artefact.placed is not None:
+    if imported.has_codes and artefact.placed is not None:
         example = [x.numpy() for x in imported.example]
         note = check_steps(artefact, artefact.placed, example, tolerance=tolerance, run=run)
         return Verified(error, compared, (note,))
     if error <= tolerance:
-        return Verified(error, compared)
+        labels = check_decided(found, expected, artefact, imported, tolerance=tolerance, run=run)
+        return Verified(error, compared, labels)
     doubles = exact(imported)
     apart = [] if doubles is None else [
         distances(*three, strict=strict)
@@ -120,7 +127,8 @@ def _judge(
     ]  # fmt: skip
     worst = max(apart, key=lambda distance: distance.ours, default=None)
     if worst is not None and all(distance.is_rounding for distance in apart):
-        return Verified(error, compared, (_note(error, tolerance, worst),))
+        labels = check_decided(found, expected, artefact, imported, tolerance=tolerance, run=run)
+        return Verified(error, compared, (_note(error, tolerance, worst), *labels))
     raise VerificationError(
         f"the library differs from PyTorch by {error:.1e} of the largest output, more than {tolerance:.1e}"
         f"{_where(compared)}; {first_difference(artefact, imported, tolerance=tolerance, run=run)}; {_advice(worst)}"

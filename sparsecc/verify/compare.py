@@ -46,6 +46,8 @@ def relative_error(found: Array, expected: Array, *, strict: bool = True) -> flo
     Where PyTorch has NaN or infinity nothing is compared: it multiplies them with pruned zeros, which we skip. Unless
     ``strict`` the same goes for where we have them: we multiply weights with zeros of padding, which it skips.
     """
+    if not np.issubdtype(expected.dtype, np.floating):
+        found, expected = found.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(expected) & (strict | np.isfinite(found))
     if not finite.any():
         return 0.0

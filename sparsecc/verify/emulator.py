@@ -124,7 +124,7 @@ def _write(arrays: Sequence[Array], path: Path) -> None:
     try:
         with path.open("wb") as file:
             for array in arrays:
-                file.write(np.ascontiguousarray(array, np.float32).tobytes())
+                file.write(np.ascontiguousarray(array).tobytes())
     except OSError as error:
         raise OutputError(f"can't write {path}: {error.strerror}; free some disk space or set TMPDIR") from error
 

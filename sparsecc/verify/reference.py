@@ -37,6 +37,12 @@ def exact(imported: Imported) -> tuple[Array, ...] | None:
         return None
 
 
+def continued(imported: Imported, values: Mapping[str, Array]) -> tuple[Array, ...]:
+    """Results that PyTorch has where some nodes of the exported program have these values, by their names."""
+    program = imported.program
+    return _numpy(_run(imported, program, _Continued(program.graph_module, values)), program)
+
+
 def intermediates(imported: Imported) -> Mapping[str, Array]:
     """Value of every node of the exported program, by the node's name."""
     found: dict[str, Array] = {}
@@ -81,6 +87,19 @@ class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are n
             if isinstance(self.env.get(source), torch.Tensor):
                 forget(self.env[source].detach().numpy())
         return result
+
+
+class _Continued(_Interpreter):
+    """Takes values for what it would compute."""
+
+    def __init__(self, module: fx.GraphModule, values: Mapping[str, Array]) -> None:
+        super().__init__(module)
+        self._values = values
+
+    def run_node(self, n: fx.Node) -> Any:
+        result = super().run_node(n)
+        given = self._values.get(n.name)
+        return result if given is None else torch.from_numpy(given.reshape(tuple(result.shape)).copy())
 
 
 class _Double(_Interpreter):

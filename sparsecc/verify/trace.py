@@ -17,7 +17,13 @@ from sparsecc.verify.run import Run
 
 
 def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float, run: Run) -> str:
-    """Name the first layer whose result differs by more than rounding; ``run`` links and runs a network.
+    """Name the first layer whose result differs by more than rounding; ``run`` links and runs a network."""
+    found = first_wrong(artefact, imported, tolerance=tolerance, run=run)
+    return found or "no single layer differs by that much: the error builds up"
+
+
+def first_wrong(artefact: Artefact, imported: Imported, *, tolerance: float, run: Run) -> str:
+    """The same; empty where there is none.
 
     A layer alone may be a little worse than PyTorch's by chance; the one after it then is not.
     """
@@ -29,7 +35,7 @@ def first_difference(artefact: Artefact, imported: Imported, *, tolerance: float
             return suspect or layer
         else:
             suspect = layer
-    return suspect or "no single layer differs by that much: the error builds up"
+    return suspect
 
 
 def _compared(
@@ -56,6 +62,16 @@ def _compared(
         words = f"the first layer that differs is {which} (kernel {step.symbol}, error {error:.1e})"
         differs = error > tolerance
         yield words, distances(own, single, double, strict=strict) if differs else None
+
+
+def computed(artefact: Artefact, imported: Imported, *, run: Run) -> dict[str, Array]:
+    """What the library computed for nodes of the exported program, by their names."""
+    found = {}
+    for step, _, values in _traced(artefact, run):
+        node, order = artefact.origins.get(step.key), artefact.orders.get(step.key)
+        if node is not None and node not in imported.selections:
+            found[node] = values if order is None else order.undone(values)
+    return found
 
 
 def _traced(artefact: Artefact, run: Run) -> Iterator[tuple[Step, tuple[str, ...], Array]]:

@@ -8,18 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Bytes of a port: the name of a type ends with its bits. */
-static size_t scc_bytes(const scc_port *port) {
-  size_t bytes = (size_t)atoi(port->dtype + strcspn(port->dtype, "0123456789")) / 8;
-  for (int i = 0; i < port->rank; ++i) bytes *= (size_t)port->shape[i];
-  return bytes;
-}
-
 /* Memory of all ports, full of NaN. */
 static void **scc_arrays(const scc_port *ports, int count) {
   void **arrays = calloc((size_t)count + 1, sizeof *arrays);
   for (int i = 0; arrays && i < count; ++i) {
-    size_t bytes = scc_bytes(&ports[i]);
+    size_t bytes = ports[i].bytes;
     arrays[i] = scc_aligned(SCC_ALIGNMENT, bytes + 1);
     if (!arrays[i]) return NULL;
     memset(arrays[i], 0xff, bytes);
@@ -36,13 +29,13 @@ int main(int argc, char **argv) {
     return fprintf(stderr, "%s\n", scc_last_error()), 1;
   FILE *file = fopen(argv[1], "rb");
   for (int i = 0; file && i < scc_this.num_inputs; ++i)
-    if (fread(inputs[i], 1, scc_bytes(&scc_this.inputs[i]), file) != scc_bytes(&scc_this.inputs[i])) return 2;
+    if (fread(inputs[i], 1, scc_this.inputs[i].bytes, file) != scc_this.inputs[i].bytes) return 2;
   if (!file || fclose(file)) return 2;
   memset(instance->arena, 0xff, scc_this.arena_bytes);
   if (scc_run(&scc_this, instance, (const void *const *)inputs, outputs, NULL))
     return fprintf(stderr, "%s\n", scc_last_error()), 1;
   file = fopen(argv[2], "wb");
   for (int i = 0; file && i < scc_this.num_outputs; ++i)
-    if (fwrite(outputs[i], 1, scc_bytes(&scc_this.outputs[i]), file) != scc_bytes(&scc_this.outputs[i])) return 2;
+    if (fwrite(outputs[i], 1, scc_this.outputs[i].bytes, file) != scc_this.outputs[i].bytes) return 2;
   return file && !fclose(file) ? 0 : 2;
 }

@@ -65,22 +65,20 @@ static int scc_read_options(int argc, char **argv, scc_option *options) {
   return -1;
 }
 
-static size_t scc_floats(const scc_port *port) {
-  size_t count = 1;
-  for (int i = 0; i < port->rank; ++i) count *= (size_t)port->shape[i];
-  return count;
-}
-
-/* Memory of all ports, each filled with numbers from -1 to 1. */
+/* Memory of all ports, each filled with numbers from -1 to 1, truth values, or any integers. */
 static void **scc_fill(const scc_port *ports, int count) {
   void **arrays = calloc((size_t)count + 1, sizeof *arrays);
   uint32_t random = 1;
   for (int i = 0; arrays && i < count; ++i) {
-    size_t floats = scc_floats(&ports[i]);
-    float *values = scc_aligned(SCC_ALIGNMENT, floats * sizeof *values + 1);
+    int is_float = !strcmp(ports[i].dtype, "float32"), is_bool = !strcmp(ports[i].dtype, "bool");
+    size_t step = is_float ? sizeof(float) : 1;
+    unsigned char *values = scc_aligned(SCC_ALIGNMENT, ports[i].bytes + 1);
     if (!values) return NULL;
-    for (size_t j = 0; j < floats; ++j, random = random * 1664525u + 1013904223u)
-      values[j] = (float)(int32_t)random / 2147483648.0f;
+    for (size_t j = 0; j < ports[i].bytes; j += step, random = random * 1664525u + 1013904223u) {
+      float number = (float)(int32_t)random / 2147483648.0f;
+      if (is_float) memcpy(values + j, &number, sizeof number);
+      else values[j] = (unsigned char)(is_bool ? random >> 31 : random >> 24);
+    }
     arrays[i] = values;
   }
   return arrays;

@@ -9,12 +9,12 @@ import onnx
 
 from sparsecc.errors import ModelError, NotSupportedError
 from sparsecc.importer.onnx.elementwise import TYPES
+from sparsecc.ir.port_types import EXPECTED, PORT_TYPES
 from sparsecc.text import printable
 from sparsecc.untrusted import available_bytes
 
 #: extents that are known, names of those that are not
 Dims = tuple[int | str, ...]
-_FLOAT_BYTES = 4
 
 
 def input_shapes(
@@ -32,7 +32,7 @@ def input_shapes(
     ModelError
         A shape that is open, one that contradicts the file, a name that is none of an input, too few examples.
     NotSupportedError
-        Inputs of other types than float32.
+        Inputs of a type that no library has.
     """
     values = [value for value in graph.input if value.name not in weights]
     given = dict(shapes)
@@ -47,6 +47,11 @@ def input_shapes(
     return {value.name: _shape(value, given.get(value.name), where=where) for value in values}
 
 
+def input_types(graph: onnx.GraphProto) -> dict[str, Any]:
+    """Input -> PyTorch's type of its elements."""
+    return {value.name: TYPES.get(value.type.tensor_type.elem_type) for value in graph.input}
+
+
 def _shape(value: onnx.ValueInfoProto, given: tuple[int, ...] | None, *, where: str) -> tuple[int, ...]:
     name = printable(value.name)
     dims = _dims(value, name)
@@ -59,7 +64,7 @@ def _shape(value: onnx.ValueInfoProto, given: tuple[int, ...] | None, *, where: 
     )
     if not fits:
         raise ModelError(f"input {name}: found shape {given}, expected {_shown(dims or ())} as {where} says")
-    size = _FLOAT_BYTES
+    size = int(TYPES[value.type.tensor_type.elem_type].itemsize)
     for extent in given:
         size *= extent
     if size > available_bytes():
@@ -73,9 +78,9 @@ def _dims(value: onnx.ValueInfoProto, name: str) -> Dims | None:
         kind = str(value.type.WhichOneof("value") or "nothing").removesuffix("_type")
         raise NotSupportedError(f"input {name}: found {kind}, expected a tensor")
     tensor = value.type.tensor_type
-    if tensor.elem_type != onnx.TensorProto.FLOAT:
-        found = TYPES.get(tensor.elem_type, tensor.elem_type)
-        raise NotSupportedError(f"input {name}: found {found}, expected torch.float32; convert the model")
+    found = TYPES.get(tensor.elem_type, tensor.elem_type)
+    if str(found).removeprefix("torch.") not in PORT_TYPES:
+        raise NotSupportedError(f"input {name}: found {found}, expected {EXPECTED}; convert the model")
     if not tensor.HasField("shape"):
         return None
     return tuple(dim.dim_value if dim.dim_value > 0 else printable(dim.dim_param) or "?" for dim in tensor.shape.dim)

@@ -11,8 +11,9 @@ import torch
 from torch.export import ExportedProgram
 
 from sparsecc.importer.checks import as_tensors
+from sparsecc.importer.examples import random_of
 from sparsecc.importer.onnx.fold import Folded, fold
-from sparsecc.importer.onnx.inputs import input_shapes
+from sparsecc.importer.onnx.inputs import input_shapes, input_types
 from sparsecc.importer.onnx.network import exported
 from sparsecc.importer.onnx.read import read
 
@@ -55,8 +56,9 @@ def open_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]], example_inputs:
     found = input_shapes(file.graph, file.weights, shapes=shapes, examples=examples, where=str(path))
     folded = fold(file, found)
     outputs = tuple(value.name for value in file.graph.output)
-    program = exported(folded, found, outputs)
+    types = input_types(file.graph)
+    program = exported(folded, found, outputs, types=types)
     if examples is None:
         generator = torch.Generator().manual_seed(0)
-        examples = tuple(torch.randn(shape, generator=generator) for shape in found.values())
+        examples = tuple(random_of(types[name], shape, generator) for name, shape in found.items())
     return OnnxModel(path, program, tuple(found), outputs, examples, folded)

@@ -51,7 +51,9 @@ class _Network(nn.Module):  # type: ignore[misc]
         return found if len(found) > 1 else next(iter(found.values()))
 
 
-def exported(folded: Folded, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str]) -> ExportedProgram:
+def exported(
+    folded: Folded, shapes: Mapping[str, tuple[int, ...]], outputs: Sequence[str], *, types: Mapping[str, torch.dtype]
+) -> ExportedProgram:
     """Let PyTorch export the steps; several outputs are a dict by their names.
 
     Raises
@@ -66,7 +68,7 @@ def exported(folded: Folded, shapes: Mapping[str, tuple[int, ...]], outputs: Seq
             raise NotSupportedError(
                 f"weight {printable(name)}: found {found}, expected torch.float32; convert the model to float32"
             )
-    example = tuple(torch.zeros(shape) for shape in shapes.values())
+    example = tuple(torch.zeros(shape, dtype=types[name]) for name, shape in shapes.items())
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
