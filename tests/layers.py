@@ -67,8 +67,8 @@ LAYERS: dict[str, set[str]] = {
     "pytorch/quantized": {"errors", "importer", "text", "untrusted"},
     "__init__": {"errors", "runtime", "version"},
     "cli": {
-        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "pytorch/quantized",
-        "target/records", "report", "runtime", "target", "text", "tuning", "untrusted",
+        "__init__", "advice", "analyse", "compiled", "errors", "forecast", "ir", "options", "page", "pytorch",
+        "pytorch/quantized", "target/records", "report", "runtime", "target", "text", "tuning", "untrusted",
     },
     "__main__": {"cli"},
 }  # fmt: skip

@@ -9,12 +9,14 @@ from types import ModuleType
 from typing import NoReturn
 
 import sparsecc
-from sparsecc.cli import advise, bench, compile, inspect, run, schedules, targets, tune
+from sparsecc.cli import advise, bench, compile, completion, doctor, inspect, run, schedules, targets, tune
 from sparsecc.cli.arguments import add_traceback
 from sparsecc.text import printable
 
 #: in the order of ``sparsecc --help``; the module's name is the command
-COMMANDS: tuple[ModuleType, ...] = (compile, inspect, run, bench, advise, tune, schedules, targets)
+COMMANDS: tuple[ModuleType, ...] = (
+    compile, inspect, run, bench, advise, tune, schedules, targets, doctor, completion,
+)  # fmt: skip
 
 _EPILOG = """\
 examples:
@@ -102,4 +104,4 @@ def _add_command(commands: argparse._SubParsersAction[Parser], module: ModuleTyp
     )
     module.configure(command)
     add_traceback(command)
-    command.set_defaults(execute=module.execute)
+    command.set_defaults(execute=module.execute, make_parser=make_parser)

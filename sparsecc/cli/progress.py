@@ -16,6 +16,9 @@ from sparsecc.text import printable
 #: stages of :func:`sparsecc.compile`, and what the command line does around it
 LABELS = {
     "start": "load PyTorch and TVM",
+    "look": "look at what is installed",
+    "count": "count the threads",
+    "measure": "measure this machine",
     "quantize": "quantize the model",
     "import": "import the model",
     "analyse": "find the block structure",

@@ -61,6 +61,17 @@ def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | No
     What was measured here comes first, then what is shipped; else it is measured and kept. None when that fails: then
     the target's own figures serve, and the source says so.
     """
+    known, source = figures_known(target)
+    if known is not None:
+        return known, source
+    try:
+        return calibrate(target, cc=cc), "measured on this machine"
+    except ToolchainError as error:
+        return None, f"typical of {target.name}; {error}"
+
+
+def figures_known(target: Target) -> tuple[Figures | None, str]:
+    """The same of what need not be measured: None where nobody has measured yet, with nothing."""
     cpu = processor()
     kept = _load(target, cpu)
     if kept is not None:
@@ -68,10 +79,7 @@ def figures_here(target: Target, *, cc: str | None = None) -> tuple[Figures | No
     known = KNOWN.get(cpu or "", UNKNOWN)
     if target.name in known.figures:
         return known.figures[target.name], f"shipped for {known.name}"
-    try:
-        return calibrate(target, cc=cc), "measured on this machine"
-    except ToolchainError as error:
-        return None, f"typical of {target.name}; {error}"
+    return None, ""
 
 
 def calibrate(target: Target, *, cc: str | None = None) -> Figures:

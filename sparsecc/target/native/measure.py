@@ -17,6 +17,8 @@ _SOURCE = Path(__file__).parent / "csrc" / "measure.c"
 #: what the compiler is told for each width of vectors
 _FEATURES = {8: "avx2,fma", 16: "avx512f,avx512vl,fma"}
 _TIMEOUT_S = 60
+#: of caches, where nobody asks what they give
+_SMALL_BYTES = 1 << 16
 #: half vectors that start so much more often than whole ones show that those take two halves; they start as often or
 #: twice as often
 _PUMPED = 1.5
@@ -57,6 +59,18 @@ def measure_clock(target: Target, *, cc: str | None = None) -> float:
         As :func:`measure`.
     """
     return round(_measure(target, [], cc=cc)["ghz"], 2)
+
+
+def measure_peak(target: Target, *, cc: str | None = None) -> float:
+    """Float operations a second that one busy core reaches with multiply-adds, two each; some tenths of a second.
+
+    Raises
+    ------
+    ToolchainError
+        As :func:`measure`.
+    """
+    found = _measure(target, [_SMALL_BYTES, _SMALL_BYTES], cc=cc)
+    return 2e9 * found["ghz"] * found["fma_per_cycle"] * target.lanes
 
 
 def _measure(target: Target, sizes: list[int], *, cc: str | None) -> dict[str, float]:

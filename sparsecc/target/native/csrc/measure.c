@@ -1,8 +1,8 @@
 /* The cost model's figures of one core, per cycle: multiply-adds and loads that start, bytes from each cache.
  *
  * Called with the bytes of the second and third cache, or without: then it only tells the clock in GHz. LANES and
- * FEATURES come from the target. A cycle is a third of a
- * dependent integer multiplication, which takes three on every x86-64 since 2008. */
+ * FEATURES come from the target. A cycle is a third of a dependent integer multiplication, which takes three on every
+ * x86-64 since 2008. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -110,7 +110,8 @@ int main(int count, char **words) {
   LEAST(second, byte_seconds(data, l2 / 2))
   LEAST(third, byte_seconds(data, l3 / 4))
   LEAST(memory, byte_seconds(data, most))
-  printf("{\"fma_per_cycle\": %g, \"half_fma_per_cycle\": %g, ", cycle / fma, cycle / half_fma);
+  printf("{\"ghz\": %g, ", 1e-9 / cycle);
+  printf("\"fma_per_cycle\": %g, \"half_fma_per_cycle\": %g, ", cycle / fma, cycle / half_fma);
   printf("\"loads_per_cycle\": %g, ", cycle / load);
   printf("\"l2_bandwidth\": %g, \"l3_bandwidth\": %g, ", cycle / second, cycle / third);
   printf("\"memory_bandwidth\": %g}\n", cycle / memory);
