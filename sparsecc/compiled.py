@@ -185,9 +185,8 @@ def compile(
         ``"native"`` for this machine; ``"x86-64-v3"`` (AVX2), ``"x86-64-v4"`` (AVX-512), ``"aarch64"``, ``"armv7"``,
         ``"rpi2"``, ``"rpi3"``, ``"rpi3-32"``, ``"rpi-zero2"``, ``"rpi4"``, ``"rpi4-32"``, ``"rpi5"``,
         ``"cortex-a55"``, ``"cortex-a73"``, ``"cortex-a78"`` or ``"neoverse-n1"``, see ``sparsecc targets``, each also
-        with ``-musl`` or ``-android24``; or the path of a ``.json`` file of facts. Where
-        ``SPARSECC_FIT_SECONDS=60`` is in the environment, ``"native"`` takes as long the first time to fit the cost
-        model to a processor that we don't know.
+        with ``-musl`` or ``-android24``; or the path of a ``.json`` file of facts. With ``SPARSECC_FIT_SECONDS=60`` in
+        the environment ``"native"`` takes as long the first time to fit the cost model to an unknown processor.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
     shapes : mapping of str to sequence of int, optional

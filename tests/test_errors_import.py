@@ -118,7 +118,8 @@ def test_dynamic_shape(tmp_path: Path) -> None:
 def test_other_floats(dtype: torch.dtype) -> None:
     found = f"found {dtype}, expected torch.float32"
     refused(NotSupportedError, f"weight stem.weight: {found}; use model.float()", model=Net().to(dtype))
-    advice = f"example_inputs: found {dtype} at 0, expected torch.float32, uint8, int8, int16, int32, int64 or bool; use .float()"
+    kinds = "torch.float32, uint8, int8, int16, int32, int64 or bool"
+    advice = f"example_inputs: found {dtype} at 0, expected {kinds}; use .float()"
     refused(ModelError, advice, model=Net(), inputs=(X.to(dtype),))
     program = exported(nn.Conv2d(8, 8, 1).to(dtype), X.to(dtype))
     refused(NotSupportedError, f"input input: {found}, uint8", model=program, inputs=None)

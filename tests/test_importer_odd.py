@@ -157,7 +157,11 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
         lambda x: x * x.sum().item(), ((3,),),
         "aten._local_scalar_dense.default, which PyTorch makes of aten.item.default, is not supported",
     ),
-    "gather": (lambda x, i: x.gather(1, i.argmax(1, True)), ((3, 4), (3, 2)), "an index of aten.gather.default depends on the input"),
+    "gather": (
+        lambda x, i: x.gather(1, i.argmax(1, True)),
+        ((3, 4), (3, 2)),
+        "an index of aten.gather.default depends on the input",
+    ),
     "norm": (lambda x: x.norm(p=3, dim=1), (IMAGE,), "a norm of order 3 is not supported, expected 1 or 2"),
     "put truth": (
         lambda x: (x > 0).index_put((INDEX([0, 1]),), x > 1, accumulate=True).float(), (IMAGE,),

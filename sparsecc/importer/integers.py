@@ -1,8 +1,8 @@
 """Whole numbers at a network's borders: inputs of bytes, labels, masks.
 
-Between kernels nearly everything is float32. Tensors of integers are inputs and what is made of them by moving elements,
-by arithmetic that stays in integers, and by ``argmax`` and the like. What gives float32 reads them as float32, as PyTorch
-does. Truth values are float32 between kernels, 0 or 1, and bytes at the borders.
+Between kernels nearly everything is float32. Tensors of integers are inputs and what is made of them by moving
+elements, by arithmetic that stays in integers, and by ``argmax`` and the like. What gives float32 reads them as
+float32, as PyTorch does. Truth values are float32 between kernels, 0 or 1, and bytes at the borders.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def on_integers(ctx: Context, node: fx.Node, translate: Translate, *, moves: boo
             ctx.values.update(before)
     if not moves or not all(source in ctx.integers for source in node.all_input_nodes):
         raise NotSupportedError(
-            f"layer {layer_name(node)}: operator {node.target} gives {', '.join(map(str, kinds))} of integers, expected "
-            "float32: use .float() before it"
+            f"layer {layer_name(node)}: operator {node.target} gives {', '.join(map(str, kinds))} of integers, "
+            "expected float32: use .float() before it"
         )
     ctx.integers.add(node)
     return translate(ctx, node)

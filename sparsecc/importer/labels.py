@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from torch import fx
@@ -80,7 +81,7 @@ def extreme_and_place(ctx: Context, node: fx.Node) -> Any:
     return most, places(ctx, node, data, axis % len(shape_of(data)), bool(keepdim) and bool(shape_of(most)))
 
 
-LABELS = {
+LABELS: dict[str, Callable[[Context, fx.Node], Any]] = {
     "argmax.default": place_of_extreme,
     "argmin.default": place_of_extreme,
     "max.dim": extreme_and_place,

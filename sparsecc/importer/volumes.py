@@ -69,7 +69,7 @@ def _conv(
     flat = weight.reshape(len(weight), -1, *kernel[1:])
     spec = ConvSpec(
         n=n * len(table), ic=flat.shape[1] * groups, ih=h, iw=w, oc=len(weight), kh=kernel[1], kw=kernel[2],
-        stride=stride[1:], dilation=dilation[1:], groups=groups, padding=(*front[1:], *back[1:]),
+        stride=stride[1:], dilation=dilation[1:], groups=groups, padding=(front[1], front[2], back[1], back[2]),
     )  # fmt: skip
     return ctx.from_frames(layers.conv_layer(ctx, node, spec, data, flat, operands, norm), n)
 

@@ -20,7 +20,7 @@ from sparsecc.verify.run import Run
 from sparsecc.verify.trace import computed, first_wrong
 
 #: share of a result's elements that may be decided by rounding: of the whole network, of what follows its layers
-_MOST_DECIDED, _MOST_AFTER = 0.01, 1e-4
+MOST_DECIDED, _MOST_AFTER = 0.01, 1e-4
 
 
 def is_decided(array: Array) -> bool:
@@ -39,7 +39,7 @@ def check_decided(
     VerificationError
         Some differ, and rounding does not explain it.
     """
-    said, few = _differences(found, expected, artefact, most=_MOST_DECIDED)
+    said, few = _differences(found, expected, artefact, most=MOST_DECIDED)
     if not said:
         return ()
     wrong = first_wrong(artefact, imported, tolerance=tolerance, run=run)
@@ -53,8 +53,8 @@ def check_decided(
             f"the library differs from PyTorch in {said}; {wrong or where}; please report it with the model"
         )
     return (
-        f"rounding: {said} differ from PyTorch's; given the numbers that the library's layers computed, which differ by "
-        f"rounding, PyTorch has the same{', but for ' + after if after else ''}",
+        f"rounding: {said} differ from PyTorch's; given the numbers that the library's layers computed, which differ "
+        f"by rounding, PyTorch has the same{', but for ' + after if after else ''}",
     )
 
 

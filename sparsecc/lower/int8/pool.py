@@ -47,4 +47,5 @@ def cost(site: Site[QuantizedPool], once: Once) -> Cost:
 def reference(operator: QuantizedPool, _module: IRModule, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """The largest code of every window: ``(n, c, oh, ow)``."""
     windows = windows_of(inputs[0].astype(np.float32), operator.spec, fill=-np.inf)
-    return windows.max(axis=0).astype(operator.dtype)
+    largest: NDArray[Any] = windows.max(axis=0)
+    return largest.astype(operator.dtype)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 from sparsecc.analyse.structure import Structure
 from sparsecc.ir.conv import ConvSpec
@@ -27,7 +28,7 @@ def coded_cycles(spec: ConvSpec, structure: Structure | None, target: Target) ->
     """
     shapes = _dense(spec, target) if structure is None else iter((_sparse(spec, structure, target),))
     return min(
-        config.by_kernel(lambda own, s=shape: predict_lanes(s, own), lambda own, s=shape: predict_pixels(s, own))
+        config.by_kernel(partial(predict_lanes, shape), partial(predict_pixels, shape))
         for shape in shapes
         for config in space_of(shape, target)
     )
