@@ -1,7 +1,6 @@
 """Bad models, example inputs and options: each its own error, before anything is compiled.
 
 The list goes on in ``test_errors_run.py`` and ``test_errors_files.py``. Tested elsewhere, at their home:
-
 * patterns of ``keep_dense`` and what they mean: ``test_plan.py``
 * the same mistakes on the command line, and its exit codes: ``test_cli_compile.py``, ``test_cli_failures.py``
 * a result that differs from PyTorch, and a network that amplifies rounding errors: ``test_verify.py``
@@ -28,6 +27,7 @@ from sparsecc.errors import ModelError, NotSupportedError, OutputError, Sparsecc
 from sparsecc.target import TARGETS
 
 SHAPE = (1, 8, 6, 6)
+KINDS = "torch.float32, uint8, int8, int16, int32, int64 or bool"
 X = torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
 
 
@@ -118,8 +118,7 @@ def test_dynamic_shape(tmp_path: Path) -> None:
 def test_other_floats(dtype: torch.dtype) -> None:
     found = f"found {dtype}, expected torch.float32"
     refused(NotSupportedError, f"weight stem.weight: {found}; use model.float()", model=Net().to(dtype))
-    kinds = "torch.float32, uint8, int8, int16, int32, int64 or bool"
-    advice = f"example_inputs: found {dtype} at 0, expected {kinds}; use .float()"
+    advice = f"example_inputs: found {dtype} at 0, expected {KINDS}; use .float()"
     refused(ModelError, advice, model=Net(), inputs=(X.to(dtype),))
     program = exported(nn.Conv2d(8, 8, 1).to(dtype), X.to(dtype))
     refused(NotSupportedError, f"input input: {found}, uint8", model=program, inputs=None)
@@ -128,7 +127,7 @@ def test_other_floats(dtype: torch.dtype) -> None:
 @pytest.mark.parametrize("dtype", [torch.complex64, torch.uint16])
 def test_inputs_of_types_that_no_library_has(dtype: torch.dtype) -> None:
     x, model = torch.ones(SHAPE).to(dtype), Function(lambda x: x * 1.0)
-    found = f"example_inputs: found {dtype} at 0, expected torch.float32, uint8, int8, int16, int32, int64 or bool; let"
+    found = f"example_inputs: found {dtype} at 0, expected {KINDS}; let"
     refused(NotSupportedError, found, model=model, inputs=(x,))
     refused(NotSupportedError, f": found {dtype}, expected torch.float32", model=exported(model, x), inputs=None)
 
