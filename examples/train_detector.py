@@ -121,7 +121,7 @@ def draw(shown: Sequence[Scene], run: Detect, path: Path) -> None:
     from matplotlib import pyplot
     from matplotlib.patches import Rectangle
 
-    figure, axes = pyplot.subplots(1, len(shown), figsize=(3 * len(shown), 3), squeeze=False)
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(3 * len(shown), 3), dpi=80, squeeze=False)
     for ax, scene in zip(axes[0], shown, strict=True):
         ax.imshow(scene.image.permute(1, 2, 0).numpy())
         ax.axis("off")
@@ -150,7 +150,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(table(compared(nets, unseen, options.out)))
     unseen[0].image.numpy().tofile(options.out / "scene.f32")
     if options.picture:
-        draw(unseen[:4], in_pytorch(list(nets.values())[-1]), options.out / "found.png")
+        draw(unseen[:4], in_pytorch(list(nets.values())[-1]), options.out / "found.jpg")
 
 
 if __name__ == "__main__":

@@ -133,6 +133,6 @@ def losses(net: torch.nn.Module, seen: list[Scene]) -> float:
 def test_the_example_runs(tmp_path, capsys):
     train_detector.main(["--out", str(tmp_path), "--epochs", "2", "--scenes", "64", "--picture"])
     assert capsys.readouterr().out.count("\n") == 5
-    assert (tmp_path / "found.png").stat().st_size > 1000
+    assert (tmp_path / "found.jpg").stat().st_size > 1000
     assert {path.parent.name for path in tmp_path.glob("*/detector.so")} == {"dense", "1x4", "1x16"}
     assert in_pytorch(Detector())(torch.rand(1, 3, 128, 128)) is not None

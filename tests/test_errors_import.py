@@ -81,12 +81,6 @@ def test_an_operator_that_is_made_of_another() -> None:
     refused(NotSupportedError, operator, model=model, inputs=(X, torch.zeros(1, 2, 2, 2)))
 
 
-def test_convolutions_of_volumes() -> None:
-    model, x = nn.Sequential(nn.Conv3d(8, 8, 1)), torch.randn(1, 8, 4, 4, 4)
-    parts = "layer 0: aten.convolution.default", f"of shape {tuple(x.shape)}", "expected images (n, c, h, w)"
-    refused(NotSupportedError, *parts, model=model, inputs=(x,))
-
-
 def test_a_sequence_without_a_batch() -> None:
     parts = "layer 0: aten.conv1d.default", "of shape (8, 6)", "expected images (n, c, h, w)"
     refused(NotSupportedError, *parts, model=nn.Sequential(nn.Conv1d(8, 8, 1)), inputs=(X[0, :, 0],))
