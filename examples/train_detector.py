@@ -2,9 +2,9 @@
 
     python examples/train_detector.py --out build/detector
 
-takes some minutes on a CPU. The folder gets each network as a library with its header, a scene as raw floats for
-``examples/detector/detect.c``, and with ``--picture`` (needs matplotlib) the boxes that the pruned network finds. With
-ONNX Runtime installed its time is measured, too.
+takes some minutes on a CPU. The folder gets each network as ``.pt2`` and as a library with its header, a scene as raw
+floats for ``examples/detector/detect.c``, and with ``--picture`` (needs matplotlib) the boxes that the pruned network
+finds. With ONNX Runtime installed its time is measured, too.
 """
 
 from __future__ import annotations
@@ -78,6 +78,7 @@ def compared(nets: Mapping[str, nn.Module], unseen: Sequence[Scene], folder: Pat
     for name, library in libraries.items():
         path_of(name, folder).parent.mkdir(parents=True, exist_ok=True)
         library.save(path_of(name, folder))
+        torch.export.save(torch.export.export(nets[name], (image,)), path_of(name, folder).with_suffix(".pt2"))
     calls = {
         (name, engine): call for name in nets for engine, call in engines(nets[name], libraries[name], image).items()
     }
