@@ -49,12 +49,12 @@ class Row:
     parts: int = 1
 
 
-def walk(shape: QuantShape, buffers: dict[str, Any], *, band: int, parts: int, each: Callable[[Row], None]) -> None:
-    """Emit ``each`` for all rows of blocks, after their pixels were put side by side."""
+def walk(shape: QuantShape, buffers: dict[str, Any], *, frame: Frame, parts: int, each: Callable[[Row], None]) -> None:
+    """Emit ``each`` for all rows of blocks, after their pixels were put side by side, as many rows as a frame has."""
     if shape.dense:
-        _all_at_once(shape, buffers, parts, each)
+        _all_at_once(shape, buffers, frame, parts, each)
     else:
-        _row_by_row(shape, buffers, band, each)
+        _row_by_row(shape, buffers, frame, each)
 
 
 def stage_of(shape: QuantShape, frame: Frame) -> Stage:
@@ -62,8 +62,10 @@ def stage_of(shape: QuantShape, frame: Frame) -> Stage:
     return Stage(frame, shape.source, shape.instructions, shape.flips, shape.zero)
 
 
-def _all_at_once(shape: QuantShape, buffers: dict[str, Any], parts: int, each: Callable[[Row], None]) -> None:
-    spec, frame, size = shape.spec, frame_of(shape.spec, out=shape.spec.oh), shape.instructions.group
+def _all_at_once(
+    shape: QuantShape, buffers: dict[str, Any], frame: Frame, parts: int, each: Callable[[Row], None]
+) -> None:
+    spec, size = shape.spec, shape.instructions.group
     per_group = -(-spec.ic_per_group // size)
     scratch = T.alloc_buffer((spec.groups * per_group * frame.size,), shape.instructions.dtype, scope="global")
 
@@ -88,8 +90,8 @@ def _all_at_once(shape: QuantShape, buffers: dict[str, Any], parts: int, each: C
             )  # fmt: skip
 
 
-def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Callable[[Row], None]) -> None:
-    spec, frame = shape.spec, frame_of(shape.spec, out=band)
+def _row_by_row(shape: QuantShape, buffers: dict[str, Any], frame: Frame, each: Callable[[Row], None]) -> None:
+    spec, band = shape.spec, frame.out
     with T.parallel(0, spec.n * shape.rows) as share:
         image, row = tirx.floordiv(share, shape.rows), tirx.floormod(share, shape.rows)
         scratch = T.alloc_buffer((max(1, shape.most) * frame.size,), shape.instructions.dtype, scope="global")
@@ -101,6 +103,11 @@ def _row_by_row(shape: QuantShape, buffers: dict[str, Any], band: int, each: Cal
                 stage(stage_of(shape, frame), buffers["input"], scratch, planes=planes, place=q * frame.size, first=top)
             out = band if spec.oh % band == 0 else tirx.Min(T.int32(band), spec.oh - top)
             each(Row(image, row, scratch, frame, 0, count, first, top, out))
+
+
+def frame_for_lanes(shape: QuantShape, *, out: int) -> Frame:
+    """The frame where channels are the vector; instructions by lane read neighbouring pixels at once all the same."""
+    return frame_of(shape.spec, out=out, whole=not shape.instructions.by_lane)
 
 
 def row_range(shape: QuantShape, buffers: dict[str, Any], row: Any) -> tuple[Any, Any]:

@@ -1,7 +1,8 @@
 """Where pixels lie in the scratch memory of a kernel: all that a run of output rows reads, padding included.
 
-The padded image is dealt out by the remainders of row and column by the stride, as in a phase layout
-(:mod:`sparsecc.ir.layout`), so that each tap reads consecutive elements. An element is a group of channels of a pixel.
+Where pixels are the vector, the padded image is dealt out by the remainders of row and column by the stride, as in a
+phase layout (:mod:`sparsecc.ir.layout`), so that each tap reads consecutive elements. Where they are broadcast, rows
+are whole. An element is a group of channels of a pixel.
 """
 
 from __future__ import annotations
@@ -26,17 +27,34 @@ class Frame:
         Output rows that it serves.
     shared : bool
         Whether the padding right of a row is that left of the next one: only where the stride is 1.
+    whole : bool
+        Whether rows lie as they are, whatever the stride.
     """
 
     spec: ConvSpec
     out: int
     shared: bool
+    whole: bool
+
+    @property
+    def steps(self) -> tuple[int, int]:
+        """Rows and elements from an output pixel to the next, down and to the right."""
+        if not self.whole:
+            return 1, 1
+        return (1 if self.spec.kh == 1 else self.spec.stride[0]), self.spec.stride[1]
+
+    @property
+    def apart(self) -> int:
+        """Pixels of the input from one element to the next."""
+        return 1 if self.whole else self.spec.stride[1]
 
     @property
     def rows(self) -> int:
         """Of a phase."""
-        spec = self.spec
-        return self.out + spec.dilation[0] * (spec.kh - 1) // spec.stride[0]
+        spec, reach = self.spec, self.spec.dilation[0] * (self.spec.kh - 1)
+        if self.whole:
+            return (self.out - 1) * self.steps[0] + reach + 1
+        return self.out + reach // spec.stride[0]
 
     @property
     def pitch(self) -> int:
@@ -45,11 +63,15 @@ class Frame:
         _, left, _, right = spec.padding
         if self.shared:
             return spec.iw + max(left, right)
+        if self.whole:
+            return (spec.ow - 1) * spec.stride[1] + spec.dilation[1] * (spec.kw - 1) + 1
         return spec.ow + spec.dilation[1] * (spec.kw - 1) // spec.stride[1]
 
     @property
     def phases(self) -> tuple[tuple[int, int], ...]:
         """Remainders of row and column that have a plane."""
+        if self.whole:
+            return ((0, 0),)
         (sh, sw), (dh, dw), spec = self.spec.stride, self.spec.dilation, self.spec
         rows = sorted({a * dh % sh for a in range(spec.kh)})
         return tuple((a, b) for a in rows for b in sorted({b * dw % sw for b in range(spec.kw)}))
@@ -73,6 +95,8 @@ class Frame:
     def tap(self, a: int, b: int) -> int:
         """Elements from where output pixel ``p`` would be, ``row * pitch + column``, to where its tap reads."""
         (sh, sw), (dh, dw) = self.spec.stride, self.spec.dilation
+        if self.whole:
+            return a * dh * self.pitch + b * dw
         which = self.phases.index((a * dh % sh, b * dw % sw))
         return which * self.plane + a * dh // sh * self.pitch + b * dw // sw
 
@@ -83,20 +107,24 @@ class Frame:
 
     def columns(self, phase: int) -> tuple[int, int]:
         """First and end of the columns of a phase that are pixels."""
-        (_, sw), (_, left, _, _), (_, b) = self.spec.stride, self.spec.padding, self.phases[phase]
+        (_, left, _, _), (_, b), sw = self.spec.padding, self.phases[phase], self.apart
         first = max(0, -(-(left - b) // sw))
         end = min(self.pitch, -(-(self.spec.iw + left - b) // sw))
         return min(first, self.pitch), max(first, end)
 
     def column(self, phase: int, k: int) -> int:
         """Input column of column ``k`` of a phase."""
-        return k * self.spec.stride[1] + self.phases[phase][1] - self.spec.padding[1]
+        return k * self.apart + self.phases[phase][1] - self.spec.padding[1]
 
-    def row(self, phase: int, i: Any) -> Any:
-        """Input row of row ``i`` of a phase, counted from output row 0 on."""
-        return i * self.spec.stride[0] + self.phases[phase][0] - self.spec.padding[0]
+    def row(self, phase: int, first: Any, i: Any) -> Any:
+        """Input row of row ``i`` of a phase, where the first output row is ``first``."""
+        (step, _), top = self.spec.stride, self.spec.padding[0]
+        if self.whole and self.spec.kh > 1:
+            return first * step + i - top
+        return (first + i) * step + self.phases[phase][0] - top
 
 
-def frame_of(spec: ConvSpec, *, out: int) -> Frame:
-    """The frame for so many output rows."""
-    return Frame(spec, out, shared=spec.stride == (1, 1))
+def frame_of(spec: ConvSpec, *, out: int, whole: bool = False) -> Frame:
+    """The frame for so many output rows; ``whole`` matters where there is a stride."""
+    flat = spec.stride == (1, 1)
+    return Frame(spec, out, shared=flat, whole=whole and not flat)

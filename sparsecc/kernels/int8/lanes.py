@@ -9,10 +9,11 @@ from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.kernels import shares
 from sparsecc.kernels.forget import forget, may_forget
 from sparsecc.kernels.function import kernel
-from sparsecc.kernels.int8.blocks import Row, channel_of, walk
+from sparsecc.kernels.int8.blocks import Row, channel_of, frame_for_lanes, walk
 from sparsecc.kernels.int8.instructions import kept, ramp, shuffled
 from sparsecc.kernels.int8.requantize import store_pixels
 from sparsecc.kernels.int8.shape import QuantLanes, QuantShape, parameters
+from sparsecc.kernels.int8.turned import store_turned, turns_codes
 from sparsecc.kernels.transpose import transposed
 
 
@@ -37,7 +38,8 @@ def int8_lanes(shape: QuantShape, config: QuantLanes) -> PrimFunc:
         tops = -(-shape.spec.oh // config.rows)
         parts = shares.finer(shape.rows, tops) if tops > 1 and shape.dense else 1
         with may_forget():
-            walk(shape, buffers, band=config.band, parts=parts, each=partial(_tiles, shape, config, buffers))
+            frame = frame_for_lanes(shape, out=shape.spec.oh if shape.dense else config.band)
+            walk(shape, buffers, frame=frame, parts=parts, each=partial(_tiles, shape, config, buffers))
 
     return kernel(parameters(shape), body)
 
@@ -52,16 +54,17 @@ def _tiles(shape: QuantShape, config: QuantLanes, buffers: dict[str, Any], row: 
     with T.serial(0, shape.block_n // (config.vectors * lanes)) as sub:
         with T.serial(begin, end) as top, T.serial(0, across) as col:
             left = tirx.Min(col * config.cols, T.int32(spec.ow - config.cols))
-            _tile(shape, config, buffers, row, sub, top * config.rows, left, config.rows)
+            _tile(shape, config, buffers, row, sub, top * config.rows, left, config.rows, col == across - 1)
         if left_over:
             with T.If(is_last), T.Then(), T.serial(0, across) as col:
                 left = tirx.Min(col * config.cols, T.int32(spec.ow - config.cols))
-                _tile(shape, config, buffers, row, sub, row.out - left_over, left, left_over)
+                _tile(shape, config, buffers, row, sub, row.out - left_over, left, left_over, col == across - 1)
 
 
 def _tile(
-    shape: QuantShape, config: QuantLanes, buffers: dict[str, Any], row: Row, sub: Any, top: Any, left: Any, rows: int
-) -> None:
+    shape: QuantShape, config: QuantLanes, buffers: dict[str, Any], row: Row, sub: Any, top: Any, left: Any, rows: int,
+    is_last: Any,
+) -> None:  # fmt: skip
     lanes, pixels = shape.instructions.lanes, rows * config.cols
     together = config.vectors * lanes
     slot = row.row * shape.block_n + sub * together
@@ -70,13 +73,17 @@ def _tile(
         start = kept(buffers["sums"][ramp(slot + v * lanes, lanes)])
         for p in range(pixels):
             T.buffer_store(acc, start, [v * pixels + p, ramp(0, lanes)])
-    place = row.place + top * row.frame.pitch + left
+    down, right = row.frame.steps
+    place = row.place + top * (down * row.frame.pitch) + left * right
     first = row.weights * (shape.spec.taps * shape.block_n) + sub * (row.count * shape.spec.taps * together)
     with T.serial(0, row.count) as q:
         _accumulate(shape, config, buffers, row, acc, place + q * row.frame.size, first, q, rows)
     pixel = (row.first + top) * shape.result.layout.pitch + left
     for v in range(config.vectors):
-        _store(shape, config, buffers, row, acc, v, slot + v * lanes, pixel, rows)
+        if turns_codes(shape):
+            _store_codes(shape, config, buffers, row, acc, v, slot + v * lanes, pixel, rows, is_last)
+        else:
+            _store(shape, config, buffers, row, acc, v, slot + v * lanes, pixel, rows)
 
 
 def _accumulate(
@@ -85,15 +92,14 @@ def _accumulate(
 ) -> None:  # fmt: skip
     """One group of channels of all pixels."""
     spec, together = shape.spec, config.vectors * shape.instructions.lanes
-    steps = spec.taps
-    if spec.stride == (1, 1):
+    if spec.stride == (1, 1) or row.frame.whole:
         with T.grid(spec.kh, spec.kw) as (a, b):
             tap = a * (spec.dilation[0] * row.frame.pitch) + b * spec.dilation[1]
-            weights = first + (q * steps + a * spec.kw + b) * together
+            weights = first + (q * spec.taps + a * spec.kw + b) * together
             _tap(shape, config, buffers, row, acc, place + tap, weights, rows)
         return
     for number, tap in enumerate(row.frame.taps):
-        weights = first + (q * steps + number) * together
+        weights = first + (q * spec.taps + number) * together
         _tap(shape, config, buffers, row, acc, place + tap, weights, rows)
 
 
@@ -103,6 +109,7 @@ def _tap(
 ) -> None:  # fmt: skip
     """One tap of a group: weights are vectors, pixels are broadcast."""
     by, pixels = shape.instructions, rows * config.cols
+    down, right = row.frame.steps
     if not by.by_lane:
         forget()
     vectors = [kept(buffers["weights"][ramp(weights + v * by.lanes, by.lanes)]) for v in range(config.vectors)]
@@ -113,10 +120,50 @@ def _tap(
                     loaded = kept(row.scratch[ramp(place + r * row.frame.pitch + c, by.lanes)])
                 pixel = shuffled([loaded], [c % by.lanes] * by.lanes)
             else:
-                pixel = tirx.Broadcast(row.scratch[place + r * row.frame.pitch + c], by.lanes)
+                pixel = tirx.Broadcast(row.scratch[place + r * down * row.frame.pitch + c * right], by.lanes)
             for v, weight in enumerate(vectors):
                 at = [v * pixels + r * config.cols + c, ramp(0, by.lanes)]
                 T.buffer_store(acc, by.dot(acc[at[0], at[1]], weight, pixel), at)
+
+
+def _store_codes(
+    shape: QuantShape, config: QuantLanes, buffers: dict[str, Any], row: Row, acc: Any, v: int, slot: Any, pixel: Any,
+    rows: int, is_last: Any,
+) -> None:  # fmt: skip
+    """Store a vector's pixels as bytes; what is written after them the next tile of the row writes over."""
+    lanes, pitch = shape.instructions.lanes, shape.result.layout.pitch
+    planes = [row.image * shape.spec.oc + channel_of(shape, buffers, slot + n) for n in range(lanes)]
+    for r, length in _runs(shape, config, rows):
+        for start in range(0, length, lanes):
+            count, at = min(lanes, length - start), pixel + r * pitch + start
+            begin = (v * rows + r) * config.cols + start
+            sums = [acc[begin + p, ramp(0, lanes)] for p in range(count)]
+
+            def store(stored: int, sums: list[Any] = sums, at: Any = at) -> None:
+                store_turned(shape, buffers, sums, slot=slot, planes=planes, pixel=at, stored=stored)
+
+            if count == lanes or not _may_write_over(shape, config, rows, start):
+                store(count)
+                continue
+            with T.If(is_last):
+                with T.Then():
+                    store(count)
+                with T.Else():
+                    store(lanes)
+
+
+def _may_write_over(shape: QuantShape, config: QuantLanes, rows: int, start: int) -> bool:
+    """Whether a whole vector from a pixel of a tile on ends in the next tile of the row, if there is one."""
+    across, end = -(-shape.spec.ow // config.cols), start + shape.instructions.lanes
+    fits = end <= 2 * config.cols and (across - 2) * config.cols + end <= shape.spec.ow
+    return rows == 1 and across > 1 and fits
+
+
+def _runs(shape: QuantShape, config: QuantLanes, rows: int) -> list[tuple[int, int]]:
+    """First row and pixels of what lies side by side of a tile's results."""
+    pitch, residual = shape.result.layout.pitch, shape.result.residual_layout
+    dense = config.cols == pitch and (residual is None or residual.pitch == pitch)
+    return [(0, rows * config.cols)] if dense else [(r, config.cols) for r in range(rows)]
 
 
 def _store(
@@ -124,11 +171,8 @@ def _store(
     rows: int,
 ) -> None:  # fmt: skip
     """Transpose a vector's pixels, ``lanes`` at a time, and store them to the planes of its channels."""
-    result, lanes, pitch = shape.result, shape.instructions.lanes, shape.result.layout.pitch
-    residual = result.residual_layout
-    dense = config.cols == pitch and (residual is None or residual.pitch == pitch)
-    runs = [(0, rows * config.cols)] if dense else [(r, config.cols) for r in range(rows)]
-    for r, length in runs:
+    lanes, pitch = shape.instructions.lanes, shape.result.layout.pitch
+    for r, length in _runs(shape, config, rows):
         for start in range(0, length, lanes):
             count = min(lanes, length - start)
             begin = (v * rows + r) * config.cols + start

@@ -11,6 +11,7 @@ from sparsecc.kernels.direct_tile import whole_or_rest
 from sparsecc.kernels.forget import forget, may_forget
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.int8.blocks import Row, channel_of, walk
+from sparsecc.kernels.int8.frame import frame_of
 from sparsecc.kernels.int8.instructions import Instructions, kept, ramp
 from sparsecc.kernels.int8.requantize import store_pixels, wide
 from sparsecc.kernels.int8.shape import QuantPixels, QuantShape, parameters
@@ -38,7 +39,8 @@ def int8_pixels(shape: QuantShape, config: QuantPixels) -> PrimFunc:
 
     def body(buffers: dict[str, Any]) -> None:
         with may_forget():
-            walk(shape, buffers, band=config.band, parts=1, each=partial(_subs, shape, config, buffers))
+            frame = frame_of(shape.spec, out=shape.spec.oh if shape.dense else config.band)
+            walk(shape, buffers, frame=frame, parts=1, each=partial(_subs, shape, config, buffers))
 
     return kernel(parameters(shape), body)
 

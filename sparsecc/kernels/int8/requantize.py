@@ -25,11 +25,17 @@ def value_of(shape: QuantShape, buffers: dict[str, Any], total: Expr, slot: Expr
         The residual's codes, bytes of the same pixels.
     lanes : int
     """
-    result = shape.result
-    value = tirx.Cast(_floats(lanes), total) * wide(buffers["factors"][slot], lanes)
-    value = value + wide(buffers["biases"][slot], lanes)
-    if added is not None:
-        value = value + _residual(result, added, lanes)
+    factor, bias = wide(buffers["factors"][slot], lanes), wide(buffers["biases"][slot], lanes)
+    more = None if added is None else residual_of(shape.result, added, lanes)
+    return value_from(shape.result, total, factor, bias, more, lanes)
+
+
+def value_from(result: Result, total: Expr, factor: Expr, bias: Expr, more: Expr | None, lanes: int) -> Expr:
+    """The same of vectors of factors, biases, and what is added to them; channels may be the vector."""
+    value = tirx.Cast(_floats(lanes), total) * factor
+    value = value + bias
+    if more is not None:
+        value = value + more
     if result.activation is None:
         return value
     slots = T.alloc_buffer((lanes,), "float32", scope="global")
@@ -123,12 +129,12 @@ def packed_codes(shape: QuantShape, values: list[Expr]) -> Expr:
 
 
 def store_bytes(buffer: Any, codes: Expr, place: Expr, count: int) -> None:
-    """The first ``count`` of 64 bytes, in pieces that a processor can store."""
-    start = 0
+    """The first ``count`` bytes of a vector, in pieces that a processor can store."""
+    start, lanes = 0, int(str(codes.ty.dtype).partition("x")[2])
+    codes = kept(codes) if count < lanes else codes
     for width in (64, 32, 16, 8, 4, 2, 1):
         if count & width:
-            codes = kept(codes) if count < 64 else codes
-            value = codes if width == 64 else shuffled([codes], range(start, start + width))
+            value = codes if width == lanes else shuffled([codes], range(start, start + width))
             T.buffer_store(buffer, value, [ramp(place + start, width)])
             start += width
 
@@ -143,7 +149,7 @@ def _byte(code: Expr, lanes: int) -> Expr:
     return tirx.Cast(f"uint8x{lanes}" if lanes > 1 else "uint8", code)
 
 
-def _residual(result: Result, added: Expr, lanes: int) -> Expr:
+def residual_of(result: Result, added: Expr, lanes: int) -> Expr:
     """The residual in the unit of sums that were scaled."""
     codes, step = result.residual, 1.0
     assert codes is not None, "a result with a residual"

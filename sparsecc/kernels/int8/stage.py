@@ -80,7 +80,7 @@ def stage(stage: Stage, source: Any, scratch: Any, *, planes: list[Any], place: 
     for phase in range(len(frame.phases)):
         into = place + phase * frame.plane
         with T.serial(0, frame.rows) as i:
-            row = frame.row(phase, first + i)
+            row = frame.row(phase, first, i)
             _maybe_row(stage, source, scratch, planes, phase, first, row, into + i * frame.pitch)
         _blank(stage, scratch, into + frame.rows * frame.pitch, max(spec.padding[1], spec.padding[3]))
 
@@ -103,7 +103,7 @@ def _maybe_row(
 def _all_inside(frame: Frame, phase: int, first: Any) -> bool:
     if not isinstance(first, int):
         return frame.spec.padding[0] == frame.spec.padding[2] == 0 and frame.spec.oh % frame.out == 0
-    return bool(frame.row(phase, first) >= 0 and frame.row(phase, first + frame.rows - 1) < frame.spec.ih)
+    return bool(frame.row(phase, first, 0) >= 0 and frame.row(phase, first, frame.rows - 1) < frame.spec.ih)
 
 
 def _row(stage: Stage, source: Any, scratch: Any, planes: list[Any], phase: int, row: Any, into: Any) -> None:
@@ -119,7 +119,7 @@ def _row(stage: Stage, source: Any, scratch: Any, planes: list[Any], phase: int,
 
 
 def _pixels_of_row(stage: Stage, source: Any, scratch: Any, planes: list[Any], into: Any, count: int) -> None:
-    step = stage.frame.spec.stride[1]
+    step = stage.frame.apart
     if stage.exact:
         with T.serial(0, count) as k:
             T.buffer_store(scratch, _one(stage, source, [plane + k * step for plane in planes]), [into + k])
@@ -175,7 +175,7 @@ def together(stage: Stage, source: Any, places: list[Any], *, unit: int, mixed: 
 
 def _pixels(stage: Stage, source: Any, place: Any, unit: int) -> Any:
     """So many pixels of a row of one channel."""
-    step = stage.frame.spec.stride[1]
+    step = stage.frame.apart
     if step == 2:
         value = shuffled([source[ramp(place, 2 * unit)]], range(0, 2 * unit, 2))
     else:
@@ -200,30 +200,30 @@ def _zipped(a: Any, b: Any) -> list[Any]:
 def _quad(planes: list[Any]) -> Any:
     """Four times 16 bytes as 16 quads: quads of 4 bytes to the lanes of 128 bits that they belong to, then bytes."""
     by_lane = [plane * 16 + lane * 4 + byte for lane in range(4) for plane in range(4) for byte in range(4)]
-    return T.reinterpret("int32x16", shuffled([shuffled(planes, by_lane)], _in_lanes(_TURNED)))
+    return T.reinterpret("int32x16", shuffled([shuffled(planes, by_lane)], in_lanes(TURNED)))
 
 
 def _quads(planes: list[Any], *, mixed: bool) -> list[Any]:
     """Four times 64 bytes as 64 quads: the lanes of each vector get every fourth quad of bytes, then take turns."""
     spread = [16 * part + 4 * lane + byte for lane in range(4) for part in range(4) for byte in range(4)]
     a, b, c, d = (plane if mixed else kept(shuffled([plane], spread)) for plane in planes)
-    pairs = [[kept(_unpacked(x, y, 1, high)) for high in (0, 1)] for x, y in ((a, b), (c, d))]
+    pairs = [[kept(unpacked(x, y, 1, high)) for high in (0, 1)] for x, y in ((a, b), (c, d))]
     return [
-        T.reinterpret("int32x16", _unpacked(pairs[0][high], pairs[1][high], 2, half))
+        T.reinterpret("int32x16", unpacked(pairs[0][high], pairs[1][high], 2, half))
         for high in (0, 1) for half in (0, 1)
     ]  # fmt: skip
 
 
 #: a 4x4 matrix of bytes, turned
-_TURNED = [4 * (k % 4) + k // 4 for k in range(16)]
+TURNED = [4 * (k % 4) + k // 4 for k in range(16)]
 
 
-def _in_lanes(order: list[int]) -> list[int]:
+def in_lanes(order: list[int]) -> list[int]:
     """The same order in each 128-bit lane of a vector of 512 bits."""
     return [16 * lane + k for lane in range(4) for k in order]
 
 
-def _unpacked(a: Any, b: Any, size: int, half: int) -> Any:
+def unpacked(a: Any, b: Any, size: int, half: int) -> Any:
     """Runs of ``size`` bytes of the low or high halves of the 128-bit lanes of two vectors, in turns."""
     order = []
     for lane in range(4):

@@ -6,7 +6,7 @@ is least, and other cores have not been measured.
 
 from __future__ import annotations
 
-from sparsecc.ir.conv import ConvSpec
+from sparsecc.kernels.int8.blocks import frame_for_lanes
 from sparsecc.kernels.int8.frame import Frame, frame_of
 from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape
 from sparsecc.kernels.tiles import cut
@@ -37,8 +37,12 @@ def predict_lanes(shape: QuantShape, config: QuantLanes) -> float:
         pixels = rows * config.cols
         dots, loads = pixels * config.vectors, pixels + config.vectors
         cycles += count * per_step * (_START * max(dots, loads, _LATENCY) + _STEP / max(1, spec.taps))
-    cycles *= _far(shape, config.band)
-    return spec.n * (cycles + _staging(shape, config.band) + _TURNED * shape.slots * spec.oh * spec.ow * 16 / by.lanes)
+    cycles *= _far(shape, frame_for_lanes(shape, out=config.band))
+    return spec.n * (
+        cycles
+        + _staging(shape, frame_for_lanes(shape, out=_rows(shape, config.band)))
+        + _TURNED * shape.slots * spec.oh * spec.ow * 16 / by.lanes
+    )
 
 
 #: multiply-adds that have to be under way
@@ -61,26 +65,33 @@ def predict_pixels(shape: QuantShape, config: QuantPixels) -> float:
     per_step = shape.count * (shape.block_n // config.reg_n) * spec.taps * -(-spec.oh // config.band)
     step = sum(_START * max(config.reg_n * v, config.reg_n + v, _LATENCY) + _STEP / max(1, spec.taps) for v in vectors)
     stored = _STORED if frame.out == 1 or shape.result.layout.pitch == frame.pitch else _ASIDE
-    cycles = per_step * step * _far(shape, config.band)
-    return spec.n * (cycles + _staging(shape, config.band) + stored * shape.slots * spec.oh * spec.ow * 16 / by.lanes)
+    cycles = per_step * step * _far(shape, frame)
+    return spec.n * (
+        cycles
+        + _staging(shape, frame_of(spec, out=_rows(shape, config.band)))
+        + stored * shape.slots * spec.oh * spec.ow * 16 / by.lanes
+    )
 
 
-def _staging(shape: QuantShape, band: int) -> float:
+def _rows(shape: QuantShape, band: int) -> int:
+    """Output rows that are put side by side at a time."""
+    return shape.spec.oh if shape.dense else band
+
+
+def _staging(shape: QuantShape, frame: Frame) -> float:
     """To put all that rows of blocks read side by side: once for all of them where they are dense."""
     spec, size = shape.spec, shape.instructions.group
     groups = spec.groups * -(-spec.ic_per_group // size) if shape.dense else shape.count
-    bands = 1 if shape.dense else -(-spec.oh // band)
-    frame = frame_of(spec, out=spec.oh if shape.dense else band)
-    return groups * bands * len(frame.phases) * frame.rows * _row(frame, spec, shape.instructions.lanes)
+    bands = -(-spec.oh // frame.out)
+    return groups * bands * len(frame.phases) * frame.rows * _row(frame, shape.instructions.lanes)
 
 
-def _row(frame: Frame, spec: ConvSpec, lanes: int) -> float:
+def _row(frame: Frame, lanes: int) -> float:
     start, end = frame.columns(0)
-    is_wide = spec.stride[1] == 1 and end - start >= 40 and lanes == 16
+    is_wide = frame.apart == 1 and end - start >= 40 and lanes == 16
     units = -(-(end - start) // (64 if is_wide else 16))
     return _ROW + units * (_WIDE if is_wide else _NARROW * (1 if lanes == 16 else 2))
 
 
-def _far(shape: QuantShape, band: int) -> float:
-    frame = frame_of(shape.spec, out=band)
+def _far(shape: QuantShape, frame: Frame) -> float:
     return _FAR_FACTOR if not shape.dense and 4 * shape.most * frame.size > _FAR else 1.0
