@@ -8,21 +8,24 @@ from __future__ import annotations
 
 from sparsecc.kernels.int8.blocks import frame_for_lanes
 from sparsecc.kernels.int8.frame import Frame, frame_of
+from sparsecc.kernels.int8.registers import tiles_of
 from sparsecc.kernels.int8.shape import QuantLanes, QuantPixels, QuantShape
 from sparsecc.kernels.tiles import cut
 
 #: two multiply-adds, and two loads, start in a cycle
 _START = 0.5
 #: beside the multiply-adds of a tile's step: a loop, addresses
-_STEP = 2.0
+_STEP = 0.5
 #: to put 64 or 16 pixels of a group of channels side by side, and for a row of them
-_WIDE, _NARROW, _ROW = 16.0, 7.0, 3.0
-#: to put 64 pixels together in registers, for 4 channels
-_IN_REGISTERS = 10.7
+_WIDE, _NARROW, _ROW = 16.0, 4.0, 3.0
+#: to put 64 pixels of 4 channels together in registers, and to multiply them for each output channel; 16 pixels more
+_IN_REGISTERS, _MULTIPLIED, _FEW = 5.3, 1.35, 4.0
 #: of a result: with channels as the vector, with pixels, through sums aside, packed
-_TURNED, _STORED, _ASIDE, _PACKED = 0.44, 0.25, 0.4, 0.19
+_TURNED, _STORED, _ASIDE, _PACKED = 0.15, 0.12, 0.33, 0.08
 #: scratch memory beyond the first cache
-_FAR, _FAR_FACTOR = 40 * 1024, 1.3
+_FAR, _FAR_FACTOR = 40 * 1024, 1.03
+#: bytes of weights beyond the first cache that come in a cycle
+_NEAR, _WEIGHTS = 32 * 1024, 15.0
 
 
 def predict_lanes(shape: QuantShape, config: QuantLanes) -> float:
@@ -32,11 +35,13 @@ def predict_lanes(shape: QuantShape, config: QuantLanes) -> float:
     tiles = -(-spec.ow // config.cols)
     whole, left = divmod(spec.oh, config.rows)
     per_step = shape.count * (shape.block_n // (config.vectors * by.lanes)) * spec.taps * tiles
+    fetched = config.vectors * by.lanes * 4 / _WEIGHTS if _weight_bytes(shape, config) > _NEAR else 0.0
     cycles = 0.0
     for rows, count in ((config.rows, whole), (left, bool(left))):
         pixels = rows * config.cols
         dots, loads = pixels * config.vectors, pixels + config.vectors
-        cycles += count * per_step * (_START * max(dots, loads, _LATENCY) + _STEP / max(1, spec.taps))
+        step = max(_START * max(dots, loads, _LATENCY), fetched)
+        cycles += count * per_step * (step + _STEP / max(1, spec.taps))
     cycles *= _far(shape, frame_for_lanes(shape, out=config.band))
     return spec.n * (
         cycles
@@ -54,9 +59,11 @@ def predict_pixels(shape: QuantShape, config: QuantPixels) -> float:
     by = shape.instructions
     if not config.band:
         pixels = shape.spec.ih * shape.spec.iw
-        units = pixels // 64 + (pixels % 64 + 15) // 16 / 3
-        work = shape.count * (shape.block_n // config.reg_n) * units
-        return shape.spec.n * (work * _IN_REGISTERS * config.reg_n / 4 + _PACKED * shape.slots * pixels)
+        count, last = tiles_of(pixels)
+        whole, few = count + bool(last and last.many), bool(last and last.few)
+        tile = whole * (_IN_REGISTERS + _MULTIPLIED * config.reg_n) + few * _FEW
+        work = shape.count * (shape.block_n // config.reg_n) * tile
+        return shape.spec.n * (work + _PACKED * shape.slots * pixels)
     shape = shape.flat
     spec = shape.spec
     frame = frame_of(spec, out=config.band)
@@ -71,6 +78,11 @@ def predict_pixels(shape: QuantShape, config: QuantPixels) -> float:
         + _staging(shape, frame_of(spec, out=_rows(shape, config.band)))
         + stored * shape.slots * spec.oh * spec.ow * 16 / by.lanes
     )
+
+
+def _weight_bytes(shape: QuantShape, config: QuantLanes) -> int:
+    """Of the channels that are computed together, of the row of blocks that has most."""
+    return 4 * shape.most * shape.spec.taps * config.vectors * shape.instructions.lanes
 
 
 def _rows(shape: QuantShape, band: int) -> int:
