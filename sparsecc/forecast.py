@@ -54,5 +54,5 @@ def forecast(
     notes = (*imported.notes, *made.notes, *records.problems, *rearrangement_notes(plan, made.plan))
     return make_report(
         made.plan, lowered, resolved.name, notes, figures, made.joins,
-        macs_per_cycle=resolved.lanes * resolved.fma_per_cycle, ghz=resolved.ghz,
+        macs_per_cycle=resolved.lanes * resolved.fma_per_cycle, ghz=resolved.ghz, types=made.types,
     )  # fmt: skip

@@ -42,7 +42,7 @@ from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
 from sparsecc.rewrite.permute import permute
-from sparsecc.rewrite.quantize import quantize_layers
+from sparsecc.rewrite.quantize import layers_of_codes, quantize_layers
 from sparsecc.rewrite.rewritten import Extracted, Rewritten
 from sparsecc.rewrite.shrink import shrink
 from sparsecc.rewrite.winograd import Transform, compute_at_once, split_winograd, winograd_origins
@@ -94,7 +94,7 @@ def run(
     notes = (*imported.notes, *made.notes, *records.problems, *unused, *rearrangement_notes(plan, made.plan))
     report = make_report(
         made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes,
-        macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz,
+        macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz, types=made.types,
     )  # fmt: skip
     description = {"target": target.name, "network": network_name(model), "report": report.to_json()}
     if options.meta:
@@ -190,7 +190,8 @@ def analyse(
     imported: Imported, target: Target, options: Options, *, choose: Choose = by_cost_model, cpu: str | None = None
 ) -> Plan:
     """Find every layer's structure and decide about its algorithm, on one processor where ``cpu`` names it."""
-    return algorithms_of(imported, target, options, cpu=cpu).plan(choose)
+    plan = algorithms_of(imported, target, options, cpu=cpu).plan(choose)
+    return plan.with_codes(layers_of_codes(imported.module, imported.layers, imported.origins))
 
 
 def algorithms_of(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Algorithms:

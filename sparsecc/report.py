@@ -36,6 +36,7 @@ class Report:
         record``; empty for kernels without knobs), ``chosen_from`` (of a record: its time, processor and date; of the
         nearest one, its layer), ``cycles`` (predicted, or None for kernels without knobs), ``expected`` (predicted in
         any case; 0 in libraries of before), ``joined`` (keys of the layers it computes too),
+        of a network with codes ``dtype``, that of the result;
         ``joined_by`` and ``joined_from`` (the same about whether it is joined with the window kernel after it; empty
         where there is none).
     target : str
@@ -167,12 +168,17 @@ def make_report(
     memory_bytes: int = 0,
     macs_per_cycle: float = 0.0,
     ghz: float = 0.0,
+    types: Mapping[str, str] = MappingProxyType({}),
 ) -> Report:
-    """Collect the facts of a compilation: nodes with their kernels, and what was decided about joining some of them."""
+    """Collect the facts of a compilation: nodes with their kernels, and what was decided about joining some of them.
+
+    ``types`` are those of the nodes' results where a network has codes, by key; empty elsewhere.
+    """
     steps = tuple(
         {
             "key": node.key,
             "kind": kernel.kind,
+            **({"dtype": types[node.key]} if node.key in types else {}),
             "config": dict(kernel.config),
             **_provenance("chosen", kernel.why),
             "cycles": kernel.cycles,

@@ -95,6 +95,8 @@ class LayerPlan:
         Why a faster algorithm was given up: what has no room for its weights; empty for most layers.
     removed : Removed or None
         As in :class:`LayerInfo`.
+    dtype : str
+        What it computes with: ``"float32"``, or ``"int8"`` for codes of 8 bits.
     """
 
     key: str
@@ -109,6 +111,7 @@ class LayerPlan:
     why: Provenance = BY_MODEL
     limit: str = ""
     removed: Removed | None = None
+    dtype: str = "float32"
 
     @property
     def original(self) -> ConvSpec:
@@ -153,13 +156,18 @@ class LayerPlan:
 
     @property
     def dense_bytes(self) -> int:
-        """Bytes of the dense float32 weight."""
-        return 4 * math.prod(self.original.weight_shape)
+        """Bytes of the dense weight; a code has one."""
+        return (1 if self.is_coded else 4) * math.prod(self.original.weight_shape)
 
     @property
     def kept_bytes(self) -> int:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
-        return weight_bytes(self.spec, self.kept, self.tile)
+        return _code_bytes(self.spec, self.kept) if self.is_coded else weight_bytes(self.spec, self.kept, self.tile)
+
+    @property
+    def is_coded(self) -> bool:
+        """Whether it computes with codes."""
+        return self.dtype != "float32"
 
     @property
     def added_bytes(self) -> int:
@@ -169,7 +177,7 @@ class LayerPlan:
     @property
     def index_bytes(self) -> int:
         """Bytes of a kept block's index."""
-        return _index_bytes(self.spec, self.computed)
+        return BYTES[OFFSET] if self.is_coded else _index_bytes(self.spec, self.computed)
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_json` reads."""
@@ -192,6 +200,7 @@ class LayerPlan:
                 if self.removed is None
                 else {"removed": asdict(self.removed) | {"spec": _spec_json(self.removed.spec)}}
             ),
+            **({"dtype": self.dtype} if self.is_coded else {}),
         }
 
     @classmethod
@@ -231,6 +240,13 @@ def weight_bytes(spec: ConvSpec, kept: Structure | None, tile: int | None) -> in
     blocks = kept if tiling is None else product_structure(kept, tiling)
     weights = blocks.nnzb * blocks.block_n * blocks.taps(computed.taps)
     return 4 * (weights + blocks.rows + 1) + blocks.nnzb * _index_bytes(spec, blocks)
+
+
+def _code_bytes(spec: ConvSpec, kept: Structure | None) -> int:
+    """Bytes of a layer's codes, of which instructions take four at once, with the offsets of kept blocks."""
+    if kept is None:
+        return math.prod(spec.weight_shape)
+    return kept.nnzb * (kept.block_n * kept.taps(spec.taps) + BYTES[OFFSET]) + 4 * (kept.rows + 1)
 
 
 def _index_bytes(spec: ConvSpec, computed: Structure | None) -> int:

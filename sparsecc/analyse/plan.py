@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, NamedTuple
 
@@ -47,6 +47,10 @@ class Plan:
             dense_bytes=sum(layer.dense_bytes for layer in self.layers),
             kept_bytes=sum(layer.kept_bytes for layer in self.layers),
         )
+
+    def with_codes(self, keys: Container[str]) -> Plan:
+        """The same plan, whose layers of these keys compute with codes of 8 bits."""
+        return Plan(tuple(replace(one, dtype="int8") if one.key in keys else one for one in self.layers))
 
     def to_json(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_json` reads."""

@@ -20,6 +20,21 @@ GONE = (
 )
 
 
+#: what is said of types
+TYPES = "type: what a layer computes with; int8 stands for codes of 8 bits."
+
+
+def has_codes(layers: Sequence[LayerPlan]) -> bool:
+    """Whether a layer computes with codes of 8 bits: then there is a column of types."""
+    return any(layer.is_coded for layer in layers)
+
+
+def type_lines(layers: Sequence[LayerPlan]) -> list[str]:
+    """How many layers compute with codes; nothing where none does."""
+    coded = sum(layer.is_coded for layer in layers)
+    return [f"types: {_count(coded)} of int8, {_count(len(layers) - coded)} of float32"] if coded else []
+
+
 def has_gone(layers: Sequence[LayerPlan]) -> bool:
     """Whether a layer has fewer channels than it was given with."""
     return any(layer.removed is not None for layer in layers)
@@ -79,7 +94,7 @@ def added_text(layers: Sequence[LayerPlan]) -> str:
 def algorithm_lines(layers: Sequence[LayerPlan]) -> list[str]:
     """What is gone; how many layers Winograd's algorithm computes, and what that adds; what had no room; records."""
     tiled, kept = [layer for layer in layers if layer.tile is not None], sum(layer.kept_bytes for layer in layers)
-    lines = gone_lines(layers)
+    lines = [*type_lines(layers), *gone_lines(layers)]
     if tiled:
         added = sum(layer.added_bytes for layer in tiled)
         lines.append(

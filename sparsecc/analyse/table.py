@@ -10,10 +10,12 @@ from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.said import (
     GONE,
     LEGEND,
+    TYPES,
     added_text,
     algorithm_cell,
     algorithm_lines,
     gone_cell,
+    has_codes,
     has_gone,
     has_tiles,
     kept_cell,
@@ -23,7 +25,7 @@ from sparsecc.text import printable
 
 _WIDTH = 120
 _HEAD = ("layer", "kind", "weight", "output", "N", "kept", "per row", "MACs", "speed", "decision")
-_LEFT = ("layer", "kind", "decision")
+_LEFT = ("layer", "kind", "type", "decision")
 _LEGEND = (
     "N: output channels a block, r: rows rearranged, u: equal counts a row, t: one tap a block. "
     "kept: share of blocks.\n"
@@ -51,6 +53,9 @@ def plan_table(layers: Sequence[LayerPlan], *, macs: tuple[int, int], nbytes: tu
     if has_gone(layers):
         head, legend = (*head[:4], "gone", *head[4:]), [*legend, GONE]
         rows = [(*row[:4], gone_cell(layer), *row[4:]) for row, layer in zip(rows, layers, strict=True)]
+    if has_codes(layers):
+        head, legend = (*head[:2], "type", *head[2:]), [*legend, TYPES]
+        rows = [(*row[:2], layer.dtype, *row[2:]) for row, layer in zip(rows, layers, strict=True)]
     totals = [*_totals(layers, macs=macs, nbytes=nbytes), *algorithm_lines(layers)]
     return "\n".join([_align(head, rows), "", *legend, *notes, *_warnings(layers), "", *totals])
 

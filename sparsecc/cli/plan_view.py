@@ -14,10 +14,12 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.said import (
     GONE,
     LEGEND,
+    TYPES,
     added_text,
     algorithm_cell,
     algorithm_lines,
     gone_cell,
+    has_codes,
     has_gone,
     has_tiles,
     kept_cell,
@@ -49,6 +51,7 @@ _LEGEND = {
     "speed-up": "speed-up: predicted, over dense; with Winograd's algorithm, over the direct kernel.",
     "algorithm": LEGEND,
     "gone": GONE,
+    "type": TYPES,
 }
 
 
@@ -64,6 +67,9 @@ def print_plan(console: Console, plan: Plan) -> None:
     if has_gone(plan.layers):
         columns = (*columns[:4], Column("gone", drop=6), *columns[4:])
         rows = [(*row[:4], gone_cell(layer), *row[4:]) for row, layer in zip(rows, plan.layers, strict=True)]
+    if has_codes(plan.layers):
+        columns = (*columns[:2], Column("type", left=True, drop=1), *columns[2:])
+        rows = [(*row[:2], layer.dtype, *row[2:]) for row, layer in zip(rows, plan.layers, strict=True)]
     shown = print_table(console, columns, rows)
     say(console)
     for line in textwrap.wrap(legend(_LEGEND, shown), console.width):

@@ -31,10 +31,11 @@ def steps_of(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int, by_
 
 
 def joined(times: Sequence[tuple[str, float]], stored: StoredReport | None, *, by_time: bool) -> list[JSON]:
-    """Key and seconds of every step, with what a report knows of it."""
+    """Key and seconds of every step, with what a report knows of it; the type only where a network has codes."""
     total = sum(seconds for _, seconds in times) or 1.0
     report = stored.read() if stored else None
     kinds = {step["key"]: step["kind"] for step in report.steps} if report else {}
+    types = {step["key"]: step["dtype"] for step in report.steps if "dtype" in step} if report else {}
     layers = {layer.key: layer for layer in report.plan.layers} if report else {}
     steps = []
     for key, seconds in times:
@@ -45,6 +46,7 @@ def joined(times: Sequence[tuple[str, float]], stored: StoredReport | None, *, b
                 "name": layer.name if layer else None,
                 "kind": kinds.get(key),
                 "decision": layer.decision if layer else None,
+                **({"dtype": layer.dtype if layer else types.get(key)} if types else {}),
                 "kept_macs": layer.kept_macs if layer else None,
                 "median_s": seconds,
                 "share": seconds / total,
@@ -57,7 +59,12 @@ def print_steps(console: Console, steps: Sequence[JSON]) -> None:
     """Print a line a step, and the sum."""
     rows = [_row(step) for step in steps]
     total = sum(step["median_s"] for step in steps)
-    print_table(console, _COLUMNS, [*rows, (f"sum of {len(steps)}", "", "", in_ms(total), "100.0%", "")])
+    rows, columns = [*rows, (f"sum of {len(steps)}", "", "", in_ms(total), "100.0%", "")], _COLUMNS
+    if any("dtype" in step for step in steps):
+        columns = (*columns[:2], Column("type", left=True, drop=2), *columns[2:])
+        types = [*(step["dtype"] or "-" for step in steps), ""]
+        rows = [(*row[:2], kind, *row[2:]) for row, kind in zip(rows, types, strict=True)]
+    print_table(console, columns, rows)
 
 
 def _row(step: JSON) -> tuple[str, ...]:

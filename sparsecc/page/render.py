@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sparsecc.analyse.said import has_codes
 from sparsecc.errors import UserError
 from sparsecc.page import words
 from sparsecc.page.advised import advice_view
@@ -63,7 +64,8 @@ def write_report(path: str | os.PathLike[str], sides: Sequence[Side]) -> None:
         The file can't be written.
     """
     views = [_view(side) for side in sides]
-    _write(path, "report.html.jinja", {"views": views, "pairs": pairs_of(sides), "sides": sides})
+    coded = any(has_codes(side.plan.layers) for side in sides)
+    _write(path, "report.html.jinja", {"views": views, "pairs": pairs_of(sides), "sides": sides, "coded": coded})
 
 
 def write_advice(path: str | os.PathLike[str], title: str, advice: Advised) -> None:

@@ -127,4 +127,4 @@ def _kind_name(row: Row) -> str:
         return f"{row.kernels[0].kind} (no weights)" if row.kernels else "no weights"
     spec = layer.spec
     size = "linear" if spec.is_linear else f"{spec.kh}x{spec.kw} {'depthwise' if spec.is_depthwise else 'convolution'}"
-    return f"{size}, {layer.decision}"
+    return f"{size}, {layer.decision}{f', {layer.dtype}' if layer.is_coded else ''}"

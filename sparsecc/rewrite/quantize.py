@@ -13,7 +13,7 @@ from sparsecc._tvm import IRModule, PyExprMutator, expression_mutator, relax
 from sparsecc.ir.epilogue import Activation, Epilogue
 from sparsecc.ir.layer import ConvLayer, Layer, convolutions
 from sparsecc.ir.quantized import DEQUANTIZE, MOST_SUMMED, QUANTIZE, Coded, QuantizedConv
-from sparsecc.rewrite.fuse import Fused, bindings_of, is_operator, layer_key, users_of
+from sparsecc.rewrite.fuse import Fused, bindings_of, fuse_epilogues, is_operator, layer_key, users_of
 from sparsecc.text import printable
 
 #: how far a weight may be from a multiple of its scale, in scales: what float32 rounds, and a batch norm folded into it
@@ -94,6 +94,14 @@ def quantize_layers(fused: Fused) -> Fused:
     made_layers: dict[str, Layer] = {one.layer.key: one.layer for one in found.values()}
     origins = {key: origin for key, origin in fused.origins.items() if key not in made_layers}
     return replace(fused, module=module, layers={**fused.layers, **made_layers}, origins=origins, notes=tuple(notes))
+
+
+def layers_of_codes(module: IRModule, layers: Mapping[str, Layer], origins: Mapping[Any, str]) -> frozenset[str]:
+    """Keys of the layers of an imported network that will compute with codes."""
+    if all(layer.scales is None for layer in convolutions(layers.values())):
+        return frozenset()
+    found = quantize_layers(fuse_epilogues(module, layers, origins)).layers
+    return frozenset(key for key, layer in found.items() if isinstance(layer, QuantizedConv))
 
 
 def weight_codes(layer: ConvLayer) -> tuple[NDArray[np.int8] | None, str]:

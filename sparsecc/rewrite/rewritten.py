@@ -65,3 +65,9 @@ class Rewritten:
     orders: Mapping[str, ChannelOrder]
     joins: Mapping[str, Joining]
     notes: tuple[str, ...] = ()
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Key of a node -> dtype of its result, where the network has codes; empty elsewhere."""
+        placed = self.placed
+        return {node.key: placed.type_of(node.output).dtype for node in placed.nodes} if placed.types else {}
