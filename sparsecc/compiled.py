@@ -173,6 +173,8 @@ def compile(
     schedules: str | os.PathLike[str] | None = "shipped",
     impose: tuple[int, float] | None = None,
     meta: Mapping[str, str | Sequence[str]] | None = None,
+    layout: str = "nchw",
+    ports: str = "float",
     progress: Progress | None = None,
 ) -> Compiled:
     """Compile a network to a standalone library.
@@ -180,7 +182,7 @@ def compile(
     Parameters
     ----------
     model : torch.nn.Module, torch.export.ExportedProgram, or path of a .pt2 or .onnx file
-        Float32, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
+        Float32 weights, fixed shapes. A module in training mode is compiled as a copy in evaluation mode.
     target : str or Target
         ``"native"`` for this machine; ``"x86-64-v3"`` (AVX2), ``"x86-64-v4"`` (AVX-512), ``"aarch64"``, ``"armv7"``,
         ``"rpi2"``, ``"rpi3"``, ``"rpi3-32"``, ``"rpi-zero2"``, ``"rpi4"``, ``"rpi4-32"``, ``"rpi5"``,
@@ -195,19 +197,18 @@ def compile(
         Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
         Compare with PyTorch (an ONNX file: with ONNX Runtime): largest error relative to the largest output; True is
-        1e-4. Code for another machine runs in an emulator (``qemu-aarch64``, ``qemu-arm``) that is on the PATH, else
-        its kernels are built for this machine too and run here; the report says which was done.
+        1e-4. Code for another machine runs in an emulator (``qemu-aarch64``, ``qemu-arm``) on the PATH, else its
+        kernels are built for this machine too and run here.
     keep_dense : sequence of str
         Layers to leave dense: names, or shell patterns such as ``"head.*"``.
     min_speedup : float
         A layer becomes sparse when the cost model predicts at least this speed-up over dense.
     winograd : bool
-        Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take
-        up to four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
+        Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take up to
+        four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
     max_growth : float, optional
         The library's weights take at most so many times the space that they would take without Winograd's algorithm: 1
-        or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel; the
-        report names them.
+        or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel.
     name : str
         Prefix of the library's C functions; networks in one C program need different ones.
     dump : path, optional
@@ -216,14 +217,16 @@ def compile(
         C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
     schedules : path, ``"shipped"`` or None
         Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
-        sparsecc for the target (default), or none, which leaves all to the cost model. The report says of every layer
-        what its config was chosen by.
+        sparsecc for the target (default), or none, which leaves all to the cost model.
     impose : tuple of int and float, optional
-        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed of a network before it is
-        trained with that pattern. The blocks with the least L1 norm of each layer are pruned; the first convolution,
-        depthwise ones and the last linear layer stay dense.
+        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed before training. Blocks with
+        the least L1 norm are pruned; the first convolution, depthwise ones and the last linear layer stay dense.
     meta : mapping of str to str or sequence of str, optional
         What else the library is to carry, here (``lib.meta``) and in C: ``{"model_version": "3", "classes": [...]}``.
+    layout : str
+        ``"nchw"``, or ``"nhwc"``: all images in and out have their channels last. Examples are the model's own.
+    ports : str
+        ``"codes"``: a quantized network takes and gives 8-bit codes (``lib.inputs`` has scale and zero point).
     progress : callable, optional
         Called with the name of every stage as it begins.
 
@@ -238,12 +241,12 @@ def compile(
     NotSupportedError
         An operator, a type or a dynamic shape that sparsecc does not compile; the message names the layer.
     VerificationError
-        The result differs from PyTorch by more than rounding; the message names the first layer that does.
+        The result differs from PyTorch by more than rounding; the message names the first layer.
     """
     options = Options(
         threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd,
         max_growth=max_growth, name=name, dump=None if dump is None else Path(dump), cc=cc, schedules=schedules,
-        impose=pattern_of(impose), meta=meta,
+        impose=pattern_of(impose), meta=meta, layout=layout, ports=ports,
     )  # fmt: skip
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)

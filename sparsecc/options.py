@@ -18,6 +18,8 @@ from sparsecc.untrusted.numbers import as_float, as_int
 
 #: predicted speed-up over dense from which on a layer becomes sparse
 MIN_SPEEDUP = 1.05
+#: where images have their channels, and what a quantized network takes and gives
+LAYOUTS, PORTS = ("nchw", "nhwc"), ("float", "codes")
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Options:
     schedules: str | os.PathLike[str] | None = "shipped"
     impose: Impose | None = None
     meta: Mapping[str, str | Sequence[str]] | None = None
+    layout: str = "nchw"
+    ports: str = "float"
 
     def __post_init__(self) -> None:
         name, threads = self.name, self.threads
@@ -67,6 +71,10 @@ class Options:
             object.__setattr__(self, "meta", check_meta({} if self.meta is None else self.meta))
         except MalformedError as error:
             raise UserError(f"meta: {error}") from error
+        if self.layout not in LAYOUTS:
+            raise UserError(f"layout: found {self.layout!r}, expected 'nchw' as in PyTorch, or 'nhwc'")
+        if self.ports not in PORTS:
+            raise UserError(f"ports: found {self.ports!r}, expected 'float', or 'codes' of a quantized network")
         if self.cc is not None and not isinstance(self.cc, str):
             raise UserError(f"cc: found {self.cc!r}, expected the command of a C compiler, such as 'gcc'")
 

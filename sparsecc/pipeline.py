@@ -24,6 +24,7 @@ from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
 from sparsecc.errors import unforeseen
 from sparsecc.importer import Imported, import_model
+from sparsecc.importer.borders import AS_THEY_ARE, Borders
 from sparsecc.importer.impose import Keep
 from sparsecc.ir.layer import convolutions
 from sparsecc.ir.on_disk import forget
@@ -72,7 +73,8 @@ def run(
 
     progress("import")
     impose, keep = options.impose, spilled_if_large
-    imported = bring_in(model, example_inputs, impose=impose, keep=keep, stage=stage)
+    borders = Borders(options.layout, options.ports)
+    imported = bring_in(model, example_inputs, impose=impose, keep=keep, borders=borders, stage=stage)
 
     progress("analyse")
     plan = stage("analyse", analyse, imported, target, options, choose=choose, cpu=records.cpu)
@@ -125,10 +127,11 @@ def bring_in(
     *,
     impose: Impose | None = None,
     keep: Keep = lambda weight: weight,
+    borders: Borders = AS_THEY_ARE,
     stage: Stages = UNWATCHED,
 ) -> Imported:
     """Import a model, without the channels that nobody needs; parameters are those of the importer."""
-    imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep)
+    imported = stage("import", import_model, model, example_inputs, impose=impose, keep=keep, borders=borders)
     return stage("shrink", shrink, imported)
 
 

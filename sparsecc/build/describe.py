@@ -79,4 +79,6 @@ def description_text(description: dict[str, Any]) -> str:
 
 
 def _port(port: Port) -> dict[str, Any]:
-    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype}
+    more = {"layout": port.layout or None, "scale": port.scale, "zero_point": port.zero_point}
+    known = {member: value for member, value in more.items() if value is not None}
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, **known}

@@ -79,6 +79,15 @@ def configure(parser: ArgumentParser) -> None:
         help="what else the library is to carry, such as model_version=3; KEY=@FILE makes a list of a file's lines, "
         "such as classes=@labels.txt",
     )
+    parser.add_argument(
+        "--layout", choices=("nchw", "nhwc"), default="nchw", help="images in and out: nhwc has their channels last"
+    )
+    parser.add_argument(
+        "--ports",
+        choices=("float", "codes"),
+        default="float",
+        help="codes: a quantized network takes and gives 8-bit codes",
+    )
     arguments.add_schedules(parser)
     parser.add_argument("--dump", type=Path, metavar="FOLDER", help="write what every stage made, and check it")
     parser.add_argument("--cc", help="C compiler to link with (default: $SPARSECC_CC, else ziglang)")
@@ -109,6 +118,8 @@ def execute(options: Namespace) -> int:
             schedules=arguments.schedules_of(options),
             impose=options.impose,
             meta=meta_of(options.meta),
+            layout=options.layout,
+            ports=options.ports,
             progress=stages,
         )
         stages("save")

@@ -16,6 +16,7 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.errors import NotSupportedError, unforeseen
 from sparsecc.importer import operators
 from sparsecc.importer.batchnorm import BATCH_NORMS, foldable_norms, norm_of
+from sparsecc.importer.borders import AS_THEY_ARE, Borders, Form, with_borders
 from sparsecc.importer.checks import check_result, user_inputs
 from sparsecc.importer.code_arguments import check_codes, check_readers
 from sparsecc.importer.codes import CODES, moved
@@ -86,7 +87,9 @@ class Imported:
     has_codes : bool
         Whether values are quantized to 8-bit codes and back.
     onnx : OnnxModel or None
-        The file that ``original`` was made of, if it computes the same.
+        The file that ``original`` was made of, if it computes the same but for the form of inputs and outputs.
+    forms : tuple of Form
+        How the outputs differ from the model's own.
     """
 
     module: IRModule
@@ -103,6 +106,7 @@ class Imported:
     keeps_channels: bool = False
     has_codes: bool = False
     onnx: OnnxModel | None = None
+    forms: tuple[Form, ...] = ()
 
 
 @unforeseen("import")
@@ -112,6 +116,7 @@ def import_model(
     *,
     impose: Impose | None = None,
     keep: Keep = lambda weight: weight,
+    borders: Borders = AS_THEY_ARE,
 ) -> Imported:
     """Translate a model.
 
@@ -124,6 +129,8 @@ def import_model(
         A pattern to put on the layers first; the caller's weights stay as they are.
     keep : callable, optional
         Takes each weight with the pattern, and gives an equal array to use in its place: one on disk, say.
+    borders : Borders
+        Layout and types of inputs and outputs; example inputs are the model's own whatever these are.
 
     Raises
     ------
@@ -134,6 +141,9 @@ def import_model(
     if onnx is not None:
         model, example_inputs = onnx.program, onnx.example
     program, example, notes = to_exported(model, example_inputs)
+    bordered = with_borders(program, borders)
+    program = bordered.program
+    example = tuple(form.of(x) for form, x in zip(bordered.inputs, example, strict=True))
     is_plain = impose is not None and not has_empty_channels(program)
     original = program if impose is None else impose_on(program, impose, keep=keep)
     program = _decompose_unknown(without_selections(with_known_shapes(original)))
@@ -153,20 +163,22 @@ def import_model(
     return Imported(
         module=ctx.finished(builder.get()),
         layers=ctx.layers,
-        inputs=_ports(inputs, port_names(_input_paths(inputs, onnx), kind="input")),
+        inputs=_ports(inputs, port_names(_input_paths(inputs, onnx), kind="input"), bordered.inputs),
         outputs=_ports(
             returned.nodes,
             returned.names if onnx is None else port_names([(name,) for name in onnx.outputs], kind="output"),
+            bordered.outputs,
         ),
         structure=returned.structure,
         example=example,
         program=program,
         original=original,
-        notes=(*notes, *notes_on(program, ctx.layers.values())),
+        notes=(*notes, *bordered.notes, *notes_on(program, ctx.layers.values())),
         origins=ctx.origins,
         keeps_channels=is_plain,
         has_codes=any(operator_of(node) in CODES for node in program.graph.nodes),
         onnx=onnx if impose is None else None,
+        forms=bordered.outputs,
     )
 
 
@@ -174,9 +186,10 @@ def _input_paths(inputs: Sequence[fx.Node], onnx: OnnxModel | None) -> list[tupl
     return [(name,) for name in (onnx.inputs if onnx else [node.name for node in inputs])]
 
 
-def _ports(nodes: Sequence[fx.Node], names: Sequence[str]) -> tuple[Port, ...]:
+def _ports(nodes: Sequence[fx.Node], names: Sequence[str], forms: Sequence[Form]) -> tuple[Port, ...]:
     values = [node.meta["val"] for node in nodes]
-    return tuple(Port(name, tuple(x.shape), name_of(x.dtype)) for name, x in zip(names, values, strict=True))
+    ports = [Port(name, tuple(x.shape), name_of(x.dtype)) for name, x in zip(names, values, strict=True)]
+    return tuple(form.port(port) for form, port in zip(forms, ports, strict=True))
 
 
 def _known(name: str) -> bool:

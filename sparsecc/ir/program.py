@@ -13,11 +13,27 @@ Place = Literal["input", "output", "buffer", "weight"]
 
 @dataclass(frozen=True)
 class Port:
-    """One input or output of the network: contiguous, row-major."""
+    """One input or output of the network: contiguous, row-major.
+
+    Attributes
+    ----------
+    name : str
+    shape : tuple of int
+    dtype : str
+        As NumPy has it.
+    layout : str
+        ``"nhwc"`` where images have their channels last though the network has them second; else empty.
+    scale : float or None
+        Of 8-bit codes in the place of float32: a code ``q`` stands for ``scale * (q - zero_point)``.
+    zero_point : int or None
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: str = "float32"
+    layout: str = ""
+    scale: float | None = None
+    zero_point: int | None = None
 
     @property
     def nbytes(self) -> int:

@@ -74,10 +74,15 @@ class _Plan:
     rooms: dict[int, int] = field(default_factory=dict)
     runs: dict[int, int] = field(default_factory=dict)
     copies: dict[tuple[object, ...], int] = field(default_factory=dict)
+    callers: set[int] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.shapes, self.types = list(self.graph.shapes), dict(self.graph.types)
         self.fixed = _contiguous(self.graph)
+        self.callers.update(self.graph.inputs)
+        for node in self.graph.nodes:
+            if not node.operator.kernel and node.inputs[0] in self.callers:
+                self.callers.add(node.output)
         for node in self.graph.nodes:
             sides = zip((*node.inputs[:1], node.output), node.operator.runs, strict=False)
             self.runs.update((tensor, run) for tensor, run in sides if run)
@@ -91,7 +96,9 @@ class _Plan:
         """Append a node, with the copies before and after it."""
         spec, window = walked(node, self.types), node.operator.follower
         if spec is None:
-            self.nodes.append(PlacedNode(node.key, node.operator, node.inputs, node.output))
+            # who computes with codes reads whole vectors, beyond the last pixel too, where a caller's memory may end
+            inputs = tuple(self._own(t) for t in node.inputs) if node.operator.types else node.inputs
+            self.nodes.append(PlacedNode(node.key, node.operator, inputs, node.output))
             return
         if window is not None:
             self._add_chain(node, spec, window)
@@ -166,6 +173,10 @@ class _Plan:
                 self.splits[copy], rows = spec, split_height(spec)
             self.nodes.append(PlacedNode(f"pack_{node.key}", Repack(rows), (tensor,), copy))
         return self.copies[key]
+
+    def _own(self, tensor: int) -> int:
+        """The tensor itself, or a copy of an image that is the caller's, or a view of one."""
+        return self._flexible(tensor) if tensor in self.callers and len(self.shapes[tensor]) == 4 else tensor
 
     def _flexible(self, tensor: int) -> int:
         """The tensor itself, or a copy of a contiguous one that may get another pitch."""

@@ -12,6 +12,7 @@ from sparsecc.runtime.structure import parse_structure
 from sparsecc.untrusted import MalformedError, check_members, entries, parse_json, shown, text, texts, whole_number
 from sparsecc.untrusted import whole_numbers as sizes
 from sparsecc.untrusted.meta import check_meta
+from sparsecc.untrusted.numbers import as_float
 
 _DAMAGED = "copy or compile the file again"
 _TEXTS = ("name", "target", "version", "triple")
@@ -82,6 +83,15 @@ def _port(port: Any) -> None:
     element = _ELEMENT_BYTES.get(text(members, "dtype"))
     if element is None:
         raise MalformedError(f"dtype: found {shown(members['dtype'])}, expected one of {', '.join(_ELEMENT_BYTES)}")
+    if members.get("layout", "nhwc") != "nhwc":
+        raise MalformedError(f"layout: found {shown(members['layout'])}, expected 'nhwc', or none")
+    if ("scale" in members) != ("zero_point" in members):
+        raise MalformedError("scale: found it without zero_point, or the reverse, expected both or none")
+    if "scale" in members:
+        scale = as_float(members["scale"])
+        if scale is None or not 0 < scale < math.inf:
+            raise MalformedError(f"scale: found {shown(members['scale'])}, expected a finite number above 0")
+        whole_number(members, "zero_point", least=-128, most=255)
     if len(shape) > _MOST_RANK or math.prod(shape) * element > _MOST_BYTES:
         raise MalformedError(f"shape: found {shown(shape)}, expected less than what a machine can hold")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import torch
+
 from sparsecc.artefact import Artefact
 from sparsecc.errors import VerificationError
 from sparsecc.importer import Imported
@@ -70,7 +72,8 @@ def judge(
     from sparsecc.verify.onnx import first_wrong_step, onnx_results  # whose package not everybody has
 
     strict = is_finite(imported)
-    who, theirs = onnx_results(imported.onnx)
+    who, own = onnx_results(imported.onnx)
+    theirs = [form.of(torch.from_numpy(array)).numpy() for form, array in zip(imported.forms, own, strict=True)]
     error = _largest(found, theirs, strict=strict)
     is_coded = artefact.placed is not None
     if error <= tolerance and not is_coded:
