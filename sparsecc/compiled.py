@@ -219,8 +219,8 @@ def compile(
         Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
         sparsecc for the target (default), or none, which leaves all to the cost model.
     impose : tuple of int and float, optional
-        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed before training. Blocks with
-        the least L1 norm are pruned; the first convolution, depthwise ones and the last linear layer stay dense.
+        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed before training. Blocks
+        of least L1 norm are pruned; the first convolution, depthwise ones and the last linear layer stay dense.
     meta : mapping of str to str or sequence of str, optional
         What else the library is to carry, here (``lib.meta``) and in C: ``{"model_version": "3", "classes": [...]}``.
     layout : str

@@ -13,6 +13,7 @@ from sparsecc.build.describe import facts
 from sparsecc.build.library import build_program, facts_of
 from sparsecc.build.sources import fill
 from sparsecc.errors import OutputError
+from sparsecc.ir.program import Port
 from sparsecc.runtime.files import check_writable, new_file, write_error
 from sparsecc.runtime.format import SEAL_MARK
 from sparsecc.runtime.libc import system_of
@@ -125,8 +126,15 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
         "facts": "\n".join(f"* {printable(line)}" for line in facts(told)),
         "build": told["build"],
         "interface": "\n".join(
-            f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}"
+            f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}{_more(port)}"
             for kind, group in ports
             for i, port in enumerate(group)
         ),
     }
+
+
+def _more(port: Port) -> str:
+    """What else is to be known of an input or output."""
+    layout = ", channels last (NHWC)" if port.layout == "nhwc" else ""
+    codes = "" if port.scale is None else f", codes q of the values {port.scale:g} * (q - {port.zero_point})"
+    return layout + codes

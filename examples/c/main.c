@@ -7,6 +7,7 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "model.h"
 
@@ -29,6 +30,12 @@ static float *new_array(size_t count) {
     if (!values)
         fail("malloc", "no memory");
     return values;
+}
+
+/* camera.c shows bytes and labels; this program knows float32 only. */
+static void check_type(const char *name, const char *type) {
+    if (strcmp(type, "float32"))
+        fail(name, "not float32, which this example expects");
 }
 
 /* From -1 to 1. */
@@ -59,11 +66,14 @@ int main(void) {
         fail("calloc", "no memory");
     for (int i = 0; i < num_inputs; i++) {
         size_t count = elements(model_input_rank(i), model_input_shape(i));
+        check_type(model_input_name(i), model_input_dtype(i));
         inputs[i] = new_array(count);
         fill_with_ramp(inputs[i], count);
     }
-    for (int i = 0; i < num_outputs; i++)
+    for (int i = 0; i < num_outputs; i++) {
+        check_type(model_output_name(i), model_output_dtype(i));
         outputs[i] = new_array(elements(model_output_rank(i), model_output_shape(i)));
+    }
 
     if (model_run(net, (const void *const *)inputs, (void *const *)outputs))
         fail("model_run", model_last_error());

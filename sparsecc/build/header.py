@@ -42,14 +42,18 @@ def header_text(program: Program, description: dict[str, Any]) -> str:
     return fill((SOURCES / "model.h.in").read_text(encoding="utf-8"), values)
 
 
-def _sizes(program: Program) -> dict[str, int]:
-    """Macro -> value, for the number of ports, and elements and bytes of each."""
-    name, found = program.name.upper(), {}
+def _sizes(program: Program) -> dict[str, int | str]:
+    """Macro -> value, for the number of ports, and elements and bytes of each, scale and zero point of codes."""
+    name = program.name.upper()
+    found: dict[str, int | str] = {}
     for kind, ports in (("INPUT", program.inputs), ("OUTPUT", program.outputs)):
         found[f"{name}_NUM_{kind}S"] = len(ports)
         for i, port in enumerate(ports):
             found[f"{name}_{kind}_{i}_COUNT"] = math.prod(port.shape)
             found[f"{name}_{kind}_{i}_BYTES"] = port.nbytes
+            if port.scale is not None and port.zero_point is not None:
+                found[f"{name}_{kind}_{i}_SCALE"] = f"{port.scale!r}f"
+                found[f"{name}_{kind}_{i}_ZERO_POINT"] = port.zero_point
     return found
 
 
@@ -68,7 +72,8 @@ def _meta(name: str, description: dict[str, Any]) -> str:
 
 def _lines(kind: str, ports: Sequence[Port]) -> list[str]:
     return [
-        f" * {kind} {i}: {c_comment(port.name)}, {port.dtype}[{', '.join(map(str, port.shape))}], {port.nbytes} bytes"
+        f" * {kind} {i}: {c_comment(port.name)}, {port.dtype}[{', '.join(map(str, port.shape))}]"
+        f"{', NHWC' * (port.layout == 'nhwc')}, {port.nbytes} bytes"
         for i, port in enumerate(ports)
     ]
 

@@ -67,4 +67,6 @@ def _text(value: str | list[str]) -> str:
 
 
 def _port(kind: str, port: JSON) -> str:
-    return f"{kind}   {port['name']}, {port['dtype']} {shape_text(port['shape'])}"
+    layout = ", channels last (nhwc)" if port.get("layout") == "nhwc" else ""
+    codes = f", codes q of {port['scale']:g} * (q - {port['zero_point']})" if "scale" in port else ""
+    return f"{kind}   {port['name']}, {port['dtype']} {shape_text(port['shape'])}{layout}{codes}"

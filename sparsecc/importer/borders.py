@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 
-from sparsecc.errors import UserError
+from sparsecc.errors import NotSupportedError, UserError
 from sparsecc.importer.arguments import arguments
 from sparsecc.importer.checks import user_inputs
 from sparsecc.importer.constants import fold_constants
+from sparsecc.importer.names import layer_name
 from sparsecc.importer.programs import rebuilt
 from sparsecc.ir.program import Port
 
@@ -57,13 +57,14 @@ class Form:
     scale: float | None = None
     zero_point: int | None = None
     codes: str = ""
+    low: int = 0
+    high: int = 0
 
     def of(self, value: torch.Tensor) -> torch.Tensor:
         """A value of the model's in this form."""
         if self.scale is not None:
-            bounds = np.iinfo(self.codes)
             steps = torch.round(value * (1.0 / self.scale)) + self.zero_point
-            value = steps.clamp(bounds.min, bounds.max).to(getattr(torch, self.codes))
+            value = steps.clamp(self.low, self.high).to(getattr(torch, self.codes))
         return value.permute(_TO_LAST).contiguous() if self.is_last else value
 
     def port(self, port: Port) -> Port:
@@ -187,14 +188,14 @@ class _Change:
 
     def _form(self, node: fx.Node) -> Form:
         """What the codes of a quantize or dequantize stand for."""
-        _, scale, zero_point, *_, dtype = arguments(node, 6, [None] * 6)
-        values = [self._number(value) for value in (scale, zero_point)]
-        return Form(False, float(values[0]), int(values[1]), _CODES.get(dtype, ""))
-
-    def _number(self, value: Any) -> Any:
-        if not isinstance(value, fx.Node):
-            return value
-        return self._constants[value].item()
+        _, scale, zero_point, low, high, dtype = arguments(node, 6, [None] * 6)
+        where = f"layer {layer_name(node)}: {node.target}"
+        if dtype not in _CODES:
+            raise NotSupportedError(f"{where}: found codes of {dtype}, expected torch.uint8 or torch.int8")
+        values = [self._constants[value].item() if value in self._constants else value for value in (scale, zero_point)]
+        if any(isinstance(value, fx.Node) for value in values):
+            raise NotSupportedError(f"{where}: found a scale that depends on the input, expected a constant")
+        return Form(False, float(values[0]), int(values[1]), _CODES[dtype], low, high)
 
     def _outputs(self) -> list[Any]:
         results: Any = self._graph.output_node().args[0]

@@ -1,8 +1,8 @@
 """Whole numbers at a network's borders: inputs of bytes, labels, masks.
 
-Between kernels nearly everything is float32. Tensors of integers are inputs and what is made of them by moving
-elements, by arithmetic that stays in integers, and by ``argmax`` and the like. What gives float32 reads them as
-float32, as PyTorch does. Truth values are float32 between kernels, 0 or 1, and bytes at the borders.
+Between kernels nearly everything is float32. Tensors of integers are inputs, what ``argmax`` and the like give, and
+what is made of them by moving elements or by whole arithmetic. What gives float32 reads them as float32, as PyTorch
+does. Truth values are float32 between kernels, 0 or 1, and bytes at the borders.
 """
 
 from __future__ import annotations
