@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs docs-onnx site bench bench-short clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs docs-onnx site dist bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -63,6 +63,14 @@ docs: setup  ## write the generated part of the documentation anew
 
 site: setup-bench  ## the documentation as a site, in build/site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+dist: setup  ## wheel and sources in dist/, checked
+	rm -rf dist
+	$(INSTALL) '.[release]'
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+	PYTHONPATH=. $(BIN)/python -m pytest -m slow tests/test_wheel.py
 
 bench: setup-rivals  ## measure against all engines; takes a quiet machine and some hours
 	$(BIN)/python -m bench $(ARGS)
