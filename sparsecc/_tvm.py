@@ -50,6 +50,7 @@ __all__ = [
     "structural_hash",
     "structural_map",
     "structural_walk",
+    "structurally_equal",
     "te",
     "tirx",
     "topi",
@@ -76,6 +77,11 @@ def quiet_if_unfinished(builder: relax.BlockBuilder) -> Iterator[None]:
 def structural_hash(func: PrimFunc) -> str:
     """16 hexadecimal digits that are equal for functions of equal structure, whatever their names."""
     return f"{structural_hash_of(func.without_attr('global_symbol'), map_free_vars=True) & (1 << 64) - 1:016x}"
+
+
+def structurally_equal(one: PrimFunc, other: PrimFunc) -> bool:
+    """Whether functions are of equal structure, whatever their names."""
+    return bool(structural_equal(*(f.without_attr("global_symbol") for f in (one, other)), map_free_vars=True))
 
 
 @contextlib.contextmanager

@@ -79,6 +79,10 @@ class Algorithms:
         """Bytes of all weights without Winograd's algorithm."""
         return self._direct.totals.kept_bytes
 
+    def cost(self, layer: LayerPlan, *, all_weights: float) -> float:
+        """Cycles of a layer as planned, its weights fetched, where all of the network's are so many bytes."""
+        return self._cycles(layer) + fetch_cycles(layer.kept_bytes, all_weights, self._target)
+
     def choices(self) -> dict[str, Choice]:
         """What is open: key of a layer -> the question, which equal layers have in common."""
         alone = {layer.key: layer for layer in self._alone.layers}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sparsecc._tvm import IRModule, PrimFunc
 from sparsecc.build import MemoryPlan, build_library
@@ -44,6 +45,12 @@ class Artefact:
         The network itself, where it has tensors of codes: each step is verified by its own reference then.
     module : IRModule or None
         PrimFuncs of its generic operators.
+    packings : mapping of str to hashable
+        Key of a step -> the order in which its weights lie.
+    others : tuple of Artefact
+        The same network for other shapes, in the same library: weights and kernels are those of all.
+    in_pieces : bool
+        Whether batches that have no program may be computed in pieces that have one.
     """
 
     program: Program
@@ -58,6 +65,15 @@ class Artefact:
     types: tuple[TensorType, ...] = ()
     placed: Placed | None = None
     module: IRModule | None = None
+    packings: Mapping[str, Hashable] = field(default_factory=dict)
+    others: tuple[Artefact, ...] = ()
+    in_pieces: bool = False
+
+    @property
+    def shapes(self) -> Any:
+        """Of a library for several shapes, what :mod:`~sparsecc.build` must know besides the first one's program."""
+        others = [(other.program, other.memory) for other in self.others]
+        return {"others": others, "in_pieces": self.in_pieces} if others else {}
 
     def check_room(self) -> None:
         """Refuse what a board's memory has no room for, beside its system.
@@ -70,6 +86,8 @@ class Artefact:
         target, program = self.target, self.program
         ports = sum(port.nbytes for port in (*program.inputs, *program.outputs))
         room, needed = target.room_bytes, self.memory.nbytes + ports
+        for other in self.others:
+            other.check_room()
         if room and needed > room:
             raise UserError(
                 f"target {target.name}: the network needs {needed / 1e6:.0f} MB, expected at most {room / 1e6:.0f} MB "
@@ -81,5 +99,5 @@ class Artefact:
         """Write the library."""
         build_library(
             self.program, memory=self.memory, kernels=self.kernels, triple=self.target.triple,
-            cpu_features=self.target.cpu_features, out=path, cc=cc, static=static,
+            cpu_features=self.target.cpu_features, out=path, cc=cc, static=static, **self.shapes,
         )  # fmt: skip

@@ -8,10 +8,11 @@ the network into kernels.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sparsecc._codegen import compile_object
@@ -30,6 +31,7 @@ from sparsecc.ir.layer import convolutions
 from sparsecc.ir.on_disk import forget
 from sparsecc.ir.placed import PlacedNode
 from sparsecc.lower.choice import Choose, by_cost_model
+from sparsecc.lower.follow import following
 from sparsecc.lower.join import Decide, as_chosen
 from sparsecc.lower.lowered import Lowered, problems_of
 from sparsecc.lower.table import at_once, cost, lower
@@ -79,17 +81,42 @@ def run(
     progress("analyse")
     plan = stage("analyse", analyse, imported, target, options, choose=choose, cpu=records.cpu)
 
+    made = finish(
+        imported, plan, target, options, progress=progress, name=network_name(model), figures=figures, records=records,
+        stage=stage,
+    )  # fmt: skip
+    return made, imported
+
+
+def finish(
+    imported: Imported,
+    plan: Plan,
+    target: Target,
+    options: Options,
+    *,
+    progress: Progress,
+    name: str,
+    figures: str,
+    records: Records,
+    stage: Stages,
+    lead: Mapping[str, Hashable] | None = None,
+) -> Artefact:
+    """All that follows the plan; with ``lead``, a program that shares its kernels and weights with others.
+
+    Such a one has no machine code yet, and its weights lie as ``lead`` says: key of a node -> packing of its config.
+    """
+    choose = partial(records.choose, threads=options.threads or 1)
     progress("rewrite")
     made = rewrite(imported, plan, target, choose, stage=stage)
 
     progress("schedule")
     target = target_of(made, target)
-    lowered = stage("lower", lower_all, made, target, choose)
+    lowered = stage("lower", lower_all, made, target, choose, lead or {})
     ports = imported.inputs, imported.outputs
     assembled = stage("assemble", assemble, options.name, made.placed, lowered, inputs=ports[0], outputs=ports[1])
 
     progress("build")
-    kernels, _ = stage("build", compile_object, assembled.functions, target.llvm)
+    kernels = b"" if lead is not None else stage("build", compile_object, assembled.functions, target.llvm)[0]
     memory = stage("memory", plan_memory, assembled.program)
 
     unused = problems_of([kernel for _, kernel in lowered], made.joins)
@@ -98,15 +125,18 @@ def run(
         made.plan, lowered, target.name, notes, figures, made.joins, memory_bytes=memory.nbytes,
         macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz, types=made.types,
     )  # fmt: skip
-    description = {"target": target.name, "network": network_name(model), "report": report.to_json()}
+    description = {"target": target.name, "network": name, "report": report.to_json()}
     if options.meta:
         description["meta"] = options.meta
     program = replace(assembled.program, description=description, structure=imported.structure)
     layouts = tuple(made.placed.layouts[node.output] for node, _ in lowered)
     names, orders = made.origins, made.orders
     types = tuple(made.placed.type_of(node.output) for node, _ in lowered)
-    artefact = Artefact(program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types)
-    return (replace(artefact, placed=made.placed, module=made.module) if made.placed.types else artefact), imported
+    packings = {node.key: kernel.packing for node, kernel in lowered}
+    artefact = Artefact(
+        program, memory, kernels, target, report, names, layouts, orders, assembled.functions, types, packings=packings
+    )
+    return replace(artefact, placed=made.placed, module=made.module) if made.placed.types else artefact
 
 
 def target_of(made: Rewritten, target: Target) -> Target:
@@ -217,13 +247,16 @@ def decision_scale(target: Target, options: Options, *, cpu: str | None = None) 
     return Scale(1.0) if options.schedules is None else shipped_scale(target, cpu=cpu)
 
 
-def lower_all(made: Rewritten, target: Target, choose: Choose) -> list[tuple[PlacedNode, Lowered]]:
-    """Schedule the kernels of all nodes; views need none."""
+def lower_all(
+    made: Rewritten, target: Target, choose: Choose, lead: Mapping[str, Hashable] = MappingProxyType({})
+) -> list[tuple[PlacedNode, Lowered]]:
+    """Schedule the kernels of all nodes; views need none. Those that ``lead`` has follow the packing there."""
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in made.plan.layers}
 
     def lowered(node: PlacedNode) -> Lowered:
         with unforeseen(f"lower: step {node.key}"):
-            kernel = lower(node, made.placed, made.module, plans, target, choose)
+            own = following(choose, lead.get(node.key))
+            kernel = lower(node, made.placed, made.module, plans, target, own)
         for weight in node.operator.weights:
             forget(weight)
         arguments = tuple(a if isinstance(a, int) else spilled_if_large(a) for a in kernel.arguments)

@@ -12,6 +12,7 @@ from typing import Any
 
 from sparsecc.analyse.plan import Plan
 from sparsecc.errors import UserError
+from sparsecc.ir.program import Program
 from sparsecc.ir.provenance import RECORDS, Provenance
 from sparsecc.runtime.files import new_file
 from sparsecc.text import in_bytes, printable
@@ -55,6 +56,10 @@ class Report:
         libraries of before.
     reference : str
         What it was compared with: PyTorch, or of an ONNX file an implementation of that.
+    shapes : tuple of dict
+        Of a library for several shapes, one for each: ``inputs`` (their sizes), ``kernel_calls``, ``arena_bytes``,
+        ``cycles`` (predicted for all steps), ``error`` (as above) and ``compared``; plan and steps are those of the
+        first shape. Empty for one shape.
     """
 
     plan: Plan
@@ -68,6 +73,7 @@ class Report:
     macs_per_cycle: float = 0.0
     ghz: float = 0.0
     reference: str = "PyTorch"
+    shapes: tuple[JSON, ...] = ()
 
     @property
     def accuracy(self) -> str:
@@ -92,6 +98,7 @@ class Report:
         decided = [step["joined_by"] in RECORDS for step in self.steps if step.get("joined_by")]
         if any(decided):
             lines.append(f"joined with the next layer, or not, by records: {sum(decided)} of {len(decided)} pairs")
+        lines += shape_lines(self.shapes)
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -114,6 +121,7 @@ class Report:
             "macs_per_cycle": self.macs_per_cycle,
             "ghz": self.ghz,
             **({} if self.reference == "PyTorch" else {"reference": self.reference}),
+            **({"shapes": list(self.shapes)} if self.shapes else {}),
         }
 
     def save(self, path: str | os.PathLike[str], *, title: str = "") -> None:
@@ -153,8 +161,35 @@ class Report:
         return cls(
             plan, steps, data["target"], notes, data["error"], data.get("figures", ""),
             data.get("memory_bytes", 0), data.get("compared", ""), data.get("macs_per_cycle", 0.0),
-            data.get("ghz", 0.0), data.get("reference", "PyTorch"),
+            data.get("ghz", 0.0), data.get("reference", "PyTorch"), tuple(data.get("shapes", ())),
         )  # fmt: skip
+
+
+def shape_row(program: Program, report: Report, *, arena_bytes: int) -> JSON:
+    """What a report says of one of several shapes."""
+    return {
+        "inputs": [list(port.shape) for port in program.inputs],
+        "kernel_calls": len(program.steps),
+        "arena_bytes": arena_bytes,
+        "cycles": round(sum(step["expected"] for step in report.steps)),
+        "error": report.error,
+        "compared": report.compared,
+    }
+
+
+def shape_lines(rows: Sequence[JSON]) -> list[str]:
+    """The shapes as lines of text; none where there is only one."""
+    return [
+        f"shape {i}: {', '.join(sizes_text(sizes) for sizes in row['inputs'])}: {row['kernel_calls']} kernel calls, "
+        f"{in_bytes(row['arena_bytes'])} of buffers, {row['cycles'] / 1e6:.2f} M cycles predicted"
+        + ("" if row["error"] is None else f", largest difference {row['error']:.1e}")
+        for i, row in enumerate(rows)
+    ]
+
+
+def sizes_text(sizes: Sequence[int]) -> str:
+    """A shape as people write it."""
+    return "x".join(map(str, sizes)) or "one number"
 
 
 def make_report(

@@ -189,7 +189,8 @@ def find_structure(weight: NDArray[np.float32], *, groups: int = 1, max_n: int =
 def product_structure(structure: Structure, tiling: Tiling) -> Structure:
     """Structure of the products by which Winograd's algorithm computes a layer: the layer's, once for each product."""
     count, product = tiling.products, tiling.product_spec
-    index = index_format(weights=structure.block_n, columns=product.ic, groups=product.groups, widest_step=product.ic)
+    weights = 1 if structure.index == "column" else structure.block_n  # columns stay columns
+    index = index_format(weights=weights, columns=product.ic, groups=product.groups, widest_step=product.ic)
     return replace(
         structure, nnzb=structure.nnzb * count, empty_rows=structure.empty_rows * count,
         grouping=tiling.product_rows(structure.grouping), index=index,

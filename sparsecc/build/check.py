@@ -7,7 +7,7 @@ import re
 from sparsecc.build.describe import structure_of
 from sparsecc.errors import InternalError, UserError
 from sparsecc.ir.program import PadFill, Program, Ref, Step
-from sparsecc.runtime.format import FUNCTIONS
+from sparsecc.runtime.format import FUNCTIONS, SHAPE_FUNCTIONS
 from sparsecc.runtime.structure import parse_structure
 
 _KEYWORDS = """auto break case char const continue default do double else enum extern float for goto if inline int long
@@ -60,7 +60,7 @@ def _check_symbols(program: Program) -> None:
         if count != len(step.args):
             found = f"{len(step.args)} arguments here and {count} before"
             raise InternalError(f"program {program.name}: kernel {step.symbol} has {found}; expected the same")
-        if step.symbol in {f"{program.name}_{f}" for f in (*FUNCTIONS, "weights")}:
+        if step.symbol in {f"{program.name}_{f}" for f in (*FUNCTIONS, *SHAPE_FUNCTIONS, "weights")}:
             raise InternalError(f"program {program.name}: kernel {step.symbol} has the name of a public function")
 
 

@@ -23,6 +23,8 @@ def describe(
     arena_bytes: int,
     weight_bytes: int,
     weights_digest: bytes,
+    others: Sequence[Program] = (),
+    in_pieces: bool = False,
 ) -> dict[str, Any]:
     """The program's own description with what this stage knows: interface, machine, memory, steps, build.
 
@@ -36,8 +38,14 @@ def describe(
         Of an instance's buffers, and of the weights.
     weights_digest : bytes
         Digest of the weights as the library has them.
+    others : sequence of Program
+        Those for other shapes.
+    in_pieces : bool
+        Whether other batches may be computed in pieces.
     """
     told = _told(program, triple=triple, arena_bytes=arena_bytes, weight_bytes=weight_bytes)
+    if others:
+        told |= {"in_pieces": in_pieces, "shapes": [_shape(program, None), *(_shape(o, program) for o in others)]}
     number = hashlib.sha256(description_text(told).encode() + weights_digest).hexdigest()[:BUILD_DIGITS]
     return {**told, "cpu_features": list(cpu_features), "build": number}
 
@@ -62,8 +70,30 @@ def _told(program: Program, *, triple: str, arena_bytes: int, weight_bytes: int)
         "triple": triple,
         "arena_bytes": arena_bytes,
         "weight_bytes": weight_bytes,
-        "steps": [{"key": step.key, "kernel": step.symbol} for step in program.steps],
+        "steps": _steps(program),
     }
+
+
+def _shape(program: Program, first: Program | None) -> dict[str, Any]:
+    """Of one of several shapes, what the first one's program has otherwise."""
+    sizes: dict[str, Any] = {
+        "inputs": [list(port.shape) for port in program.inputs],
+        "outputs": [list(port.shape) for port in program.outputs],
+    }
+    if first is None:
+        return sizes
+    ones, others = ({step["key"]: step for step in _reported(one)} for one in (first, program))
+    steps = [step for key, step in others.items() if ones.get(key) != step]
+    return {**sizes, "steps": _steps(program), "reported": steps}
+
+
+def _reported(program: Program) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = program.description.get("report", {}).get("steps", [])
+    return found
+
+
+def _steps(program: Program) -> list[dict[str, Any]]:
+    return [{"key": step.key, "kernel": step.symbol} for step in program.steps]
 
 
 def structure_of(program: Program) -> Any:

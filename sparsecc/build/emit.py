@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from sparsecc.build.batches import Batch, models_text
 from sparsecc.build.describe import description_text
 from sparsecc.build.memory import ArenaPlan, lifetimes
 from sparsecc.build.objects import own_symbol
@@ -40,8 +41,7 @@ extern const unsigned char {name}_weights[] __attribute__((visibility("hidden"))
 #define WEIGHT(offset) ((void *)(call->weights + offset))
 """
 
-_TAIL = """\
-static const scc_model scc_this = {{
+_MODEL = """\
     .name = {name},
     .version = {version},
     .target = {target},
@@ -55,11 +55,13 @@ static const scc_model scc_this = {{
     .num_steps = {steps},
     .num_inputs = {inputs},
     .num_outputs = {outputs},
-    .steps = scc_steps,
-    .inputs = scc_inputs,
-    .outputs = scc_outputs,
+    .steps = scc_steps{tag},
+    .inputs = scc_inputs{tag},
+    .outputs = scc_outputs{tag},
     .features = scc_required_features,
-}};
+"""
+
+_RUNTIME = """\
 
 #include "scc_process.c"
 #include "scc_wait.c"
@@ -87,8 +89,15 @@ static const scc_model scc_this = {{
 #include "scc_api.c"
 """
 
-
-def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, description: dict[str, Any]) -> str:
+def main_source(
+    program: Program,
+    *,
+    arena: ArenaPlan,
+    weights: WeightBlob,
+    description: dict[str, Any],
+    others: Sequence[tuple[Program, ArenaPlan]] = (),
+    batches: Sequence[Batch] = (),
+) -> str:
     """C text of the library's only translation unit: steps, description, and the runtime included at its end.
 
     Parameters
@@ -99,43 +108,65 @@ def main_source(program: Program, *, arena: ArenaPlan, weights: WeightBlob, desc
         Where buffers and constants are.
     description : dict
         What the library says about itself (``describe.describe``).
+    others : sequence of (Program, ArenaPlan)
+        The same for other shapes; the arena has room for the largest.
+    batches : sequence of Batch
+        Of a library for several shapes, each one's.
     """
+    programs = [(program, arena), *others]
+    arena_bytes = max(plan.nbytes for _, plan in programs)
     head = _HEAD.format(
         name=program.name,
         steps=len(program.steps),
-        arena=arena.nbytes,
+        arena=arena_bytes,
         weights=weights.nbytes,
         seal_section=SEAL_SECTION,
         seal_mark=SEAL_MARK,
         seal_bytes=SEAL_BYTES,
     )
     text = description_text(description)
-    tail = _TAIL.format(
-        name=c_string(program.name),
-        version=c_string(str(description["version"])),
-        target=c_string(str(description["target"])),
-        symbol=program.name,
-        arena=arena.nbytes,
-        weights=weights.nbytes,
-        weights_digest=_words(weights.digest()),
-        description_bytes=len(text),
-        description_digest=_words(digest(text.encode())),
-        steps=len(program.steps),
-        inputs=len(program.inputs),
-        outputs=len(program.outputs),
-    )
+    common = {
+        "name": c_string(program.name),
+        "version": c_string(str(description["version"])),
+        "target": c_string(str(description["target"])),
+        "symbol": program.name,
+        "arena": arena_bytes,
+        "weights": weights.nbytes,
+        "weights_digest": _words(weights.digest()),
+        "description_bytes": len(text),
+        "description_digest": _words(digest(text.encode())),
+    }
+    models = [_model(one, common, tag=_tag(i)) for i, (one, _) in enumerate(programs)]
+    more = '#include "scc_shapes.c"\n' if others else ""
     parts = [
         head,
-        _prototypes(program),
-        *(_step(i, step, program, arena=arena, weights=weights) for i, step in enumerate(program.steps)),
-        _table(program, arena),
-        _ports("scc_inputs", program.inputs),
-        _ports("scc_outputs", program.outputs),
+        _prototypes([one for one, _ in programs]),
+        *(part for i, (one, plan) in enumerate(programs) for part in _shape(one, plan, weights, tag=_tag(i))),
         _features(description["cpu_features"]),
         _description(text),
-        tail,
+        models_text(models, batches, ports=max(len(program.inputs), len(program.outputs))) + _RUNTIME + more,
     ]
     return "\n".join(parts)
+
+
+def _tag(shape: int) -> str:
+    """What tells the tables of a shape from those of the first one."""
+    return f"_of_{shape}" if shape else ""
+
+
+def _shape(program: Program, arena: ArenaPlan, weights: WeightBlob, *, tag: str) -> list[str]:
+    """A program's steps and tables."""
+    return [
+        *(_step(i, step, program, arena=arena, weights=weights, tag=tag) for i, step in enumerate(program.steps)),
+        _table(program, arena, tag=tag),
+        _ports(f"scc_inputs{tag}", program.inputs),
+        _ports(f"scc_outputs{tag}", program.outputs),
+    ]
+
+
+def _model(program: Program, common: Mapping[str, Any], *, tag: str) -> str:
+    counts = {"steps": len(program.steps), "inputs": len(program.inputs), "outputs": len(program.outputs)}
+    return _MODEL.format(**common, **counts, tag=tag)
 
 
 def c_string(text: str) -> str:
@@ -161,19 +192,21 @@ def _c_char(byte: int) -> str:
     return f"\\{byte:03o}"
 
 
-def _prototypes(program: Program) -> str:
+def _prototypes(programs: Sequence[Program]) -> str:
     """One declaration for each kernel, in order of first use."""
-    kernels = {own_symbol(step.symbol, prefix=program.name): len(step.args) for step in program.steps}
+    kernels = {
+        own_symbol(step.symbol, prefix=program.name): len(step.args) for program in programs for step in program.steps
+    }
     lines = [f"extern int32_t {symbol}({', '.join(['void *'] * n) or 'void'});" for symbol, n in kernels.items()]
     return "\n".join(["/* The kernels, from kernels.o. */", *lines, ""])
 
 
-def _step(number: int, step: Step, program: Program, *, arena: ArenaPlan, weights: WeightBlob) -> str:
+def _step(number: int, step: Step, program: Program, *, arena: ArenaPlan, weights: WeightBlob, tag: str) -> str:
     arguments = ", ".join(_pointer(ref, arena=arena, weights=weights) for ref in step.args)
     return "\n".join(
         [
             f"/* {c_comment(step.key)} */",
-            f"static int32_t scc_step_{number}(const scc_call *call) {{",
+            f"static int32_t scc_step{tag}_{number}(const scc_call *call) {{",
             "  (void)call;",
             *(f"  {_pad(pad, arena=arena, weights=weights)}" for pad in step.pads),
             f"  return {own_symbol(step.symbol, prefix=program.name)}({arguments});",
@@ -201,15 +234,15 @@ def _pointer(ref: Ref, *, arena: ArenaPlan, weights: WeightBlob) -> str:
     return f"{ref.place.upper()}({ref.index})"
 
 
-def _table(program: Program, arena: ArenaPlan) -> str:
+def _table(program: Program, arena: ArenaPlan, *, tag: str) -> str:
     """The order of the steps, what each writes first and what it costs; a last empty entry: C has no empty arrays."""
     results = {life.first: (arena.offsets[life.index], life.size) for life in lifetimes(program)}
     rows = []
     for i, step in enumerate(program.steps):
         offset, nbytes = results.get(i, (0, 0))
         numbers = f"{offset}, {nbytes}, {step.shares}, {step.cycles}"
-        rows.append(f"    {{{c_string(step.key)}, scc_step_{i}, {numbers}}},")
-    return "\n".join(["static const scc_step scc_steps[] = {", *rows, "    {NULL, NULL, 0, 0, 0, 0},", "};", ""])
+        rows.append(f"    {{{c_string(step.key)}, scc_step{tag}_{i}, {numbers}}},")
+    return "\n".join([f"static const scc_step scc_steps{tag}[] = {{", *rows, "    {NULL, NULL, 0, 0, 0, 0},", "};", ""])
 
 
 def _ports(name: str, ports: Sequence[Port]) -> str:

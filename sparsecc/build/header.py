@@ -10,6 +10,7 @@ from typing import Any
 
 from sparsecc.build.describe import facts
 from sparsecc.build.emit import c_comment, c_string
+from sparsecc.build.header_shapes import shape_sizes, shapes_text
 from sparsecc.build.sources import SOURCES, fill
 from sparsecc.ir.program import Port, Program
 
@@ -20,7 +21,7 @@ _NUMBER_BITS = 31
 def header_text(program: Program, description: dict[str, Any]) -> str:
     """``model.h``: the template with this network's names, shapes and facts (from ``describe.describe``)."""
     build = str(description["build"])
-    sizes = _sizes(program)
+    sizes = _sizes(program) | shape_sizes(program, description)
     ports = [("input", program.inputs), ("output", program.outputs)]
     values = {
         "name": program.name,
@@ -35,6 +36,7 @@ def header_text(program: Program, description: dict[str, Any]) -> str:
         "weights": str(description["weight_bytes"]),
         "facts": "\n".join(f" * {c_comment(line)}" for line in facts(description)),
         "sizes": "\n".join(f"#define {macro} {value}" for macro, value in sizes.items()),
+        "shapes": shapes_text(program, description),
         "meta": _meta(program.name, description),
         "interface": "\n".join([*_lines("Input", program.inputs), *_lines("Output", program.outputs)]),
         "indices": "\n".join(line for kind, group in ports for line in _indices(program.name, kind, group, sizes)),

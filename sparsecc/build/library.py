@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from sparsecc.build.batches import batches_of
 from sparsecc.build.check import check_program
 from sparsecc.build.describe import describe
 from sparsecc.build.emit import main_source
@@ -18,6 +19,11 @@ from sparsecc.build.objects import isolate
 from sparsecc.build.toolchain import find_compiler
 from sparsecc.build.weights import WeightBlob
 from sparsecc.ir.program import Program
+from sparsecc.runtime.format import FUNCTIONS, SHAPE_FUNCTIONS
+
+
+#: programs of one library for other shapes than the first one's, each with its memory
+Others = Sequence[tuple[Program, MemoryPlan]]
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ def build_library(
     out: str | os.PathLike[str],
     cc: str | None = None,
     static: bool = False,
+    others: Others = (),
+    in_pieces: bool = False,
 ) -> Built:
     """Link a program with its kernels.
 
@@ -62,6 +70,10 @@ def build_library(
         C compiler; by default ``$SPARSECC_CC``, else ``ziglang``.
     static : bool
         Write a static archive in place of a shared library.
+    others : sequence of (Program, MemoryPlan)
+        The same network for other shapes: with the same weights, and kernels in the same object.
+    in_pieces : bool
+        Whether batches that have no program may be computed in pieces that have one.
 
     Raises
     ------
@@ -74,7 +86,10 @@ def build_library(
     """
     out = Path(out)
     compiler = find_compiler(cc, triple=triple)
-    sources = sources_of(program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    sources = sources_of(
+        program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features, others=others,
+        in_pieces=in_pieces,
+    )  # fmt: skip
     (link_static if static else link_shared)(sources, out, compiler=compiler)
     return Built(out, out.stat().st_size, memory.arena.nbytes, memory.weights.nbytes)
 
@@ -163,6 +178,8 @@ def build_program(
     cpu_features: tuple[str, ...],
     out: Path,
     cc: str | None = None,
+    others: Others = (),
+    in_pieces: bool = False,
 ) -> None:
     """Link a network with a program: static.
 
@@ -170,55 +187,79 @@ def build_program(
     times the network (``scc_bench.c``), or runs it on inputs from a file (``scc_apply.c``).
     """
     compiler = find_compiler(cc, triple=triple, programs=True)
-    sources = sources_of(program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features)
+    sources = sources_of(
+        program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features, others=others,
+        in_pieces=in_pieces,
+    )  # fmt: skip
     link_program(replace(sources, main=f'{sources.main}\n#include "{source}"\n'), out, compiler=compiler)
 
 
 def sources_of(
-    program: Program, *, memory: MemoryPlan, kernels: bytes, triple: str, cpu_features: tuple[str, ...]
+    program: Program,
+    *,
+    memory: MemoryPlan,
+    kernels: bytes,
+    triple: str,
+    cpu_features: tuple[str, ...],
+    others: Others = (),
+    in_pieces: bool = False,
 ) -> Sources:
     """Everything to link."""
-    check_program(program)
-    check_memory(memory, program)
-    arena, weights = memory.arena, WeightBlob(memory.weights, program.weights)
+    for one, plan in ((program, memory), *others):
+        check_program(one)
+        check_memory(plan, one)
+    weights = WeightBlob(memory.weights, program.weights)
     features = [f.removeprefix("+") for f in cpu_features if not f.startswith("-")]
-    description = _described(program, memory=memory, triple=triple, cpu_features=features)
+    description = _described(
+        program, memory=memory, triple=triple, cpu_features=features, others=others, in_pieces=in_pieces
+    )
+    batches = batches_of([program, *(one for one, _ in others)], in_pieces=in_pieces) if others else ()
     return Sources(
         name=program.name,
-        main=main_source(program, arena=arena, weights=weights, description=description),
+        main=main_source(
+            program, arena=memory.arena, weights=weights, description=description, batches=batches,
+            others=[(one, plan.arena) for one, plan in others],
+        ),
         header=header_text(program, description),
         weights=weights,
         kernels=isolate(kernels, prefix=program.name),
-    )
+        functions=(*FUNCTIONS, *(SHAPE_FUNCTIONS if others else ())),
+    )  # fmt: skip
 
 
-def header_of(program: Program, *, memory: MemoryPlan, triple: str) -> str:
-    """Text of the C header of a program's library, by custom ``<program.name>.h``.
-
-    Parameters
-    ----------
-    program : Program
-        As given to :func:`build_library`.
-    memory : MemoryPlan
-        As given to :func:`build_library`.
-    triple : str
-        As given to :func:`build_library`.
-    """
+def header_of(
+    program: Program, *, memory: MemoryPlan, triple: str, others: Others = (), in_pieces: bool = False
+) -> str:
+    """Text of the C header of a program's library, by custom ``<program.name>.h``; parameters are as given to
+    :func:`build_library`."""
     check_program(program)
-    return header_text(program, facts_of(program, memory=memory, triple=triple))
+    told = facts_of(program, memory=memory, triple=triple, others=others, in_pieces=in_pieces)
+    return header_text(program, told)
 
 
-def facts_of(program: Program, *, memory: MemoryPlan, triple: str) -> dict[str, Any]:
+def facts_of(
+    program: Program, *, memory: MemoryPlan, triple: str, others: Others = (), in_pieces: bool = False
+) -> dict[str, Any]:
     """A library's description but for what its processor must have; parameters are those of :func:`header_of`."""
-    return _described(program, memory=memory, triple=triple, cpu_features=())
+    return _described(program, memory=memory, triple=triple, cpu_features=(), others=others, in_pieces=in_pieces)
 
 
-def _described(program: Program, *, memory: MemoryPlan, triple: str, cpu_features: Sequence[str]) -> dict[str, Any]:
+def _described(
+    program: Program,
+    *,
+    memory: MemoryPlan,
+    triple: str,
+    cpu_features: Sequence[str],
+    others: Others,
+    in_pieces: bool,
+) -> dict[str, Any]:
     return describe(
         program,
         triple=triple,
         cpu_features=cpu_features,
-        arena_bytes=memory.arena.nbytes,
+        arena_bytes=max(plan.arena.nbytes for plan in (memory, *(plan for _, plan in others))),
         weight_bytes=memory.weights.nbytes,
         weights_digest=WeightBlob(memory.weights, program.weights).digest(),
+        others=[one for one, _ in others],
+        in_pieces=in_pieces,
     )

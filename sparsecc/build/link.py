@@ -23,20 +23,21 @@ _SHARE = ("-shared", "-s", "-Wl,-z,defs", "-Wl,-z,noexecstack", "-Wl,-z,relro", 
 
 @dataclass(frozen=True)
 class Sources:
-    """Everything a library is made from: generated C, header, weights, and the kernels' object file."""
+    """Everything a library is made from: generated C, header, weights, the kernels' object file, public functions."""
 
     name: str
     main: str
     header: str
     weights: WeightBlob
     kernels: bytes
+    functions: tuple[str, ...] = FUNCTIONS
 
 
 def link_shared(sources: Sources, out: Path, *, compiler: Compiler) -> None:
     """Write ``out``, a shared library that exports the public functions and nothing else."""
     name = sources.name
     with _workplace(sources, out) as folder:
-        exports = " ".join(f"{name}_{function};" for function in FUNCTIONS)
+        exports = " ".join(f"{name}_{function};" for function in sources.functions)
         (folder / "exports.map").write_text(f"{{ global: {exports} local: *; }};\n")
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
         flags = (*_COMPILE, *_SHARE, "-Wl,--version-script=exports.map")

@@ -107,14 +107,19 @@ def plan_weights(weights: Sequence[NDArray[Any]]) -> WeightPlan:
     known: dict[tuple[str, int, bytes], int] = {}
     end = 0
     for index, array in enumerate(weights):
-        array = np.ascontiguousarray(array)
-        key = (array.dtype.str, array.nbytes, _hash(array))
+        key = identity(array)
         if key not in known:
             known[key] = end
             stored.append(index)
             end = align(end + array.nbytes)
         offsets.append(known[key])
     return WeightPlan(tuple(offsets), tuple(stored), end)
+
+
+def identity(array: NDArray[Any]) -> tuple[str, int, bytes]:
+    """Equal for arrays of the same bytes and type."""
+    array = np.ascontiguousarray(array)
+    return array.dtype.str, array.nbytes, _hash(array)
 
 
 def weights_assembly(symbol: str, *, file: str) -> str:

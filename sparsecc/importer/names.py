@@ -16,6 +16,8 @@ RESERVED = frozenset(
         "create", "create_lean", "destroy", "run", "profile", "set_threads", "num_inputs", "input_name", "input_dtype",
         "input_rank", "input_shape", "num_outputs", "output_name", "output_dtype", "output_rank", "output_shape",
         "num_steps", "step_key", "target", "version", "describe", "check", "last_error", "weights", "t", "main",
+        "num_shapes", "find_shape", "shape_input", "shape_output", "shape_num_steps", "shape_step_key", "run_shape",
+        "profile_shape", "num_pieces", "run_batch",
     }
 )  # fmt: skip
 

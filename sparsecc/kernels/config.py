@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
 
@@ -21,6 +21,11 @@ class Config:
     def label(self) -> str:
         """The kernel, or what was decided, for people."""
         return self.name
+
+    @property
+    def packing(self) -> Hashable:
+        """Of two configs with equal ones a layer's weights lie in the same order, where the layouts are the same."""
+        return ()
 
     def knobs(self) -> dict[str, Any]:
         """Return the values by name, JSON-ready."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, ClassVar, TypeVar
 
 from sparsecc.kernels.chain import ChainConfig
@@ -44,6 +45,11 @@ class ConvConfig(Config):
         """That of the kernel."""
         return self.kernel.name
 
+    @property
+    def packing(self) -> Hashable:
+        """See :class:`Config`: a vector of channels is packed as so many channels in registers are."""
+        return self.by_kernel(partial(_direct_packing, self.block_n), lambda lanes: (self.block_n, lanes.lanes))
+
     def knobs(self) -> dict[str, Any]:
         """See :class:`Config`."""
         return {"block_n": self.block_n, **self.kernel.knobs()}
@@ -54,6 +60,15 @@ class ConvConfig(Config):
         return cls(count(knobs["block_n"]), kernel.read({n: v for n, v in knobs.items() if n != "block_n"}))
 
 
+def _direct_packing(block_n: int, kernel: DirectConfig) -> Hashable:
+    """Runs of input channels lie one after another; what reads a copy has other offsets, and so has what loads ahead."""
+    if kernel.packed:
+        return block_n, kernel.reg_n, kernel.chunks, kernel.tile, kernel.singles
+    if kernel.ahead:
+        return block_n, kernel.reg_n, kernel.chunks, "ahead"
+    return (block_n, kernel.reg_n) if kernel.chunks == 1 else (block_n, kernel.reg_n, kernel.chunks)
+
+
 @dataclass(frozen=True)
 class JoinedConfig(Config):
     """A convolution and the window kernel that follows it."""
@@ -62,6 +77,11 @@ class JoinedConfig(Config):
     chain: ChainConfig
 
     name: ClassVar = "chain"
+
+    @property
+    def packing(self) -> Hashable:
+        """See :class:`Config`: that of the convolution."""
+        return _direct_packing(self.block_n, self.chain.conv)
 
     def knobs(self) -> dict[str, Any]:
         """See :class:`Config`."""

@@ -34,6 +34,8 @@ class Lowered:
         What the cost model predicts for the config; None for a kernel without a choice.
     expected : float
         Predicted cycles in any case, by which the runtime finds how many threads are worth it; 0 if nobody asked.
+    packing : hashable
+        In which order its weights lie, see :attr:`~sparsecc.kernels.config.Config.packing`.
     joined : tuple of str
         Keys of layers that this call computes too.
     why : Provenance or None
@@ -52,6 +54,7 @@ class Lowered:
     why: Provenance | None = None
     choice: Choice | None = None
     expected: float = 0.0
+    packing: Hashable = ()
 
 
 def problems_of(kernels: Iterable[Lowered], joins: Mapping[str, Joining]) -> list[str]:

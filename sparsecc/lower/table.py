@@ -82,7 +82,8 @@ def lower(
     if kernel.knobs is None:
         return kernel.lower(site, opened, None)
     chosen = choose(_choice(kernel, site, opened))
-    return replace(kernel.lower(site, opened, chosen.config), why=chosen.why, choice=chosen.choice)
+    made = kernel.lower(site, opened, chosen.config)
+    return replace(made, why=chosen.why, choice=chosen.choice, packing=chosen.config.packing)
 
 
 def at_once(key: Hashable, find: Callable[[], Value]) -> Value:

@@ -10,6 +10,7 @@ from typing import Any
 from sparsecc.errors import InternalError, LibraryError
 from sparsecc.runtime.format import WRONG_CPU
 from sparsecc.runtime.image import Image
+from sparsecc.runtime.shapes import Shape
 
 _POINTERS = ctypes.POINTER(ctypes.c_void_p)
 
@@ -29,6 +30,7 @@ class Instance:
         )
         self._set_threads = self._function("set_threads", ctypes.c_int, ctypes.c_void_p, ctypes.c_int)
         self._last_error = self._function("last_error", ctypes.c_char_p)
+        self._several = _Several(self._function) if "shapes" in image.description else None
         create = self._function("create_lean" if lean else "create", ctypes.c_int, ctypes.POINTER(ctypes.c_void_p))
         destroy = self._function("destroy", None, ctypes.c_void_p)
         handle = ctypes.c_void_p()
@@ -48,17 +50,36 @@ class Instance:
     def _error_text(self) -> str:
         return bytes(self._last_error() or b"unknown error").decode("utf-8", "replace")
 
-    def run(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
-        """Run once on the arrays at these addresses."""
-        if self._run(self._handle, _pointers(inputs), _pointers(outputs)):
+    def run(self, inputs: Sequence[int], outputs: Sequence[int], shape: Shape | None = None) -> None:
+        """Run once on the arrays at these addresses; ``shape`` is theirs where the library has several."""
+        arrays = _pointers(inputs), _pointers(outputs)
+        if shape is None or self._several is None:
+            code = self._run(self._handle, *arrays)
+        elif shape.batch:
+            code = self._several.run_batch(self._handle, shape.number, shape.batch, *arrays)
+        else:
+            code = self._several.run_shape(self._handle, shape.number, *arrays)
+        if code:
             raise InternalError(self._error_text())
 
-    def profile(self, inputs: Sequence[int], outputs: Sequence[int], *, steps: int) -> list[float]:
+    def profile(
+        self, inputs: Sequence[int], outputs: Sequence[int], *, steps: int, shape: Shape | None = None
+    ) -> list[float]:
         """Run once; seconds of every step."""
         seconds = (ctypes.c_double * steps)()
-        if self._profile(self._handle, _pointers(inputs), _pointers(outputs), seconds):
+        arrays = _pointers(inputs), _pointers(outputs), seconds
+        if shape is None or self._several is None:
+            code = self._profile(self._handle, *arrays)
+        else:
+            code = self._several.profile_shape(self._handle, shape.number, *arrays)
+        if code:
             raise InternalError(self._error_text())
         return list(seconds)
+
+    def pieces(self, shape: int, batch: int) -> int:
+        """How many pieces a batch takes that is like a shape; 0 where it can't be run in pieces."""
+        most = (1 << 63) - 1
+        return 0 if self._several is None or batch > most else int(self._several.num_pieces(shape, batch))
 
     def set_threads(self, threads: int) -> int:
         """Use that many threads (0: the library chooses); how many are in use."""
@@ -66,6 +87,19 @@ class Instance:
         if found < 0:
             raise InternalError(self._error_text())
         return found
+
+
+class _Several:
+    """The functions of a library for several shapes."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        model, number, batch = ctypes.c_void_p, ctypes.c_int, ctypes.c_int64
+        self.run_shape = function("run_shape", ctypes.c_int, model, number, _POINTERS, _POINTERS)
+        self.run_batch = function("run_batch", ctypes.c_int, model, number, batch, _POINTERS, _POINTERS)
+        self.profile_shape = function(
+            "profile_shape", ctypes.c_int, model, number, _POINTERS, _POINTERS, ctypes.POINTER(ctypes.c_double)
+        )
+        self.num_pieces = function("num_pieces", batch, number, batch)
 
 
 def _pointers(addresses: Sequence[int]) -> Any:

@@ -12,7 +12,7 @@ from sparsecc.errors import LibraryError
 from sparsecc.runtime import elf
 from sparsecc.runtime.description import read_text
 from sparsecc.runtime.digest import Digest
-from sparsecc.runtime.format import DESCRIPTION_SECTION, FUNCTIONS
+from sparsecc.runtime.format import DESCRIPTION_SECTION, FUNCTIONS, SHAPE_FUNCTIONS
 from sparsecc.runtime.seal import check_seal
 from sparsecc.untrusted import open_file
 
@@ -99,7 +99,8 @@ def prefix_of(parsed: elf.Elf, description: dict[str, Any], *, name: str) -> str
     """The prefix of the library's functions; LibraryError unless all of them are exported."""
     prefix = str(description["name"])
     exported = {s.name for s in parsed.symbols(elf.DYNSYM) if s.is_global and s.section}
-    missing = [f"{prefix}_{f}" for f in FUNCTIONS if f"{prefix}_{f}" not in exported]
+    functions = (*FUNCTIONS, *(SHAPE_FUNCTIONS if "shapes" in description else ()))
+    missing = [f"{prefix}_{f}" for f in functions if f"{prefix}_{f}" not in exported]
     if missing:
         raise LibraryError(f"{name}: damaged: it does not export {missing[0]}; copy or compile the file again")
     return prefix

@@ -68,8 +68,30 @@ def _check(description: dict[str, Any]) -> None:
     if "structure" not in description:
         raise MalformedError("'structure' is missing")
     parse_structure(description["structure"], outputs=len(description["outputs"]))
-    for i, step in enumerate(entries(description, "steps")):
-        _at(f"steps[{i}]", lambda step: [text(check_members(step, needed=()), m) for m in ("key", "kernel")], step)
+    _check_steps(description, where="steps")
+    if "shapes" in description:
+        for i, shape in enumerate(entries(description, "shapes")):
+            _at(f"shapes[{i}]", lambda shape, i=i: _check_shape(shape, description, is_first=not i), shape)
+
+
+def _check_steps(owner: dict[str, Any], *, where: str) -> None:
+    for i, step in enumerate(entries(owner, "steps")):
+        _at(f"{where}[{i}]", lambda step: [text(check_members(step, needed=()), m) for m in ("key", "kernel")], step)
+
+
+def _check_shape(shape: Any, description: dict[str, Any], *, is_first: bool) -> None:
+    """One of several shapes: sizes of all inputs and outputs; of others than the first also its own steps."""
+    members = check_members(shape, needed=("inputs", "outputs", *(() if is_first else ("steps", "reported"))))
+    for kind in ("inputs", "outputs"):
+        ports, found = description[kind], entries(members, kind)
+        if len(found) != len(ports):
+            raise MalformedError(f"{kind}: found {len(found)}, expected {len(ports)} as the library has")
+        for i, (port, extents) in enumerate(zip(ports, found, strict=True)):
+            _check_port({**port, "shape": extents}, where=f"{kind}[{i}]")
+            if len(extents) != len(port["shape"]):
+                raise MalformedError(f"{kind}[{i}]: found {len(extents)} sizes, expected {len(port['shape'])}")
+    if not is_first:
+        _check_steps(members, where="steps")
 
 
 def _check_port(port: Any, *, where: str) -> None:

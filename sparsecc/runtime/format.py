@@ -41,5 +41,19 @@ FUNCTIONS = (
     "last_error",
 )
 
+#: Those of a library for several shapes besides; all above are about its first shape.
+SHAPE_FUNCTIONS = (
+    "num_shapes",
+    "find_shape",
+    "shape_input",
+    "shape_output",
+    "shape_num_steps",
+    "shape_step_key",
+    "run_shape",
+    "profile_shape",
+    "num_pieces",
+    "run_batch",
+)
+
 #: Return code of ``create`` on a CPU without the needed instructions.
 WRONG_CPU = 2

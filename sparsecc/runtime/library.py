@@ -21,7 +21,8 @@ from sparsecc.runtime.arguments import (
 from sparsecc.runtime.arrays import address, is_tensor
 from sparsecc.runtime.binding import Instance
 from sparsecc.runtime.image import Image, open_image
-from sparsecc.runtime.ports import Port, ports
+from sparsecc.runtime.ports import Port
+from sparsecc.runtime.shapes import Shape, Shapes, reported, shapes_of, sizes_of, steps_of
 from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.runtime.structure import parse_structure
 from sparsecc.runtime.thread_count import asked_threads
@@ -53,20 +54,38 @@ class Library:
     def _begin(self, path: Path, image: Image, threads: int | None) -> None:
         self.path, self._image = path, image
         self._instance: Instance | None = self._first_instance()
-        self._inputs = ports(self.description["inputs"])
-        self._outputs = ports(self.description["outputs"])
+        self._shapes = shapes_of(self.description)
+        self._inputs, self._outputs = self._shapes[0].inputs, self._shapes[0].outputs
+        self._finder: Shapes | None = None
+        if len(self._shapes) > 1:
+            self._finder = Shapes(self._shapes, pieces=lambda *asked: self._live().pieces(*asked), library=image.name)
         self._structure = parse_structure(self.description["structure"], outputs=len(self._outputs))
         self._set_threads(threads)
 
     @property
     def inputs(self) -> tuple[Port, ...]:
-        """Name, shape and dtype of every input."""
+        """Name, shape and dtype of every input; of several shapes, the first one's."""
         return self._inputs
 
     @property
     def outputs(self) -> tuple[Port, ...]:
-        """Name, shape and dtype of every output."""
+        """Name, shape and dtype of every output; of several shapes, the first one's."""
         return self._outputs
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes that it has programs for, with their inputs and outputs; one, unless it was compiled for more."""
+        return self._shapes
+
+    def shape_of(self, *sizes: Sequence[int]) -> Shape:
+        """The shape of a call with inputs of these sizes: one of :attr:`shapes`, or a batch that is run in pieces.
+
+        Raises
+        ------
+        InputError
+            There is none; the message lists those that there are. With one shape it is that one.
+        """
+        return self._shapes[0] if self._finder is None else self._finder.find(tuple(map(tuple, sizes)))
 
     @property
     def description(self) -> dict[str, Any]:
@@ -89,6 +108,13 @@ class Library:
         found = self.description.get("report")
         return None if found is None else StoredReport(found, library=str(self.path))
 
+    def report_of(self, shape: Shape) -> StoredReport | None:
+        """The report with the steps of one of several shapes; its plan is that of the first one."""
+        found = self.description.get("report")
+        if found is None:
+            return None
+        return StoredReport(reported(self.description, shape), library=str(self.path))
+
     @property
     def threads(self) -> int:
         """Threads of a run, at most; set it to change them, 0 for the library's own choice."""
@@ -104,7 +130,8 @@ class Library:
         Parameters
         ----------
         *inputs : array or tensor
-            One for each of :attr:`inputs`: NumPy, torch (CPU), or anything with ``__array__`` or ``__dlpack__``.
+            One for each of :attr:`inputs`: NumPy, torch (CPU), or anything with ``__array__`` or ``__dlpack__``. Of
+            several :attr:`shapes` theirs is run; a batch that has none is run in pieces that have one.
         out : array or tensor, a tuple of them, or a structure like the result, optional
             Memory for the results; in a tuple in the order of :attr:`outputs`.
 
@@ -125,14 +152,14 @@ class Library:
         GradientWarning
             An input requires a gradient while PyTorch records them: results have none.
         """
-        given = self._given(inputs)
+        shape, given = self._given(inputs)
         warn_of_gradients(inputs, self._inputs, library=self._image.name)
         if out is None:
-            results = new_results(self._outputs, tensors=any(map(is_tensor, inputs)))
+            results = new_results(shape.outputs, tensors=any(map(is_tensor, inputs)))
         else:
-            results = check_results(out, self._outputs, self._structure, library=self._image.name)
+            results = check_results(out, shape.outputs, self._structure, library=self._image.name)
             given = [apart(value, results) for value in given]
-        self._ready().run(list(map(address, given)), list(map(address, results)))
+        self._ready().run(list(map(address, given)), list(map(address, results)), shape)
         if is_flat(out):
             return tuple(results)
         return self._structure.pack(results) if out is None or is_container(out) else out
@@ -142,10 +169,13 @@ class Library:
         count = as_int(runs)
         if count is None or count < 1:
             raise UserError(f"profile: found runs={runs!r}, expected a whole number of at least 1")
-        given, results = self._given(inputs), new_results(self._outputs, tensors=False)
-        keys = [str(step["key"]) for step in self.description["steps"]]
+        shape, given = self._given(inputs)
+        if shape.batch:
+            raise UserError(f"profile: a batch of {shape.batch} is run in pieces; profile one of: {self._listed()}")
+        results = new_results(shape.outputs, tensors=False)
+        keys = [str(step["key"]) for step in steps_of(self.description, shape)]
         addresses = list(map(address, given)), list(map(address, results))
-        times = [self._ready().profile(*addresses, steps=len(keys)) for _ in range(count + 1)]
+        times = [self._ready().profile(*addresses, steps=len(keys), shape=shape) for _ in range(count + 1)]
         return [(key, median(step)) for key, step in zip(keys, zip(*times[1:], strict=True), strict=True)]
 
     def pack(self, results: Sequence[Any]) -> Any:
@@ -193,7 +223,8 @@ class Library:
         name, target = self.description["name"], self.target
         ins = ", ".join(f"{p.name}{list(p.shape)}" for p in self._inputs)
         outs = ", ".join(f"{p.name}{list(p.shape)}" for p in self._outputs)
-        return f"<sparsecc library {name}({ins}) -> {outs}, target {target}, {self._threads} thread(s)>"
+        more = f", {len(self._shapes)} shapes" if self._finder else ""
+        return f"<sparsecc library {name}({ins}) -> {outs}{more}, target {target}, {self._threads} thread(s)>"
 
     def _first_instance(self) -> Instance:
         return Instance(self._image)
@@ -207,8 +238,12 @@ class Library:
             raise LibraryError(f"{self.path}: the library is closed; load it again")
         return self._instance
 
-    def _given(self, inputs: tuple[Any, ...]) -> list[Any]:
-        return check_inputs(inputs, self._inputs, library=self._image.name)
+    def _given(self, inputs: tuple[Any, ...]) -> tuple[Shape, list[Any]]:
+        shape = self._shapes[0] if self._finder is None else self._finder.find(tuple(map(sizes_of, inputs)))
+        return shape, check_inputs(inputs, shape.inputs, library=self._image.name)
+
+    def _listed(self) -> str:
+        return "; ".join(map(str, self._shapes))
 
     def _set_threads(self, threads: int | None) -> None:
         asked = asked_threads(threads)

@@ -2,6 +2,8 @@
  *
  *     model_bench [--threads N] [--runs N] [--lines 1] [--help]
  *
+ * and of a library for several shapes --shape N.
+ *
  * An option that is unknown, or a number that is none or out of range, ends it with exit code 2 and a line on stderr.
  * The generated main.c includes this file at its end. --lines 1 prints what `sparsecc bench --runner` reads:
  *   sparsecc-bench 1 <threads> <steps> <hash of the network's description>
@@ -16,13 +18,27 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+#ifdef SCC_SHAPES /* which one is timed: all that follows is about it */
+static int scc_timed;
+#undef scc_this
+#define scc_this scc_models[scc_timed]
+#endif
+
 /* An option with a number from least to most. */
 typedef struct {
   const char *name;
   long least, most, value;
 } scc_option;
 
+#ifdef SCC_SHAPES
+enum { SCC_THREADS, SCC_RUNS, SCC_LINES, SCC_SHAPE, SCC_OPTIONS };
+#define SCC_SHAPE_USAGE "  --shape N    which of the library's shapes (default: 0, the first)\n"
+#define SCC_SHAPE_OPTION , {"--shape", 0, SCC_SHAPES - 1, 0}
+#else
 enum { SCC_THREADS, SCC_RUNS, SCC_LINES, SCC_OPTIONS };
+#define SCC_SHAPE_USAGE
+#define SCC_SHAPE_OPTION
+#endif
 
 static void scc_usage(FILE *file, const char *program) {
   fprintf(file,
@@ -30,6 +46,7 @@ static void scc_usage(FILE *file, const char *program) {
           "Times the network %s, compiled for %s: the whole of it, and every layer.\n"
           "  --threads N  threads of a run (default: 0, the library's choice)\n"
           "  --runs N     timed runs after a warm-up (default: 30)\n"
+          SCC_SHAPE_USAGE
           "  --lines 1    print lines for a program to read\n"
           "  --help       show this\n",
           program, scc_this.name, scc_this.target);
@@ -151,9 +168,12 @@ static void scc_print_table(double *runs, int num_runs, double *const *steps, in
 
 int main(int argc, char **argv) {
   enum { WARM_UP = 3, PROFILED = 11 };
-  scc_option options[SCC_OPTIONS] = {{"--threads", 0, 1 << 20, 0}, {"--runs", 1, 10000000, 30}, {"--lines", 0, 1, 0}};
+  scc_option options[SCC_OPTIONS] = {{"--threads", 0, 1 << 20, 0}, {"--runs", 1, 10000000, 30}, {"--lines", 0, 1, 0} SCC_SHAPE_OPTION};
   int code = scc_read_options(argc, argv, options);
   if (code >= 0) return code;
+#ifdef SCC_SHAPES
+  scc_timed = (int)options[SCC_SHAPE].value;
+#endif
   int lines = (int)options[SCC_LINES].value, num_runs = (int)options[SCC_RUNS].value;
   scc_instance *instance = NULL;
   void **inputs = scc_fill(scc_this.inputs, scc_this.num_inputs), **outputs = scc_fill(scc_this.outputs, scc_this.num_outputs);

@@ -6,6 +6,10 @@ struct SCC_NAME(instance) {
   unsigned char *arena;
   const unsigned char *weights;
   int lean; /* reads the file's own pages of them, and keeps none */
+#ifdef SCC_SHAPES
+  int shape;                       /* of the last run; what was learned of the others is put aside */
+  scc_habits habits[SCC_SHAPES];
+#endif
 };
 typedef struct SCC_NAME(instance) scc_instance;
 
@@ -76,6 +80,22 @@ static int scc_check_call(const scc_model *model, const scc_call *call) {
   return SCC_OK;
 }
 
+#ifdef SCC_SHAPES
+/* What is learned about threads holds for one shape: times of others say nothing. */
+static void scc_use_shape(scc_instance *self, int shape) {
+  if (shape == self->shape) return;
+  scc_habits *habits = &self->pool.habits, *own = &self->habits[shape];
+  int cpus = habits->cpus;
+  self->habits[self->shape] = *habits;
+  if (own->calm)
+    *habits = *own;
+  else
+    scc_habits_init(habits, cpus);
+  habits->cpus = cpus;
+  self->shape = shape;
+}
+#endif
+
 static int scc_run_steps(const scc_model *model, scc_instance *self, const scc_call *call, double *seconds) {
   scc_pool *pool = &self->pool;
   for (int i = 0; i < model->num_steps; ++i) {
@@ -103,6 +123,9 @@ static int scc_run(const scc_model *model, scc_instance *self, const void *const
   uint32_t process = scc_process();
   scc_lock(&self->lock, process);
   scc_pool *pool = &self->pool;
+#ifdef SCC_SHAPES
+  scc_use_shape(self, (int)(model - scc_models));
+#endif
   scc_pool_begin(pool, process);
   scc_sit(pool->workers[0].seat);
   scc_float_mode callers = scc_float_get();

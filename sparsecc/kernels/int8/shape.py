@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
@@ -170,6 +170,11 @@ class QuantLanes(Config):
 
     name: ClassVar = "int8_lanes"
 
+    @property
+    def packing(self) -> Hashable:
+        """See :class:`Config`."""
+        return "lanes", self.block_n, self.vectors
+
     def by_kernel(self, lanes: Callable[[QuantLanes], Value], pixels: Callable[[QuantPixels], Value]) -> Value:
         """What is asked of the kernel that it is for."""
         return lanes(self)
@@ -197,6 +202,11 @@ class QuantPixels(Config):
     block_n: int = 0
 
     name: ClassVar = "int8_pixels"
+
+    @property
+    def packing(self) -> Hashable:
+        """See :class:`Config`."""
+        return "pixels", self.block_n, self.reg_n
 
     def by_kernel(self, lanes: Callable[[QuantLanes], Value], pixels: Callable[[QuantPixels], Value]) -> Value:
         """See :class:`QuantLanes`."""
