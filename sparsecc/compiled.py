@@ -6,7 +6,6 @@ import copy
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,30 +14,33 @@ from sparsecc.analyse.impose import pattern_of
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
-from sparsecc.build.spill import release, spilled, spilled_if_large
+from sparsecc.build.spill import spilled_if_large
 from sparsecc.deploy import write_folder
-from sparsecc.errors import LibraryError, UserError, unforeseen
+from sparsecc.errors import LibraryError, UserError
+from sparsecc.finished import finished
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import with_shapes
+from sparsecc.importer import one_request, requests_of
 from sparsecc.ir.program import Port
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, bring_in, run
+from sparsecc.pipeline import analyse, bring_in, network_name
 from sparsecc.report import Report
 from sparsecc.restore import restore
 from sparsecc.runtime import Library
-from sparsecc.runtime.carried import CarriedLibrary
 from sparsecc.runtime.files import check_writable, is_folder, new_file
-from sparsecc.runtime.scratch import scratch_folder
+from sparsecc.runtime.shapes import Shape, same_ports
+from sparsecc.several import run_requests
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
 from sparsecc.target.records.lookup import find_records
-from sparsecc.verify import Verified, verify_compiled
+from sparsecc.verify import computes_apart
 from sparsecc.version import VERSION
 
 if TYPE_CHECKING:
     from sparsecc.pytorch.module import LibraryModule
 
 Progress = Callable[[str], None]
+#: sizes of a model's inputs: by name, of the only one, or of all in their order
+Shapes = Mapping[str, Sequence[int]] | Sequence[int] | Sequence[Sequence[int]]
 
 
 class Compiled:
@@ -86,6 +88,13 @@ class Compiled:
         return self._artefact.program.outputs
 
     @property
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shapes that there are programs for; see :attr:`sparsecc.Library.shapes`."""
+        made = self._artefact
+        programs = [made.program, *(other.program for other in made.others)]
+        return tuple(Shape(i, same_ports(p.inputs), same_ports(p.outputs)) for i, p in enumerate(programs))
+
+    @property
     def meta(self) -> dict[str, str | list[str]]:
         """What ``compile`` was given as ``meta``."""
         return dict(self._artefact.program.description.get("meta", {}))
@@ -127,7 +136,8 @@ class Compiled:
         check_writable(path)
         with new_file(path.with_suffix(".h")) as header:
             made = self._artefact
-            header.write(header_of(made.program, memory=made.memory, triple=made.target.triple).encode())
+            text = header_of(made.program, memory=made.memory, triple=made.target.triple, **made.shapes)
+            header.write(text.encode())
             header.flush()  # a full disk shows now; after the library is in place only the header's name is missing
             self._write(path)
 
@@ -160,7 +170,8 @@ def compile(
     target: str | Target = "native",
     *,
     example_inputs: Sequence[Any] | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Shapes | Sequence[Shapes] | None = None,
+    batch: int | Sequence[int] | None = None,
     threads: int | None = None,
     verify: bool | float = True,
     keep_dense: Sequence[str] = (),
@@ -191,8 +202,13 @@ def compile(
         the environment ``"native"`` takes as long the first time to fit the cost model to an unknown processor.
     example_inputs : sequence of tensor, optional
         Needed for a module: they give the shapes. They are also what the result is verified with.
-    shapes : mapping of str to sequence of int, optional
-        Of inputs of an ONNX file that leaves them open: ``{"images": (1, 3, 224, 224)}``.
+    shapes : mapping of str to sequence of int, or a sequence of these, optional
+        Sizes of inputs that an ONNX file or an exported program leaves open: ``{"images": (1, 3, 224, 224)}``, or the
+        sizes alone of an only input. With several, ``[(1, 3, 224, 224), (1, 3, 320, 320)]``, the library has a program
+        for each, and one set of weights; a call runs the one of its inputs' shape.
+    batch : int or sequence of int, optional
+        Leading dimension of all inputs, or several: ``batch=(1, 2, 4, 8)``. Batches that are not among them are run in
+        pieces that are, where the network computes each image by itself.
     threads : int, optional
         Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
@@ -251,26 +267,12 @@ def compile(
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
-    artefact, imported = run(
-        with_shapes(model, shapes), example_inputs, resolved, options, progress=tell, figures=figures, schedules=records
-    )
-    artefact.check_room()
-    tell("link")
-    library = None
-    if resolved.runs_here():
-        with scratch_folder() as folder:
-            artefact = _linked(artefact, folder / f"{options.name}.so", options)
-            library = CarriedLibrary(folder / f"{options.name}.so", threads=options.threads)
-    if options.tolerance is None:
-        found = Verified(None, "verify=False")
-    else:
-        tell("verify")
-        with unforeseen("verify"):
-            found = verify_compiled(library, artefact, imported, tolerance=options.tolerance, cc=cc)
-    report = artefact.report
-    notes = (*report.notes, *found.notes)
-    report = replace(report, error=found.error, compared=found.compared, reference=found.reference, notes=notes)
-    return Compiled(replace(artefact, functions={}, placed=None, module=None), library, report=report, cc=cc)
+    artefact, imported = run_requests(
+        requests_of(model, example_inputs, shapes, batch), resolved, options, progress=tell, figures=figures,
+        records=records, name=network_name(model), in_pieces=computes_apart,
+    )  # fmt: skip
+    artefact, library, report = finished(artefact, imported, options, tell=tell)
+    return Compiled(artefact, library, report=report, cc=cc)
 
 
 def inspect(
@@ -278,7 +280,7 @@ def inspect(
     target: str | Target = "native",
     *,
     example_inputs: Sequence[Any] | None = None,
-    shapes: Mapping[str, Sequence[int]] | None = None,
+    shapes: Shapes | None = None,
     keep_dense: Sequence[str] = (),
     min_speedup: float = 1.05,
     winograd: bool = True,
@@ -292,12 +294,5 @@ def inspect(
     )
     resolved, _ = resolve_fitted(target)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
-    imported = bring_in(with_shapes(model, shapes), example_inputs, impose=pattern_of(impose), keep=spilled_if_large)
+    imported = bring_in(*one_request(model, example_inputs, shapes), impose=pattern_of(impose), keep=spilled_if_large)
     return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
-
-
-def _linked(artefact: Artefact, path: Path, options: Options) -> Artefact:
-    """Write the library, which has the weights then: the network needs them in memory no more."""
-    artefact.link(path, cc=options.cc)
-    release()
-    return replace(artefact, program=replace(artefact.program, weights=spilled(artefact.program.weights)))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sparsecc.analyse.impose import pattern_of
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import with_shapes
+from sparsecc.importer import one_request
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite, target_of
 from sparsecc.report import Report, make_report, rearrangement_notes
@@ -43,7 +43,7 @@ def forecast(
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     choose = partial(records.choose, threads=1)
     progress("import")
-    imported = bring_in(with_shapes(model, shapes), example_inputs, impose=pattern_of(impose))
+    imported = bring_in(*one_request(model, example_inputs, shapes), impose=pattern_of(impose))
     progress("analyse")
     plan = analyse(imported, resolved, options, choose=choose, cpu=records.cpu)
     progress("rewrite")

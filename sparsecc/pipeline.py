@@ -67,8 +67,12 @@ def run(
     progress: Progress,
     figures: str = "",
     schedules: Records | None = None,
+    name: str | None = None,
 ) -> tuple[Artefact, Imported]:
-    """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from."""
+    """Compile ``model`` up to, not including, the link; ``figures`` tells the report where the target's are from.
+
+    ``name`` is what to call the network, where the model does not say it.
+    """
     stage = Stages(*watchers(options.dump))
     records = schedules or Records()
     choose = partial(records.choose, threads=options.threads or 1)
@@ -82,8 +86,8 @@ def run(
     plan = stage("analyse", analyse, imported, target, options, choose=choose, cpu=records.cpu)
 
     made = finish(
-        imported, plan, target, options, progress=progress, name=network_name(model), figures=figures, records=records,
-        stage=stage,
+        imported, plan, target, options, progress=progress, name=network_name(model) if name is None else name,
+        figures=figures, records=records, stage=stage,
     )  # fmt: skip
     return made, imported
 

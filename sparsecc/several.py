@@ -22,9 +22,10 @@ from sparsecc.build.spill import spilled_if_large
 from sparsecc.build.weights import identity, plan_weights
 from sparsecc.errors import NotSupportedError
 from sparsecc.importer import Imported
+from sparsecc.ir.layer import convolutions
 from sparsecc.ir.program import Program, Ref
 from sparsecc.options import Options
-from sparsecc.pipeline import Progress, algorithms_of, bring_in, finish, network_name
+from sparsecc.pipeline import Progress, algorithms_of, bring_in, finish, run
 from sparsecc.report import shape_row
 from sparsecc.stages import Stages
 from sparsecc.target import Target
@@ -35,7 +36,7 @@ from sparsecc.watch import watchers
 Request = tuple[Any, Sequence[Any] | None]
 
 
-def run_several(
+def run_requests(
     requests: Sequence[Request],
     target: Target,
     options: Options,
@@ -43,9 +44,10 @@ def run_several(
     progress: Progress,
     figures: str,
     records: Records,
+    name: str,
     in_pieces: Callable[[Sequence[Imported]], bool],
 ) -> tuple[Artefact, tuple[Imported, ...]]:
-    """Compile a network for several shapes, up to, not including, the link.
+    """Compile a network for one shape or several, up to, not including, the link.
 
     The first shape's program packs its weights as is best for it; the others, and all that decide between algorithms,
     go by what is best for all shapes while there is one set of weights.
@@ -63,6 +65,11 @@ def run_several(
         The shapes' programs have other inputs, outputs or weights.
     """
     count = len(requests)
+    if count == 1:
+        artefact, one = run(
+            *requests[0], target, options, progress=progress, figures=figures, schedules=records, name=name
+        )
+        return artefact, (one,)
     stages = [Stages(*watchers(_folder(options, i, count))) for i in range(count)]
     imported: list[Imported] = []
     for i, (model, examples) in enumerate(requests):
@@ -73,15 +80,25 @@ def run_several(
     plans = _plans(imported, target, options, records)
     made: list[Artefact] = []
     for i, (one, plan) in enumerate(zip(imported, plans, strict=True)):
+        tell = partial(_tell, progress, number=i, count=count)
         own = finish(
-            one, stages[i]("analyse", lambda plan=plan: plan), target, options,
-            progress=lambda stage, i=i: None if stage == "build" else progress(_label(stage, i, count)),
-            name=network_name(requests[0][0]), figures=figures, records=records, stage=stages[i],
-            lead=made[0].packings if made else {},
+            one, stages[i]("analyse", _same, plan), target, options, progress=tell, name=name, figures=figures,
+            records=records, stage=stages[i], lead=made[0].packings if made else {},
         )  # fmt: skip
         made.append(own)
     progress("build")
     return replace(united(made), in_pieces=in_pieces(imported)), tuple(imported)
+
+
+def _same(plan: Plan) -> Plan:
+    """What the stages' watchers are shown."""
+    return plan
+
+
+def _tell(progress: Progress, stage: str, *, number: int, count: int) -> None:
+    """Kernels of all shapes are built at once, in the end."""
+    if stage != "build":
+        progress(_label(stage, number, count))
 
 
 def _label(stage: str, number: int, count: int) -> str:
@@ -117,11 +134,13 @@ def _with_weights_of(first: Imported, other: Imported, *, shape: int) -> Importe
         It is another network.
     """
     _check_alike(first, other, shape)
-    layers = {}
-    for (key, layer), lead in zip(other.layers.items(), first.layers.values(), strict=True):
-        weight, own = (getattr(one, "weight", None) for one in (lead, layer))
-        same = weight is not None and own is not None and np.array_equal(weight, own)
-        layers[key] = replace(layer, weight=weight) if same else layer  # type: ignore[call-arg]
+    known = {layer.key: layer.weight for layer in convolutions(first.layers.values())}
+    shared = {
+        layer.key: replace(layer, weight=known[layer.key])
+        for layer in convolutions(other.layers.values())
+        if layer.key in known and np.array_equal(known[layer.key], layer.weight)
+    }
+    layers = {key: shared.get(key, layer) for key, layer in other.layers.items()}
     return replace(other, layers=layers)
 
 
@@ -135,7 +154,9 @@ def _check_alike(first: Imported, other: Imported, shape: int) -> None:
                 "a library for each"
             )
     if first.structure != other.structure or list(first.layers) != list(other.layers):
-        raise NotSupportedError(f"{where} other layers or another result than with the first one; compile a library for each")
+        raise NotSupportedError(
+            f"{where} other layers or another result than with the first one; compile a library for each"
+        )
 
 
 # --- weights and kernels in common -----------------------------------------------------------------------------------

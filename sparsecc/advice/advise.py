@@ -15,7 +15,7 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.said import gone_lines
 from sparsecc.errors import UserError
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import with_shapes
+from sparsecc.importer import one_request
 from sparsecc.options import Options
 from sparsecc.pipeline import bring_in
 from sparsecc.target import Target
@@ -96,7 +96,7 @@ def advise(
     scale = scale_here(resolved, options, figures) if target == "native" else usual
     tell = progress or (lambda stage: None)
     tell("import")
-    imported = bring_in(with_shapes(model, shapes), example_inputs)
+    imported = bring_in(*one_request(model, example_inputs, shapes))
     tell("predict")
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     network = Network(imported, resolved, options, cpu=processor_of(target), records=records)

@@ -1,4 +1,4 @@
-"""One network for several shapes: the same algorithm for a layer in all of them, so that they have its weights in common."""
+"""One network for several shapes: a layer has the same algorithm in all of them, so that they have its weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.analyse.plan import Plan
-from sparsecc.ir.indices import BYTES, OFFSET, without_steps
+from sparsecc.ir.indices import BYTES, without_steps
 from sparsecc.ir.winograd import suits
 from sparsecc.ir.winograd_conv import is_at_once
 
@@ -53,7 +53,7 @@ def _is_possible(layer: LayerPlan) -> bool:
 
 
 def _placed(layers: tuple[LayerPlan, ...]) -> tuple[LayerPlan, ...]:
-    """Channels by number, where offsets would differ from shape to shape: those of other images, or of Winograd's tiles."""
+    """Channels by number, where offsets would differ from shape to shape: other images', or those of Winograd's."""
     first = layers[0]
     images = {replace(layer.spec, n=1) for layer in layers}
     found = first.structure

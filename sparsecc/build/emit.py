@@ -89,6 +89,7 @@ _RUNTIME = """\
 #include "scc_api.c"
 """
 
+
 def main_source(
     program: Program,
     *,

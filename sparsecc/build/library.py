@@ -21,7 +21,6 @@ from sparsecc.build.weights import WeightBlob
 from sparsecc.ir.program import Program
 from sparsecc.runtime.format import FUNCTIONS, SHAPE_FUNCTIONS
 
-
 #: programs of one library for other shapes than the first one's, each with its memory
 Others = Sequence[tuple[Program, MemoryPlan]]
 
@@ -231,7 +230,8 @@ def header_of(
     program: Program, *, memory: MemoryPlan, triple: str, others: Others = (), in_pieces: bool = False
 ) -> str:
     """Text of the C header of a program's library, by custom ``<program.name>.h``; parameters are as given to
-    :func:`build_library`."""
+    :func:`build_library`.
+    """
     check_program(program)
     told = facts_of(program, memory=memory, triple=triple, others=others, in_pieces=in_pieces)
     return header_text(program, told)

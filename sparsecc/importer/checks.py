@@ -93,9 +93,18 @@ def check_weights(weights: Iterable[tuple[str, Any]]) -> None:
             raise ModelError(f"weight {name}: found it on {tensor.device}, expected the CPU; use model.cpu()")
 
 
-def _shape(extents: Iterable[Any]) -> str:
+def shown_shape(extents: Iterable[Any]) -> str:
     """A shape for people: the sizes that are not fixed are any, whatever the exporter calls them."""
     return f"({', '.join(str(extent) if isinstance(extent, int) else 'any' for extent in extents)})"
+
+
+def _how_to_fix(name: str, extents: Sequence[Any]) -> str:
+    """How to say sizes: any, for an example, but those that are fixed."""
+    sizes = [extent if isinstance(extent, int) else 224 if i > 1 else 1 for i, extent in enumerate(extents)]
+    text = ", ".join(map(str, sizes)) + ("," if len(sizes) == 1 else "")
+    option = f"--shape {name}={','.join(map(str, sizes))}"
+    batches = "" if isinstance(extents[0], int) else "; several batches in one library: batch=(1, 8), --batch 1,8"
+    return f"say which: shapes={{{name!r}: ({text})}}, on the command line {option}{batches}"
 
 
 def check_inputs(program: ExportedProgram) -> None:
@@ -106,8 +115,8 @@ def check_inputs(program: ExportedProgram) -> None:
             raise NotSupportedError(f"input {node.name}: found {type(value).__name__}, expected a tensor")
         if any(not isinstance(extent, int) for extent in value.shape):
             raise NotSupportedError(
-                f"input {node.name}: its shape {_shape(value.shape)} is dynamic, expected fixed sizes; "
-                "export without dynamic_shapes, once for each size"
+                f"input {node.name}: its shape {shown_shape(value.shape)} is dynamic, expected fixed sizes; "
+                f"{_how_to_fix(node.name, value.shape)}"
             )
         if 0 in value.shape:
             raise NotSupportedError(f"input {node.name}: its shape {tuple(value.shape)} is empty, expected 1 or more")

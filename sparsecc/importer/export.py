@@ -144,6 +144,12 @@ def _check_runs(model: torch.nn.Module, inputs: tuple[Any, ...]) -> None:
         raise ModelError(f"example_inputs: the model fails on them ({shapes}): {first_line(error)}") from error
 
 
+def load_program(path: Path) -> ExportedProgram:
+    """The program in a .pt2 file; errors are those of :func:`to_exported`."""
+    with _file_named(path):
+        return _load(path)
+
+
 def _load(path: Path) -> ExportedProgram:
     if not path.exists() or path.is_dir():
         found = "is a folder" if path.is_dir() else "no such file"

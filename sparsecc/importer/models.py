@@ -20,10 +20,11 @@ _MOST = 1 << 40
 
 @dataclass(frozen=True)
 class Shaped:
-    """An ONNX file and the shapes of its inputs."""
+    """An ONNX file and the shapes of its inputs; ``batch`` is the leading dimension of all, where that is asked for."""
 
     path: Path
     shapes: Mapping[str, tuple[int, ...]]
+    batch: int | None = None
 
 
 def with_shapes(model: Any, shapes: Mapping[str, Sequence[int]] | None) -> Any:
@@ -36,14 +37,20 @@ def with_shapes(model: Any, shapes: Mapping[str, Sequence[int]] | None) -> Any:
     """
     if shapes is None:
         return model
-    if not (isinstance(model, str | Path) and is_onnx(Path(model))):
+    if not is_onnx_file(model):
         raise UserError("shapes: found them with a model that is no ONNX file; pass example_inputs of these shapes")
     if not isinstance(shapes, Mapping):
         raise UserError(f"shapes: found {type(shapes).__name__}, expected a dict such as {{'x': (1, 3, 224, 224)}}")
-    return Shaped(Path(model), {name: _checked(name, shape) for name, shape in shapes.items()})
+    return Shaped(Path(model), {name: checked_sizes(name, shape) for name, shape in shapes.items()})
 
 
-def _checked(name: Any, shape: Any) -> tuple[int, ...]:
+def is_onnx_file(model: Any) -> bool:
+    """Whether a model is named as an ONNX file."""
+    return isinstance(model, str | Path) and is_onnx(Path(model))
+
+
+def checked_sizes(name: Any, shape: Any) -> tuple[int, ...]:
+    """The sizes of an input as integers from 1 on; UserError if they are none."""
     sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str) else ()
     good = all(isinstance(size, int) and not isinstance(size, bool) and 0 < size < _MOST for size in sizes)
     if not isinstance(name, str) or not isinstance(shape, Sequence) or isinstance(shape, str) or not good:
@@ -63,7 +70,7 @@ def onnx_model(model: Any, example_inputs: Sequence[Any] | None) -> OnnxModel | 
     UserError
         The package that reads ONNX is not installed.
     """
-    if isinstance(model, str | Path) and is_onnx(Path(model)):
+    if is_onnx_file(model):
         model = Shaped(Path(model), {})
     if not isinstance(model, Shaped):
         return None
@@ -74,4 +81,4 @@ def onnx_model(model: Any, example_inputs: Sequence[Any] | None) -> OnnxModel | 
         from sparsecc.importer.onnx.model import open_onnx
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
-    return open_onnx(model.path, model.shapes, example_inputs)
+    return open_onnx(model.path, model.shapes, example_inputs, batch=model.batch)

@@ -61,7 +61,7 @@ class ConvConfig(Config):
 
 
 def _direct_packing(block_n: int, kernel: DirectConfig) -> Hashable:
-    """Runs of input channels lie one after another; what reads a copy has other offsets, and so has what loads ahead."""
+    """Runs of channels lie one after another; what reads a copy has other offsets, and so has what loads ahead."""
     if kernel.packed:
         return block_n, kernel.reg_n, kernel.chunks, kernel.tile, kernel.singles
     if kernel.ahead:

@@ -140,5 +140,10 @@ class Shapes:
         )
 
 
+def same_ports(known: Sequence[Any]) -> tuple[Port, ...]:
+    """What has a name, a shape and a dtype, as inputs or outputs of a library."""
+    return tuple(Port(one.name, tuple(one.shape), one.dtype) for one in known)
+
+
 def _batched(known: Sequence[Port], batch: int) -> tuple[Port, ...]:
     return tuple(replace(port, shape=(batch, *port.shape[1:])) for port in known)

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparsecc.algorithms import Algorithms
 from sparsecc.errors import UserError
-from sparsecc.importer import with_shapes
+from sparsecc.importer import one_request
 from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
@@ -165,7 +165,7 @@ def tune(
     _check(minutes, seed, path)
     resolved, _ = resolve_fitted(target, cc=cc)
     where = runner if runner is not None and not isinstance(runner, str) else CommandRunner(runner or "", cc=cc)
-    imported = bring_in(with_shapes(model, shapes), example_inputs)
+    imported = bring_in(*one_request(model, example_inputs, shapes))
     decider = algorithms_of(imported, resolved, options, cpu=processor_of(target))
     limits = Limits(trials) if minutes is None else Limits(trials, time.monotonic() + 60 * minutes)
     session = Session(path, resolved, where, limits, threads, on_start, on_event)

@@ -48,7 +48,8 @@ def rebuilt(functions: Mapping[str, PrimFunc], imported: Imported, *, host: Targ
 
 def outputs(library: Library, imported: Imported) -> list[Array]:
     """The library's results for the example, after a run on NaN."""
-    results = [_unwritten(port.shape, port.dtype) for port in library.outputs]
+    shape = library.shape_of(*(x.shape for x in imported.example))
+    results = [_unwritten(port.shape, port.dtype) for port in shape.outputs]
     for given in (_nan(imported), [x.numpy() for x in imported.example]):
         library(*given, out=tuple(results))
     return results

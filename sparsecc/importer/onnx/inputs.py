@@ -24,8 +24,9 @@ def input_shapes(
     shapes: Mapping[str, tuple[int, ...]],
     examples: Sequence[Any] | None,
     where: str,
+    batch: int | None = None,
 ) -> dict[str, tuple[int, ...]]:
-    """Input -> its shape: the file's, the caller's, or that of an example.
+    """Input -> its shape: the file's, the caller's, or that of an example; ``batch`` is the leading dimension of all.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def input_shapes(
             raise ModelError(f"example_inputs: found {len(examples)}, expected {len(values)}, one for each input")
         for value, example in zip(values, examples, strict=True):
             given.setdefault(value.name, tuple(example.shape))
-    return {value.name: _shape(value, given.get(value.name), where=where) for value in values}
+    return {value.name: _shape(value, given.get(value.name), batch, where=where) for value in values}
 
 
 def input_types(graph: onnx.GraphProto) -> dict[str, Any]:
@@ -52,9 +53,16 @@ def input_types(graph: onnx.GraphProto) -> dict[str, Any]:
     return {value.name: TYPES.get(value.type.tensor_type.elem_type) for value in graph.input}
 
 
-def _shape(value: onnx.ValueInfoProto, given: tuple[int, ...] | None, *, where: str) -> tuple[int, ...]:
+def _shape(
+    value: onnx.ValueInfoProto, given: tuple[int, ...] | None, batch: int | None, *, where: str
+) -> tuple[int, ...]:
     name = printable(value.name)
     dims = _dims(value, name)
+    if batch is not None and (given or dims):
+        leading: Dims = (batch,)
+        whole = leading + (given or dims or ())[1:]
+        if given is not None or not any(isinstance(extent, str) for extent in whole):
+            given = tuple(int(extent) for extent in whole)
     if given is None:
         if dims is None or any(isinstance(extent, str) for extent in dims):
             raise ModelError(_open(dims, name, where=where))

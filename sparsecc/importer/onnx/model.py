@@ -42,7 +42,9 @@ class OnnxModel:
     folded: Folded
 
 
-def open_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]], example_inputs: Any) -> OnnxModel:
+def open_onnx(
+    path: Path, shapes: Mapping[str, tuple[int, ...]], example_inputs: Any, *, batch: int | None = None
+) -> OnnxModel:
     """Read and translate a file.
 
     Raises
@@ -53,7 +55,7 @@ def open_onnx(path: Path, shapes: Mapping[str, tuple[int, ...]], example_inputs:
     """
     file = read(path)
     examples = None if example_inputs is None else as_tensors(example_inputs)
-    found = input_shapes(file.graph, file.weights, shapes=shapes, examples=examples, where=str(path))
+    found = input_shapes(file.graph, file.weights, shapes=shapes, examples=examples, batch=batch, where=str(path))
     folded = fold(file, found)
     outputs = tuple(value.name for value in file.graph.output)
     types = input_types(file.graph)
