@@ -29,7 +29,7 @@ def agreed(plans: Sequence[Plan], shares: Sequence[Share]) -> tuple[Plan, ...]:
         Of each shape, what a layer costs.
     """
     columns = [_agreed(layers, shares) for layers in zip(*(plan.layers for plan in plans), strict=True)]
-    return tuple(Plan(layers) for layers in zip(*columns, strict=True))
+    return tuple(Plan(tuple(column[i] for column in columns)) for i in range(len(plans)))
 
 
 def _agreed(layers: Sequence[LayerPlan], shares: Sequence[Share]) -> tuple[LayerPlan, ...]:

@@ -82,8 +82,20 @@ def add_shape(parser: ArgumentParser) -> None:
         type=_shape,
         action="append",
         metavar="NAME=N,N,N",
-        help="shape of an input of an ONNX file that leaves it open, such as images=1,3,224,224; once for each input",
+        help="shape of an input that the model leaves open, such as images=1,3,224,224; once for each input",
     )
+
+
+def add_batch(parser: ArgumentParser, *, use: str) -> None:
+    """``--batch``; ``use`` says of what."""
+    parser.add_argument("--batch", type=_batches, metavar="N,N", help=use)
+
+
+def _batches(text: str) -> tuple[int, ...]:
+    words = text.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words):
+        raise ArgumentTypeError(f"found {text!r}, expected positive numbers such as 1,2,4,8")
+    return tuple(map(int, words))
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -94,14 +106,18 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     return name, tuple(map(int, words))
 
 
-def shapes_of(options: Namespace) -> dict[str, tuple[int, ...]] | None:
-    """What ``--shape`` means to :func:`sparsecc.compile`."""
+def shapes_of(options: Namespace) -> dict[str, tuple[int, ...]] | list[dict[str, tuple[int, ...]]] | None:
+    """What ``--shape`` means to :func:`sparsecc.compile`: with an input named again, the next of several shapes."""
     if options.shape is None:
         return None
-    shapes = dict(options.shape)
-    if len(shapes) != len(options.shape):
-        raise UserError("--shape: an input is named twice, expected one shape for each")
-    return shapes
+    names = list(dict.fromkeys(name for name, _ in options.shape))
+    sizes = {name: [found for other, found in options.shape if other == name] for name in names}
+    counts = {name: len(found) for name, found in sizes.items()}
+    if len(set(counts.values())) > 1:
+        found = ", ".join(f"{count} of {name}" for name, count in counts.items())
+        raise UserError(f"--shape: found {found}, expected as many of each input")
+    shapes = [dict(zip(names, each, strict=True)) for each in zip(*sizes.values(), strict=True)]
+    return shapes[0] if len(shapes) == 1 else shapes
 
 
 def add_schedules(parser: ArgumentParser) -> None:

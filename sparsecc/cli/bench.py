@@ -16,13 +16,16 @@ from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
 from sparsecc.cli.page import add_html, check_html, measured_side, other_side, stored, write_page
 from sparsecc.cli.progress import COMPILE, Stages
-from sparsecc.cli.steps_view import joined, print_steps, steps_of
+from sparsecc.cli.shapes import asked_shape
+from sparsecc.cli.steps_view import joined, print_steps
+from sparsecc.cli.steps_view import steps_of as timed_steps
 from sparsecc.cli.timing import BUDGET_S, WARM_UP_S, Times, random_inputs, time_runs
 from sparsecc.cli.units import in_ms, shape_text
 from sparsecc.errors import UserError
 from sparsecc.page import Side
 from sparsecc.runtime import Library, load, read_description
 from sparsecc.runtime.checks import description_text
+from sparsecc.runtime.shapes import Shape, reported, shapes_of, steps_of
 from sparsecc.runtime.stored_report import StoredReport
 from sparsecc.text import in_bytes
 
@@ -37,6 +40,7 @@ examples:
   sparsecc bench model.so --threads 1 --runs 200
   sparsecc bench model.so --layers --sort
   sparsecc bench model.pt2 --impose 4:0.75
+  sparsecc bench model.so --batch 8
   sparsecc bench out/model.so --runner 'ssh pi@raspberrypi' --layers
   sparsecc bench model.so --html report.html --beside dense.so
 """
@@ -48,6 +52,9 @@ def configure(parser: ArgumentParser) -> None:
         "library", type=Path, metavar="MODEL.so|MODEL.pt2", help="compiled library, exported model (.pt2), or ONNX file"
     )
     arguments.add_shape(parser)
+    arguments.add_batch(
+        parser, use="leading dimension of all inputs, of a model or of a library that has several (default: the first)"
+    )
     arguments.add_impose(parser)
     parser.add_argument(
         "--runs", type=arguments.whole_from(1), metavar="N", help="timed runs (default: about 3 seconds of them)"
@@ -69,9 +76,10 @@ def execute(options: Namespace) -> int:
     """Measure and print."""
     check_html(options)
     is_model = options.library.suffix in (".pt2", ".onnx")
-    if (options.impose or options.shape) and not is_model:
-        option = "--impose" if options.impose else "--shape"
-        raise UserError(f"{options.library}: {option} is for models (.pt2, .onnx); a library is compiled already")
+    if options.impose and not is_model:
+        raise UserError(f"{options.library}: --impose is for models (.pt2, .onnx); a library is compiled already")
+    if options.batch and len(options.batch) > 1:
+        raise UserError(f"--batch: found {len(options.batch)} batches, expected one to measure")
     if options.runner is None:
         return _execute_here(options, is_model=is_model)
     if is_model:
@@ -87,14 +95,16 @@ def _execute_here(options: Namespace, *, is_model: bool) -> int:
         Stages(stderr(), quiet=options.json, usual=_usual(options, is_model=is_model)) as stages,
         _compiled(options, stages) if is_model else load(options.library, threads=options.threads) as library,
     ):
-        document, steps = _timed(options, library, stages)
+        first = library.shapes[0]
+        shape = first if is_model else asked_shape(library.shapes, options, find=library.shape_of)
+        document, steps = _timed(options, library, shape, stages)
         if options.html is not None:
             report = stored(library.description, options.library)
             _write_page(options, measured_side(document, steps, report, title=options.library.name), stages)
     if options.json:
         print_json(document)
     else:
-        _print(stdout(), document, options.library, [port.shape for port in library.inputs])
+        _print(stdout(), document, options.library, shape.sizes)
     return 0
 
 
@@ -107,15 +117,17 @@ def _usual(options: Namespace, *, is_model: bool) -> Mapping[str, float]:
     return before | {"time runs": BUDGET_S + WARM_UP_S} | ({"time layers": BUDGET_S} if timed else {})
 
 
-def _timed(options: Namespace, library: Library, stages: Stages) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def _timed(
+    options: Namespace, library: Library, shape: Shape, stages: Stages
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What is printed, and times of all steps where they are wanted."""
-    inputs = random_inputs(library)
+    inputs = random_inputs(shape)
     stages("time runs")
     times = time_runs(library, inputs, runs=options.runs)
     document, steps = _document(options, library, times), []
     if options.layers or options.sort or options.html is not None:
         stages("time layers")
-        steps = steps_of(library, inputs, runs=len(times.seconds), by_time=options.sort)
+        steps = timed_steps(library, inputs, runs=len(times.seconds), by_time=options.sort)
     return document | ({"layers": steps} if options.layers or options.sort else {}), steps
 
 
@@ -130,7 +142,7 @@ def _beside(options: Namespace, stages: Stages) -> Side:
     if options.beside.suffix == ".json" or options.runner is not None:
         return other_side(options.beside)
     with load(options.beside, threads=options.threads) as library:
-        document, steps = _timed(options, library, stages)
+        document, steps = _timed(options, library, library.shapes[0], stages)
         report = stored(library.description, options.beside)
         return measured_side(document, steps, report, title=options.beside.name)
 
@@ -141,6 +153,7 @@ def _compiled(options: Namespace, stages: Stages) -> Library:
     compiled = compiler.compile(
         options.library,
         shapes=arguments.shapes_of(options),
+        batch=options.batch,
         threads=options.threads,
         impose=options.impose,
         progress=stages,
@@ -154,7 +167,10 @@ def _execute_elsewhere(options: Namespace) -> int:
     with Stages(stderr(), quiet=options.json) as stages:
         stages("time runs")
         text = description_text(options.library)
-        found = time_elsewhere(options.library, options.runner, text, threads=options.threads, runs=options.runs)
+        shape = asked_shape(shapes_of(description), options)
+        found = time_elsewhere(
+            options.library, options.runner, text, threads=options.threads, runs=options.runs, shape=shape.number
+        )
     document = {
         "library": str(options.library),
         "target": description["target"],
@@ -164,9 +180,9 @@ def _execute_elsewhere(options: Namespace) -> int:
         "memory_bytes": found.memory_bytes,
         **_statistics(Times(found.runs)),
     }
-    times = list(zip((step["key"] for step in description["steps"]), found.steps, strict=True))
-    data = description.get("report")
-    report = None if data is None else StoredReport(data, library=str(options.library))
+    times = list(zip((step["key"] for step in steps_of(description, shape)), found.steps, strict=True))
+    has_report = description.get("report") is not None
+    report = StoredReport(reported(description, shape), library=str(options.library)) if has_report else None
     if options.layers or options.sort:
         document["layers"] = joined(times, report, by_time=options.sort)
     if options.html is not None:
@@ -175,7 +191,7 @@ def _execute_elsewhere(options: Namespace) -> int:
     if options.json:
         print_json(document)
     else:
-        _print(stdout(), document, options.library, [port["shape"] for port in description["inputs"]])
+        _print(stdout(), document, options.library, shape.sizes)
     return 0
 
 

@@ -16,6 +16,7 @@ from sparsecc.cli.meta import meta_of
 from sparsecc.cli.plan_view import chosen_by_text, print_plan
 from sparsecc.cli.progress import COMPILE, Stages
 from sparsecc.errors import UserError, missing_package
+from sparsecc.report import shape_lines
 from sparsecc.runtime.files import check_writable, is_folder
 from sparsecc.text import in_bytes
 
@@ -34,6 +35,7 @@ EPILOG = """\
 examples:
   sparsecc compile model.pt2 -o model.so
   sparsecc compile model.onnx -o model.so --shape images=1,3,224,224
+  sparsecc compile model.onnx -o model.so --batch 1,2,4,8
   sparsecc compile model.pt2 -o model.a --target x86-64-v3 --name resnet
   sparsecc compile model.pt2 -o model.so --keep-dense 'head.*' stem.conv --dump stages/
 """
@@ -50,6 +52,11 @@ def configure(parser: ArgumentParser) -> None:
         help="model.so (shared), model.a (static), or a folder such as out/ with all that a board needs",
     )
     arguments.add_shape(parser)
+    arguments.add_batch(
+        parser,
+        use="leading dimension of all inputs; several, such as 1,2,4,8, make one library with a program for each, "
+        "which runs other batches in pieces. So does --shape, given again for each further shape",
+    )
     arguments.add_target(parser)
     arguments.add_choices(parser)
     arguments.add_impose(parser)
@@ -106,6 +113,7 @@ def execute(options: Namespace) -> int:
             model,
             options.target,
             shapes=arguments.shapes_of(options),
+            batch=options.batch,
             threads=options.threads,
             verify=_verify(options),
             keep_dense=options.keep_dense,
@@ -217,6 +225,8 @@ def _print(console: Console, compiled: Compiled, options: Namespace, stages: Sta
     print_plan(console, report.plan)
     say(console, _accuracy(report, skipped=options.no_verify))
     say(console, chosen_by_text(report))
+    for line in shape_lines(report.shapes):
+        say(console, line)
     for note in report.notes:
         say(console, f"note: {note}")
     size, seconds = in_bytes(files[0].stat().st_size), sum(stages.seconds.values())

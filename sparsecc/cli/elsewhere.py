@@ -33,7 +33,7 @@ class Elsewhere:
 
 
 def time_elsewhere(
-    library: Path, command: str, description: str, *, threads: int | None, runs: int | None
+    library: Path, command: str, description: str, *, threads: int | None, runs: int | None, shape: int = 0
 ) -> Elsewhere:
     """Copy the library's benchmark to where the command leads, run it, and read what it prints.
 
@@ -50,6 +50,7 @@ def time_elsewhere(
             f"--runner: found no {program.name} beside {library}; compile to a folder (-o out/), which brings it"
         )
     options = ["--lines", "1", "--threads", str(threads or 0), *(["--runs", str(runs)] if runs else [])]
+    options += ["--shape", str(shape)] if shape else []
     runner = Command(command)
     try:
         with runner.ready(program) as words:

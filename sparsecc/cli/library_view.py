@@ -44,6 +44,7 @@ def _facts(path: Path, description: JSON) -> list[str]:
         f"library  {path}, {in_bytes(size)}, {in_bytes(weights)} of them weights",
         *(_port("input ", port) for port in description["inputs"]),
         *(_port("output", port) for port in description["outputs"]),
+        *_shapes(description),
         f"target   {description['target']}; needs {' '.join(needs)}",
         f"memory   {in_bytes(weights + arena)} of an instance: {in_bytes(weights)} of weights, which all share, and "
         f"{in_bytes(arena)} of buffers",
@@ -51,6 +52,16 @@ def _facts(path: Path, description: JSON) -> list[str]:
         f"C functions {description['name']}_...",
         *_said(description),
     ]
+
+
+def _shapes(description: JSON) -> list[str]:
+    """Of a library for several shapes, those that it has, and whether others can be made of them."""
+    shapes = description.get("shapes", [])
+    if not shapes:
+        return []
+    texts = [", ".join(map(shape_text, shape["inputs"])) for shape in shapes]
+    others = "are run in pieces" if description.get("in_pieces") else "can't be run in pieces"
+    return [f"shapes   {'; '.join(texts)}; batches of other sizes {others}"]
 
 
 def _said(description: JSON) -> list[str]:

@@ -58,7 +58,7 @@ def execute(options: Namespace) -> int:
     _check_outputs(options.output)
     inputs = [_read(path) for path in options.input]
     with load(options.library, threads=options.threads) as library:
-        ports = library.outputs
+        ports = library.shape_of(*(x.shape for x in inputs)).outputs
         paths = options.output * len(ports) if _is_archive(options.output) else options.output
         if len(paths) != len(ports):
             raise UserError(_wrong_count(library, len(paths)))

@@ -27,7 +27,8 @@ _COLUMNS = (
 
 def steps_of(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int, by_time: bool) -> list[JSON]:
     """Time every step and join it with what the library's report knows of it."""
-    return joined(library.profile(*inputs, runs=runs), library.report, by_time=by_time)
+    shape = library.shape_of(*(x.shape for x in inputs))
+    return joined(library.profile(*inputs, runs=runs), library.report_of(shape), by_time=by_time)
 
 
 def joined(times: Sequence[tuple[str, float]], stored: StoredReport | None, *, by_time: bool) -> list[JSON]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sparsecc.errors import UserError
 from sparsecc.runtime import Library
+from sparsecc.runtime.shapes import Shape
 
 #: p90 over p10 from which on something else than the library decides how long a run takes
 _WIDE = 2.0
@@ -43,14 +44,14 @@ class Times:
         return float(np.percentile(self.seconds, percent))
 
 
-def random_inputs(library: Library) -> list[NDArray[Any]]:
-    """Random arrays for the library's inputs, the same every time: normal numbers, or small integers."""
+def random_inputs(shape: Shape) -> list[NDArray[Any]]:
+    """Random arrays for a library's inputs, the same every time: normal numbers, or small integers."""
     generator = np.random.default_rng(0)
     return [
         generator.standard_normal(port.shape).astype(port.dtype)
         if np.issubdtype(port.dtype, np.floating)
         else generator.integers(0, 2 if port.dtype == "bool" else 128, port.shape).astype(port.dtype)
-        for port in library.inputs
+        for port in shape.inputs
     ]
 
 
@@ -64,7 +65,8 @@ def time_runs(library: Library, inputs: Sequence[NDArray[Any]], *, runs: int | N
     """
     if runs is not None and runs < 1:
         raise UserError(f"--runs: found {runs}, expected at least 1")
-    out = tuple(np.empty(port.shape, port.dtype) for port in library.outputs)
+    shape = library.shape_of(*(x.shape for x in inputs))
+    out = tuple(np.empty(port.shape, port.dtype) for port in shape.outputs)
 
     def run() -> float:
         begin = time.perf_counter()

@@ -20,10 +20,10 @@ _MOST = 1 << 40
 
 @dataclass(frozen=True)
 class Shaped:
-    """An ONNX file and the shapes of its inputs; ``batch`` is the leading dimension of all, where that is asked for."""
+    """An ONNX file and the shapes of its inputs, by name or in order; ``batch`` is all inputs' leading dimension."""
 
     path: Path
-    shapes: Mapping[str, tuple[int, ...]]
+    shapes: Mapping[str, tuple[int, ...]] | Sequence[tuple[int, ...]]
     batch: int | None = None
 
 

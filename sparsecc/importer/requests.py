@@ -123,8 +123,6 @@ def _found(value: Any) -> str:
 
 def _request(model: Any, examples: tuple[Any, ...] | None, sizes: Sizes | None, batch: int | None) -> Request:
     if is_onnx_file(model):
-        if not (sizes is None or isinstance(sizes, Mapping)):
-            raise UserError(f"shapes: found {sizes} for an ONNX file, expected {_ONE} by its inputs' names")
         # an example of another shape is for the shape that it has
         return Shaped(Path(model), sizes or {}, batch), _fitting_onnx(examples, sizes, batch)
     if isinstance(model, ExportedProgram):
@@ -140,7 +138,7 @@ def _fitting_onnx(examples: Any, sizes: Sizes | None, batch: int | None) -> Any:
     if examples is None or (sizes is None and all(len(x) == batch for x in examples if x.ndim)):
         return examples
     given = [tuple(x.shape) for x in examples]
-    known = list(sizes.values()) if isinstance(sizes, Mapping) else []
+    known = list(sizes.values() if isinstance(sizes, Mapping) else sizes or ())
     if batch is not None:
         known = [(batch, *each[1:]) for each in known]
     return examples if known == given else None

@@ -21,7 +21,7 @@ def input_shapes(
     graph: onnx.GraphProto,
     weights: Mapping[str, Any],
     *,
-    shapes: Mapping[str, tuple[int, ...]],
+    shapes: Mapping[str, tuple[int, ...]] | Sequence[tuple[int, ...]],
     examples: Sequence[Any] | None,
     where: str,
     batch: int | None = None,
@@ -36,7 +36,9 @@ def input_shapes(
         Inputs of a type that no library has.
     """
     values = [value for value in graph.input if value.name not in weights]
-    given = dict(shapes)
+    given = dict(shapes if isinstance(shapes, Mapping) else zip((v.name for v in values), shapes, strict=False))
+    if len(shapes) > len(values):
+        raise ModelError(f"shapes: found {len(shapes)}, expected at most {len(values)}, one for each input of {where}")
     if unknown := [name for name in given if name not in {value.name for value in values}]:
         names = ", ".join(printable(value.name) for value in values) or "none"
         raise ModelError(f"shapes: {printable(unknown[0])!r} is no input of {where}, expected of: {names}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,11 @@ class OnnxModel:
 
 
 def open_onnx(
-    path: Path, shapes: Mapping[str, tuple[int, ...]], example_inputs: Any, *, batch: int | None = None
+    path: Path,
+    shapes: Mapping[str, tuple[int, ...]] | Sequence[tuple[int, ...]],
+    example_inputs: Any,
+    *,
+    batch: int | None = None,
 ) -> OnnxModel:
     """Read and translate a file.
 
