@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
@@ -78,11 +79,11 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None, tell: Callable[[s
     build_program(
         "scc_bench.c",
         program, memory=artefact.memory, kernels=artefact.kernels, triple=target.triple,
-        cpu_features=target.cpu_features, out=folder / f"{name}_bench", cc=cc,
+        cpu_features=target.cpu_features, out=folder / f"{name}_bench", cc=cc, **artefact.shapes,
     )  # fmt: skip
     values = _values(artefact)
     try:
-        header = header_of(program, memory=artefact.memory, triple=target.triple)
+        header = header_of(program, memory=artefact.memory, triple=target.triple, **artefact.shapes)
         (folder / f"{name}.h").write_text(header, encoding="utf-8")
         for template, file in _TEXTS.items():
             text = (FILES / template).read_text(encoding="utf-8")
@@ -90,6 +91,22 @@ def _make(artefact: Artefact, folder: Path, *, cc: str | None, tell: Callable[[s
         (folder / SUMS).write_text(_sums(folder), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"can't write to {folder}: {error.strerror}; free some disk space or set TMPDIR") from error
+
+
+def _shapes(name: str, told: Mapping[str, Any]) -> str:
+    """What the README says of several shapes; nothing of one."""
+    if not told.get("shapes"):
+        return ""
+    rows = [
+        f"* shape {i}: {', '.join(' x '.join(map(str, sizes)) for sizes in shape['inputs'])}"
+        for i, shape in enumerate(told["shapes"])
+    ]
+    text = (
+        f"The library has a program for each of these shapes of its inputs. `{name}_run` is of shape 0, "
+        f"`{name}_run_shape` of any, and `{name}_run_batch` runs batches of other sizes in pieces; "
+        f"`{name}_numpy.py` takes arrays of any shape that there is. `./{name}_bench --shape 1` times the second one."
+    )
+    return "\n".join(["", "", text, "", *rows])
 
 
 def _sums(folder: Path) -> str:
@@ -110,7 +127,7 @@ _LIBC = {"gnu": "glibc\n2.28 or later", "musl": "musl", "android": "Android\nof 
 
 def _values(artefact: Artefact) -> Mapping[str, str]:
     program, triple = artefact.program, artefact.target.triple
-    told = facts_of(program, memory=artefact.memory, triple=triple)
+    told = facts_of(program, memory=artefact.memory, triple=triple, **artefact.shapes)
     ports = [("Input", program.inputs), ("Output", program.outputs)]
     return {
         "name": program.name,
@@ -118,13 +135,14 @@ def _values(artefact: Artefact) -> Mapping[str, str]:
         "mark": SEAL_MARK,
         "target": artefact.target.name,
         "triple": triple,
-        "memory": in_bytes(artefact.memory.nbytes),
-        "arena": in_bytes(artefact.memory.arena.nbytes),
-        "weights": in_bytes(artefact.memory.weights.nbytes),
+        "memory": in_bytes(told["arena_bytes"] + told["weight_bytes"]),
+        "arena": in_bytes(told["arena_bytes"]),
+        "weights": in_bytes(told["weight_bytes"]),
         "machine": "machine" if artefact.target.triple.startswith("x86") else "board",
         "libc": _LIBC[system_of(triple)],
         "facts": "\n".join(f"* {printable(line)}" for line in facts(told)),
         "build": told["build"],
+        "shapes": _shapes(program.name, told),
         "interface": "\n".join(
             f"* {kind} {i}: `{port.name}`, {port.dtype} {' x '.join(map(str, port.shape))}{_more(port)}"
             for kind, group in ports

@@ -84,7 +84,20 @@ def _shape(program: Program, first: Program | None) -> dict[str, Any]:
         return sizes
     ones, others = ({step["key"]: step for step in _reported(one)} for one in (first, program))
     steps = [step for key, step in others.items() if ones.get(key) != step]
-    return {**sizes, "steps": _steps(program), "reported": steps}
+    return {**sizes, "steps": _steps(program), "reported": steps, "specs": _specs(first, program)}
+
+
+def _specs(first: Program, other: Program) -> list[dict[str, Any]]:
+    """Of each layer of the plan, what its convolution has otherwise: batch and image."""
+    found = []
+    for one, layer in zip(*(_planned(program) for program in (first, other)), strict=True):
+        found.append({name: value for name, value in layer["spec"].items() if one["spec"][name] != value})
+    return found
+
+
+def _planned(program: Program) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = program.description.get("report", {}).get("plan", {}).get("layers", [])
+    return found
 
 
 def _reported(program: Program) -> list[dict[str, Any]]:

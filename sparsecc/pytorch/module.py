@@ -44,6 +44,9 @@ class AnyLibrary(Protocol):
     def outputs(self) -> tuple[Port, ...]:
         """Of every output."""
 
+    def shape_of(self, *sizes: Any) -> Any:
+        """The shape, with ``inputs`` and ``outputs``, of a call with inputs of these sizes."""
+
     @property
     def description(self) -> dict[str, Any]:
         """What the library says about itself."""
@@ -93,7 +96,8 @@ class LibraryModule(torch.nn.Module):  # type: ignore[misc]
 def run(inputs: list[torch.Tensor], key: str) -> list[torch.Tensor]:
     """Run the library of a key; gives its outputs one by one."""
     library = _library(key)
-    results = [torch.empty(port.shape, dtype=getattr(torch, port.dtype)) for port in library.outputs]
+    shape = library.shape_of(*(value.shape for value in inputs))
+    results = [torch.empty(port.shape, dtype=getattr(torch, port.dtype)) for port in shape.outputs]
     library(*(value.detach() for value in inputs), out=tuple(results))
     return results
 
@@ -104,12 +108,13 @@ def _(inputs: list[torch.Tensor], key: str) -> list[torch.Tensor]:
     library = _kept[key] = _library(key)
     if len(inputs) != len(library.inputs):
         raise InputError(f"{_name(library)}: found {len(inputs)} input(s), expected {len(library.inputs)}")
-    for i, (value, port) in enumerate(zip(inputs, library.inputs, strict=True)):
+    shape = library.shape_of(*(value.shape for value in inputs))
+    for i, (value, port) in enumerate(zip(inputs, shape.inputs, strict=True)):
         if tuple(value.shape) != port.shape or value.dtype != getattr(torch, port.dtype):
             found = f"{value.dtype} of shape {tuple(value.shape)}"
             expected = f"{port.dtype} of shape {port.shape}"
             raise InputError(f"{_name(library)}, input {i} ({port.name}): found {found}, expected {expected}")
-    return [torch.empty(port.shape, dtype=getattr(torch, port.dtype)) for port in library.outputs]
+    return [torch.empty(port.shape, dtype=getattr(torch, port.dtype)) for port in shape.outputs]
 
 
 def _library(key: str) -> AnyLibrary:

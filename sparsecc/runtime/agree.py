@@ -46,8 +46,8 @@ class _Table:
         value: bytes | None = self._call(ctypes.c_char_p, function, *index)
         return "" if value is None else value.decode("utf-8", "replace")
 
-    def shape(self, function: str, index: int, rank: int) -> list[int]:
-        return list(self._call(ctypes.POINTER(ctypes.c_int64), function, index)[:rank])
+    def shape(self, function: str, *index: int, rank: int) -> list[int]:
+        return list(self._call(ctypes.POINTER(ctypes.c_int64), function, *index)[:rank])
 
     def _call(self, result: Any, function: str, *index: int) -> Any:
         call = self._functions[f"{self._prefix}_{function}"]
@@ -65,6 +65,21 @@ def _facts(description: dict[str, Any], table: _Table) -> _Facts:
     yield "num_steps", len(steps), table.number("num_steps")
     for i, step in enumerate(steps):
         yield f"step_key({i})", step["key"], table.text("step_key", i)
+    if "shapes" in description:
+        yield from _shape_facts(description["shapes"], table)
+
+
+def _shape_facts(shapes: list[dict[str, Any]], table: _Table) -> _Facts:
+    """Sizes and steps of all shapes after the first, which has been told."""
+    yield "num_shapes", len(shapes), table.number("num_shapes")
+    for number, shape in enumerate(shapes[1:], 1):
+        for kind in ("input", "output"):
+            for i, sizes in enumerate(shape[f"{kind}s"]):
+                found = table.shape(f"shape_{kind}", number, i, rank=len(sizes))
+                yield f"shape_{kind}({number}, {i})", sizes, found
+        yield f"shape_num_steps({number})", len(shape["steps"]), table.number("shape_num_steps", number)
+        for i, step in enumerate(shape["steps"]):
+            yield f"shape_step_key({number}, {i})", step["key"], table.text("shape_step_key", number, i)
 
 
 def _port_facts(kind: str, ports: list[dict[str, Any]], table: _Table) -> _Facts:
@@ -73,4 +88,4 @@ def _port_facts(kind: str, ports: list[dict[str, Any]], table: _Table) -> _Facts
         yield f"{kind}_name({i})", port["name"], table.text(f"{kind}_name", i)
         yield f"{kind}_dtype({i})", port["dtype"], table.text(f"{kind}_dtype", i)
         yield f"{kind}_rank({i})", len(port["shape"]), table.number(f"{kind}_rank", i)
-        yield f"{kind}_shape({i})", port["shape"], table.shape(f"{kind}_shape", i, len(port["shape"]))
+        yield f"{kind}_shape({i})", port["shape"], table.shape(f"{kind}_shape", i, rank=len(port["shape"]))

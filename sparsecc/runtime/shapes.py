@@ -68,7 +68,20 @@ def reported(description: dict[str, Any], shape: Shape) -> Any:
     told = [*report.get("steps", []), *description["shapes"][shape.number]["reported"]]
     by_key = {step.get("key"): step for step in told if isinstance(step, dict)}
     keys = [step["key"] for step in steps_of(description, shape)]
-    return {**report, "steps": [by_key[key] for key in keys if key in by_key]}
+    steps = [by_key[key] for key in keys if key in by_key]
+    return {**report, "steps": steps, "plan": _planned(report.get("plan"), description["shapes"][shape.number])}
+
+
+def _planned(plan: Any, told: dict[str, Any]) -> Any:
+    """The first shape's plan with the batch and the images of another one."""
+    try:
+        layers = [
+            {**layer, "spec": {**layer["spec"], **spec}}
+            for layer, spec in zip(plan["layers"], told.get("specs", []), strict=True)
+        ]
+        return {**plan, "layers": layers}
+    except (KeyError, TypeError, ValueError):  # whoever reads it says that it is damaged
+        return plan
 
 
 def sizes_of(value: Any) -> tuple[int, ...]:
