@@ -36,8 +36,8 @@ def _agreed(layers: Sequence[LayerPlan], shares: Sequence[Share]) -> tuple[Layer
     options = [tuple(_as(layer, other) for other in layers) for layer in layers]
     possible = [option for option in options if all(map(_is_possible, option))]
     if not possible:
-        return tuple(layers)
-    return _placed(min(possible, key=lambda option: sum(share(one) for share, one in zip(shares, option, strict=True))))
+        return _shared(layers)
+    return _shared(min(possible, key=lambda option: sum(share(one) for share, one in zip(shares, option, strict=True))))
 
 
 def _as(layer: LayerPlan, other: LayerPlan) -> LayerPlan:
@@ -50,6 +50,10 @@ def _as(layer: LayerPlan, other: LayerPlan) -> LayerPlan:
 def _is_possible(layer: LayerPlan) -> bool:
     """Whether the layer's algorithm computes its shape."""
     return layer.tile is None or suits(layer.spec) or is_at_once(layer.spec, layer.tile)
+
+
+def _shared(layers: Sequence[LayerPlan]) -> tuple[LayerPlan, ...]:
+    return _placed(tuple(replace(layer, is_shared=True) for layer in layers))
 
 
 def _placed(layers: tuple[LayerPlan, ...]) -> tuple[LayerPlan, ...]:

@@ -97,6 +97,8 @@ class LayerPlan:
         As in :class:`LayerInfo`.
     dtype : str
         What it computes with: ``"float32"``, or ``"int8"`` for codes of 8 bits.
+    is_shared : bool
+        Whether programs for other shapes read the same weights.
     """
 
     key: str
@@ -112,6 +114,7 @@ class LayerPlan:
     limit: str = ""
     removed: Removed | None = None
     dtype: str = "float32"
+    is_shared: bool = False
 
     @property
     def original(self) -> ConvSpec:

@@ -46,6 +46,9 @@ class DirectShape:
     at_once : int
         Sums that a core adds to at a time. Tiles with at most half as many have several sets of them, and kept blocks
         go to these in turns; 0 for one set, always.
+    together : int
+        Channels of a block whose weights lie side by side, a multiple of those in registers; 0 for these alone. With
+        all of a block, kernels that have other numbers of them in registers read the same weights.
     """
 
     spec: ConvSpec
@@ -63,6 +66,7 @@ class DirectShape:
     gathered: int = 0
     summed: int = 0
     at_once: int = 0
+    together: int = 0
 
     @property
     def sums(self) -> int:

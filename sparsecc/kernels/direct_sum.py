@@ -65,19 +65,19 @@ def _sum_ahead(tile: Tile, acc: Any) -> None:
     """A whole tile's sum with loads ahead of their use."""
     shape, config, buffers, walk = tile.shape, tile.config, tile.buffers, tile.walk
     spec, source, reg_n = shape.spec, shape.source, config.reg_n
-    weights = first_weight(tile, (tile.block(0), 0, 0))
+    weights, apart = first_weight(tile, (tile.block(0), 0, 0)), shape.together or reg_n
     image = tile.at.image * (spec.ic * source.channel) + tile.at.start
 
     def start_step(step: Any) -> None:
         if config.prefetch:
-            prefetch(buffers["data"], weights + step * reg_n + config.prefetch)
+            prefetch(buffers["data"], weights + step * apart + config.prefetch)
 
     steps = Steps(
         reg_n, config.vectors, config.lanes,
         taps=(0,) if shape.by_tap else tuple(fixed_tap_offset(spec, source, tap) for tap in range(spec.taps)),
         count=tile.blocks,
         bias=lambda n: buffers["bias"][tile.slot + n] if shape.sums == 1 else f32(0),
-        weight=lambda step, n: buffers["data"][weights + step * reg_n + n],
+        weight=lambda step, n: buffers["data"][weights + step * apart + n],
         channel=lambda j: image + walk.offset(tile.block(j)),
         pixel=lambda place, i: buffers["input"][place + i],
         start_step=start_step,

@@ -121,8 +121,12 @@ def channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any,
 def first_weight(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
     """Where the weights of one kept block's tap lie, of all channels in registers."""
     shape, reg_n, (j, a, b) = tile.shape, tile.config.reg_n, reduction
-    subs, walk = shape.block_n // reg_n, tile.walk
-    return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + a * shape.kernel[1] + b) * reg_n
+    subs, walk, tap = shape.block_n // reg_n, tile.walk, a * shape.kernel[1] + b
+    if not shape.together:
+        return ((walk.first * subs + tile.at.sub * walk.count + j) * shape.taps + tap) * reg_n
+    groups, each = shape.block_n // shape.together, shape.together // reg_n
+    group, within = (0, tile.at.sub) if groups == 1 else (tile.at.sub // each, tile.at.sub % each)
+    return ((walk.first * groups + group * walk.count + j) * shape.taps + tap) * shape.together + within * reg_n
 
 
 def prefetch(buffer: Any, where: Any) -> None:

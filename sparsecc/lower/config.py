@@ -47,8 +47,8 @@ class ConvConfig(Config):
 
     @property
     def packing(self) -> Hashable:
-        """See :class:`Config`: a vector of channels is packed as so many channels in registers are."""
-        return self.by_kernel(partial(_direct_packing, self.block_n), lambda lanes: (self.block_n, lanes.lanes))
+        """See :class:`Config`: shared weights of a block lie side by side, however many are in registers."""
+        return self.by_kernel(partial(_direct_packing, self.block_n), lambda lanes: self.block_n)
 
     def knobs(self) -> dict[str, Any]:
         """See :class:`Config`."""
@@ -63,10 +63,10 @@ class ConvConfig(Config):
 def _direct_packing(block_n: int, kernel: DirectConfig) -> Hashable:
     """Runs of channels lie one after another; what reads a copy has other offsets, and so has what loads ahead."""
     if kernel.packed:
-        return block_n, kernel.reg_n, kernel.chunks, kernel.tile, kernel.singles
+        return block_n, kernel.chunks, kernel.tile, kernel.singles
     if kernel.ahead:
-        return block_n, kernel.reg_n, kernel.chunks, "ahead"
-    return (block_n, kernel.reg_n) if kernel.chunks == 1 else (block_n, kernel.reg_n, kernel.chunks)
+        return block_n, kernel.chunks, "ahead"
+    return block_n if kernel.chunks == 1 else (block_n, kernel.chunks)
 
 
 @dataclass(frozen=True)

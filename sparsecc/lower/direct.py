@@ -52,6 +52,8 @@ class DirectOptions:
         Output channels of a row of blocks -> what the cost model needs to know.
     summed : int
         Input channels that are summed by themselves; 0 for all in one sum.
+    is_shared : bool
+        Whether kernels for other shapes read the same weights.
     at_once : int
         Sums that the core adds to at a time, where small tiles have several sets; else 0.
     """
@@ -65,6 +67,7 @@ class DirectOptions:
     works: Mapping[int, DirectWork]
     summed: int = 0
     at_once: int = 0
+    is_shared: bool = False
 
     @property
     def spec(self) -> ConvSpec:
@@ -141,11 +144,11 @@ def direct_options(
     by_tap = blocks is not None and blocks.taps < spec.taps
     product = plan.tile is not None and blocks is not None
     works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap, product=product)
-    if plan.tile is None:
-        return DirectOptions(operator, store, source, target, blocks, index, works)
-    if blocks is None:
-        return DirectOptions(operator, store, source, target, blocks, index, works, summed_channels(spec.ic_per_group))
-    return DirectOptions(operator, store, source, target, blocks, index, works, at_once=sums_at_once(target))
+    summed = summed_channels(spec.ic_per_group) if plan.tile is not None and blocks is None else 0
+    at_once = sums_at_once(target) if product else 0
+    return DirectOptions(
+        operator, store, source, target, blocks, index, works, summed, at_once, is_shared=plan.is_shared
+    )
 
 
 class Kept(Protocol):

@@ -46,7 +46,9 @@ def pack_direct(options: DirectOptions, config: ConvConfig) -> Packed:
     )  # fmt: skip
     if kernel is not None and packed:
         shape = replace(shape, gathered=floats_of(tiles_of(shape, kernel)))
-    together = blocks.block_n if kernel is None else kernel.reg_n
+    together = blocks.block_n if kernel is None or options.is_shared else kernel.reg_n
+    if kernel is not None and together != kernel.reg_n:
+        shape = replace(shape, together=together)
     constants: dict[str, NDArray[Any]] = {
         "data": pack_data(rows, reg_n=together),
         **pack_places(rows, spec, source, index, gathered=shape.gathered, name=layer.name),

@@ -85,7 +85,8 @@ class Library:
         InputError
             There is none; the message lists those that there are. With one shape it is that one.
         """
-        return self._shapes[0] if self._finder is None else self._finder.find(tuple(tuple(map(int, each)) for each in sizes))
+        found = tuple(tuple(map(int, each)) for each in sizes)
+        return self._shapes[0] if self._finder is None else self._finder.find(found)
 
     @property
     def description(self) -> dict[str, Any]:
