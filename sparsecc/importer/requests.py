@@ -150,14 +150,17 @@ def _of_module(
     """Sizes of a module's inputs: as said, else those of the examples."""
     known = None if examples is None else tuple(tuple(x.shape) for x in examples)
     if isinstance(sizes, Mapping):
-        names = list(inspect.signature(model.forward).parameters)[: len(known or sizes)]
+        parameters = inspect.signature(model.forward).parameters
+        needed = [name for name, one in parameters.items() if one.default is one.empty or name in sizes]
+        names = needed if known is None else list(parameters)[: len(known)]
         unknown = next((name for name in sizes if name not in names), None)
         if unknown is not None:
             raise UserError(
                 f"shapes: {printable(unknown)!r} is no argument of the model's forward, expected of: {', '.join(names)}"
             )
-        if known is None and len(sizes) < len(names):
-            raise UserError(f"shapes: found no sizes for {names[len(sizes)]}, expected some for each input")
+        missing = [name for name in names if name not in sizes] if known is None else []
+        if missing:
+            raise UserError(f"shapes: found no sizes for {missing[0]}, expected some for each input")
         found = tuple(sizes.get(name, known[i] if known else ()) for i, name in enumerate(names))
     elif sizes is not None:
         found = sizes

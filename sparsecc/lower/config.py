@@ -61,9 +61,9 @@ class ConvConfig(Config):
 
 
 def _direct_packing(block_n: int, kernel: DirectConfig) -> Hashable:
-    """Runs of channels lie one after another; what reads a copy has other offsets, and so has what loads ahead."""
-    if kernel.packed:
-        return block_n, kernel.chunks, kernel.tile, kernel.singles
+    """Runs of channels lie one after another; what reads copies of runs, or loads ahead, has other indices."""
+    if kernel.packed and kernel.chunks > 1:
+        return block_n, kernel.chunks, "copied"
     if kernel.ahead:
         return block_n, kernel.chunks, "ahead"
     return block_n if kernel.chunks == 1 else (block_n, kernel.chunks)
