@@ -56,11 +56,16 @@ LAYERS: dict[str, set[str]] = {
         "_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "lower", "report", "runtime", "target",
         "text",
     },
-    "deploy": {"artefact", "build", "errors", "runtime", "text", "version"},
+    "deploy": {"artefact", "build", "errors", "ir", "runtime", "text", "version"},
     "restore": {"errors", "runtime", "version"},
+    "several": {
+        "_codegen", "_tvm", "algorithms", "analyse", "artefact", "build", "errors", "importer", "ir", "options",
+        "pipeline", "report", "stages", "target", "target/records", "watch",
+    },
+    "finished": {"artefact", "build", "errors", "importer", "options", "report", "runtime", "verify"},
     "compiled": {
-        "analyse", "artefact", "build", "deploy", "errors", "fitted", "ir", "importer", "options", "pipeline",
-        "target/records", "report", "restore", "runtime", "target", "verify", "version",
+        "analyse", "artefact", "build", "deploy", "errors", "finished", "fitted", "ir", "importer", "options",
+        "pipeline", "target/records", "report", "restore", "runtime", "several", "target", "verify", "version",
     },
     "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "target/records", "report", "target"},
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
@@ -84,6 +89,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
 #: packages that are neither ours nor Python's -> files and folders that may import them
 OUTSIDE: dict[str, tuple[str, ...]] = {
     "numpy": (
+        "several.py",
         "rewrite/shrink/",
         "pytorch/quantized/",
         "advice/",

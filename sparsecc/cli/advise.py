@@ -91,7 +91,7 @@ def execute(options: Namespace) -> int:
             options.model,
             options.target,
             options.n,
-            shapes=arguments.shapes_of(options),
+            shapes=arguments.one_shape_of(options),
             min_speedup=options.min_speedup,
             winograd=not options.no_winograd,
             max_growth=options.max_growth,

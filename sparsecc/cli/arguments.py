@@ -120,6 +120,14 @@ def shapes_of(options: Namespace) -> dict[str, tuple[int, ...]] | list[dict[str,
     return shapes[0] if len(shapes) == 1 else shapes
 
 
+def one_shape_of(options: Namespace) -> dict[str, tuple[int, ...]] | None:
+    """What ``--shape`` means where a command looks at a network in one shape."""
+    shapes = shapes_of(options)
+    if isinstance(shapes, list):
+        raise UserError(f"--shape: found {len(shapes)} shapes, expected one: name each input once")
+    return shapes
+
+
 def add_schedules(parser: ArgumentParser) -> None:
     """``--schedules``."""
     parser.add_argument(

@@ -96,7 +96,7 @@ def _model(options: Namespace) -> int:
         stages("start")
         compiler = load_compiler(for_model=options.file)
         choices: dict[str, Any] = {
-            "shapes": arguments.shapes_of(options),
+            "shapes": arguments.one_shape_of(options),
             "keep_dense": options.keep_dense,
             "min_speedup": options.min_speedup,
             "winograd": not options.no_winograd,

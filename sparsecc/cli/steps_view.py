@@ -60,7 +60,8 @@ def print_steps(console: Console, steps: Sequence[JSON]) -> None:
     """Print a line a step, and the sum."""
     rows = [_row(step) for step in steps]
     total = sum(step["median_s"] for step in steps)
-    rows, columns = [*rows, (f"sum of {len(steps)}", "", "", in_ms(total), "100.0%", "")], _COLUMNS
+    columns: tuple[Column, ...] = _COLUMNS
+    rows.append((f"sum of {len(steps)}", "", "", in_ms(total), "100.0%", ""))
     if any("dtype" in step for step in steps):
         columns = (*columns[:2], Column("type", left=True, drop=2), *columns[2:])
         types = [*(step["dtype"] or "-" for step in steps), ""]

@@ -97,7 +97,7 @@ def execute(options: Namespace) -> int:
         tuned = tune(
             options.model,
             options.target,
-            shapes=arguments.shapes_of(options),
+            shapes=arguments.one_shape_of(options),
             log=options.log,
             trials=options.trials,
             threads=options.threads,

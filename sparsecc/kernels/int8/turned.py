@@ -72,7 +72,7 @@ def _across(groups: list[Any]) -> list[Any]:
     low, high = (
         [kept(unpacked(groups[a], groups[a + 1], 4, half)) for a in (0, 2)] for half in (0, 1)
     )  # fmt: skip
-    return [kept(unpacked(*pair, 8, half)) for pair in (low, high) for half in (0, 1)]
+    return [kept(unpacked(first, second, 8, half)) for first, second in (low, high) for half in (0, 1)]
 
 
 def _residuals(
