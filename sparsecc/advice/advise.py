@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from sparsecc.advice.codes import AtHand, imposed_us, plan_us, said_of, why_unknown
 from sparsecc.advice.curves import LayerAdvice, NetAdvice
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice
 from sparsecc.advice.sweep import dense_us, layer_curve
 from sparsecc.analyse.impose import Impose
+from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.said import gone_lines
 from sparsecc.errors import UserError
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import one_request
 from sparsecc.options import Options
-from sparsecc.pipeline import bring_in
+from sparsecc.pipeline import analyse, bring_in
 from sparsecc.target import Target
 from sparsecc.target.native.calibrate import clock_here
 from sparsecc.target.native.cpu import processor, processor_of
@@ -52,7 +54,8 @@ def advise(
 ) -> Advice:
     """Predict how fast a network would be if it were pruned with 1xN blocks, on one core.
 
-    The weights are not looked at: a layer that is pruned counts as dense. Times are the compiler's own predictions, by
+    The weights are looked at only to compare a pruned network with a quantized one: elsewhere a layer that is pruned
+    counts as dense. Times are the compiler's own predictions, by
     which it chooses kernels, configs, and between sparse and dense.
 
     Parameters
@@ -115,8 +118,15 @@ def advise(
         for name, calls in network.layers.items()
     )
     nets = tuple(_net(network, block_n, shares, scale) for block_n in blocks)
-    notes = tuple(gone_lines(network.planner.plan(None).layers))
-    return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers, notes)
+    notes, coded = tuple(gone_lines(network.planner.plan(None).layers)), ()
+    unknown = why_unknown(resolved)
+    if unknown:
+        notes = (*notes, unknown)
+    else:
+        coded = tuple(_coded(network, block_n, shares, scale) for block_n in blocks)
+        plan = analyse(imported, resolved, options, choose=network.choose, cpu=processor_of(target))
+        notes = (*notes, *said_of(nets, coded, shares, at_hand=at_hand(network, plan, scale)))
+    return Advice(resolved.name, scale.ghz, scale.source, shares, nets, layers, notes, coded)
 
 
 def scale_here(target: Target, options: Options, figures: str) -> Scale:
@@ -130,6 +140,19 @@ def scale_here(target: Target, options: Options, figures: str) -> Scale:
 def _net(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) -> NetAdvice:
     us = tuple(network_us(network, Impose(n, share) if share else None, scale) for share in sparsities)
     return NetAdvice(n, us, break_even(sparsities, us))
+
+
+def _coded(network: Network, n: int, sparsities: tuple[float, ...], scale: Scale) -> NetAdvice:
+    us = tuple(imposed_us(network, Impose(n, share) if share else None, scale) for share in sparsities)
+    return NetAdvice(n, us, break_even(sparsities, us))
+
+
+def at_hand(network: Network, plan: Plan, scale: Scale) -> AtHand | None:
+    """Times of the network with its own weights, where some of its layers are sparse."""
+    if all(layer.kept is None for layer in plan.layers):
+        return None
+    us = sum(step.us(scale) for step in network.steps_of(plan))
+    return AtHand(us, plan_us(network, plan, scale))
 
 
 def network_us(network: Network, impose: Impose | None, scale: Scale) -> float:

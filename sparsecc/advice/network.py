@@ -14,6 +14,7 @@ from sparsecc.advice.plans import Planner
 from sparsecc.advice.steps import StepCost, network_steps
 from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import LayerPlan
+from sparsecc.analyse.plan import Plan
 from sparsecc.importer import Imported
 from sparsecc.importer.impose import prunable_layers
 from sparsecc.ir.graph import Chain
@@ -38,6 +39,8 @@ class Network:
         Decides for its layers.
     layers : dict of str to tuple of ConvLayer
         Name of a layer that can be pruned -> its calls, several for one that is used several times.
+    choose : callable
+        Knows the records.
 
     Algorithms are chosen and kernels joined as ``records`` say, by default as the cost model does.
     """
@@ -49,10 +52,10 @@ class Network:
         convs = tuple(convolutions(imported.layers.values()))
         names = dict.fromkeys(layer.name for layer in prunable_layers(imported.program))
         self.layers = {name: tuple(layer for layer in convs if layer.name == name) for name in names}
-        choose = by_cost_model if records is None else partial(records.choose, threads=1)
-        self.planner = self.planner_of(convs, names, target, options, cpu=cpu, choose=choose)
+        self.choose: Choose = by_cost_model if records is None else partial(records.choose, threads=1)
+        self.planner = self.planner_of(convs, names, target, options, cpu=cpu, choose=self.choose)
         self._network = extract(imported)
-        self._joins = as_chosen(choose, target)
+        self._joins = as_chosen(self.choose, target)
         self._steps: dict[Impose | None, tuple[StepCost, ...]] = {}
 
     @staticmethod
@@ -72,14 +75,20 @@ class Network:
     def steps(self, impose: Impose | None) -> Sequence[StepCost]:
         """Steps of the network with a pattern on its prunable layers, or dense (None), on one core."""
         if impose not in self._steps:
-            made = self.rewritten(impose)
-            plans = {layer.key: layer for layer in made.plan.layers}
-            self._steps[impose] = tuple(network_steps(made, plans, self.planner.costs))
+            self._steps[impose] = self.steps_of(self.planner.plan(impose))
         return self._steps[impose]
+
+    def steps_of(self, plan: Plan) -> tuple[StepCost, ...]:
+        """Steps of the network with any plan."""
+        made = self._arranged(plan)
+        return tuple(network_steps(made, {layer.key: layer for layer in made.plan.layers}, self.planner.costs))
 
     def rewritten(self, impose: Impose | None) -> Rewritten:
         """The network as it would be compiled with a pattern, but for its weights."""
-        plan, target = self.planner.plan(impose), self.planner.costs.target
+        return self._arranged(self.planner.plan(impose))
+
+    def _arranged(self, plan: Plan) -> Rewritten:
+        target = self.planner.costs.target
         return arrange(self._network, plan, target, decide=self._decide, transform=_no_weights)
 
     def _decide(self, chain: Chain, plan: LayerPlan) -> Joining:

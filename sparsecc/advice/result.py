@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any
@@ -31,7 +31,9 @@ class Advice:
     layers : tuple of LayerAdvice
         In the network's order.
     notes : tuple of str
-        What else is to be said: channels that are gone.
+        What else is to be said: channels that are gone, and what follows from times in codes of 8 bits.
+    coded : tuple of NetAdvice
+        The network in codes of 8 bits, for each N; empty where the target has no figures for them.
     """
 
     target: str
@@ -41,6 +43,7 @@ class Advice:
     nets: tuple[NetAdvice, ...]
     layers: tuple[LayerAdvice, ...]
     notes: tuple[str, ...] = ()
+    coded: tuple[NetAdvice, ...] = ()
 
     @property
     def dense_us(self) -> float:
@@ -69,7 +72,7 @@ class Advice:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Advice:
         """Rebuild what :meth:`to_json` returned."""
-        nets = tuple(NetAdvice(net["n"], tuple(net["us"]), net["break_even"]) for net in data["nets"])
+        nets, coded = (_nets(data.get(name, ())) for name in ("nets", "coded"))
         layers = tuple(_layer(layer) for layer in data["layers"])
         return cls(
             data["target"],
@@ -79,10 +82,15 @@ class Advice:
             nets,
             layers,
             tuple(data.get("notes", ())),
+            coded,
         )
 
     def __str__(self) -> str:
         return advice_table(self)
+
+
+def _nets(found: Sequence[Mapping[str, Any]]) -> tuple[NetAdvice, ...]:
+    return tuple(NetAdvice(net["n"], tuple(net["us"]), net["break_even"]) for net in found)
 
 
 def _layer(data: Mapping[str, Any]) -> LayerAdvice:

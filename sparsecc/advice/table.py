@@ -38,6 +38,10 @@ class Shown(Protocol):
         """The network, for each N."""
 
     @property
+    def coded(self) -> tuple[NetAdvice, ...]:
+        """The network in codes of 8 bits; empty where nothing is known of them."""
+
+    @property
     def layers(self) -> tuple[LayerAdvice, ...]:
         """Its layers."""
 
@@ -56,8 +60,8 @@ def advice_table(advice: Shown) -> str:
 def net_rows(advice: Shown) -> list[tuple[str, ...]]:
     """Heads and rows: milliseconds of the network at every sparsity, and its break-even."""
     heads = ("net, ms", *(_percent(share) for share in advice.sparsities), "break-even")
-    rows = [(f"1x{net.n}", *(_milliseconds(us) for us in net.us), _lower(net.break_even)) for net in advice.nets]
-    return [heads, *rows]
+    named = [*((f"1x{net.n}", net) for net in advice.nets), *((f"1x{net.n} int8", net) for net in advice.coded)]
+    return [heads, *((name, *(_milliseconds(us) for us in net.us), _lower(net.break_even)) for name, net in named)]
 
 
 def layer_rows(advice: Shown) -> list[tuple[str, ...]]:

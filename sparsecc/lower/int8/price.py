@@ -35,12 +35,12 @@ def coded_cycles(spec: ConvSpec, structure: Structure | None, target: Target) ->
 
 
 def _dense(spec: ConvSpec, target: Target) -> Iterator[QuantShape]:
-    plain = _shape(spec, target)
+    plain = coded_shape(spec, target)
     return (dense_shape(plain, block_n) for block_n in dense_block_sizes(spec, plain.instructions))
 
 
 def _sparse(spec: ConvSpec, structure: Structure, target: Target) -> QuantShape:
-    plain = _shape(spec, target)
+    plain = coded_shape(spec, target)
     size, rows = plain.instructions.group, structure.rows
     kept = min(structure.nnzb, rows * spec.ic_per_group)
     most = min(int(structure.counts[-1]), spec.ic_per_group)
@@ -53,7 +53,7 @@ def _sparse(spec: ConvSpec, structure: Structure, target: Target) -> QuantShape:
     )  # fmt: skip
 
 
-def _shape(spec: ConvSpec, target: Target) -> QuantShape:
+def coded_shape(spec: ConvSpec, target: Target) -> QuantShape:
     """A layer whose images lie without gaps, with room after them."""
     source, result = _layout(spec.ih, spec.iw), Result(_layout(spec.oh, spec.ow), _CODES, *_CODES.bounds)
     return QuantShape(spec, source, _CODES, result, instructions_of(target), 1, 1, 0, 0, None, True, False, True)
