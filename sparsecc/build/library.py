@@ -93,6 +93,10 @@ def build_library(
     return Built(out, out.stat().st_size, memory.arena.nbytes, memory.weights.nbytes)
 
 
+#: types of results, as the measuring program numbers them
+_CODES = ("", "uint8", "int8")
+
+
 @dataclass(frozen=True)
 class Timed:
     """A candidate of a measuring program.
@@ -107,12 +111,16 @@ class Timed:
         Which of them it finds in the cache: its inputs.
     replaced : int or None
         Which of them is the input that its result takes the place of, if it works in place.
+    codes : str
+        ``uint8`` or ``int8`` where the result is codes: then the right one is int16, and any value above 255 will do;
+        empty for float32.
     """
 
     steps: int
     expected: int
     touched: tuple[int, ...]
     replaced: int | None = None
+    codes: str = ""
 
 
 @dataclass(frozen=True)
@@ -154,7 +162,8 @@ def build_measuring_program(
         expected = f"{offsets[candidate.expected]}, {weights[candidate.expected].size}"
         i = candidate.replaced
         replaced = "0, 0" if i is None else f"{offsets[i]}, {weights[i].nbytes}"
-        rows.append(f"{{{first}, {candidate.steps}, {expected}, {replaced}, {len(candidate.touched)}, {{{touched}}}}}")
+        what = f"{first}, {candidate.steps}, {_CODES.index(candidate.codes)}"
+        rows.append(f"{{{what}, {expected}, {replaced}, {len(candidate.touched)}, {{{touched}}}}}")
         first += candidate.steps
     tail = [
         f"#define SCC_CANDIDATES {', '.join(rows)}",

@@ -92,7 +92,8 @@ class _Table:
             pads = gaps(node, placed, tensors[node.output])
             self.steps.append(Step(symbol, symbol, args, (len(args) - 1,), pads))
         replaced = None if candidate.replaced is None else self._weight(candidate.replaced).index
-        return Timed(len(candidate.steps), self._weight(data.expected).index, touched, replaced)
+        expected = self._weight(data.expected).index
+        return Timed(len(candidate.steps), expected, touched, replaced, codes=data.codes)
 
     def _weight(self, array: np.ndarray) -> Ref:
         # configs pack the same weights anew: many of them alike

@@ -29,7 +29,7 @@ def features(choice: Choice, target: Target, configs: Sequence[Config]) -> NDArr
 
 
 def _layer(key: LayerKey) -> list[float]:
-    spec, kinds = key.spec, ("conv", "chain", "window", "linear", "generic")
+    spec, kinds = key.spec, ("conv", "chain", "window", "linear", "generic", "qconv", "qdepthwise")
     numbers = (spec.ic, spec.oc, spec.oh * spec.ow, spec.ow, key.pitch[0])
     return [
         kinds.index(key.kind), *(math.log2(n) for n in numbers), spec.taps, spec.stride[0], math.log2(spec.groups),

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.ir.layout import PlaneLayout
 
 
-def pack(values: NDArray[np.float32], layout: PlaneLayout | None, *, gaps: float = 0.0) -> NDArray[np.float32]:
+def pack(values: NDArray[Any], layout: PlaneLayout | None, *, gaps: float = 0.0) -> NDArray[Any]:
     """Lay an image out.
 
     Parameters
     ----------
     values : numpy.ndarray
-        float32 ``(n, c, h, w)``; any shape where there is no layout.
+        ``(n, c, h, w)`` of any type; any shape where there is no layout.
     layout : PlaneLayout or None
     gaps : float
         What is stored where no pixel is.
@@ -22,14 +24,14 @@ def pack(values: NDArray[np.float32], layout: PlaneLayout | None, *, gaps: float
     Returns
     -------
     numpy.ndarray
-        float32, one dimension, with all that belongs to the layout's buffer.
+        Of the same type, one dimension, with all that belongs to the layout's buffer.
     """
     if layout is None:
-        return np.ascontiguousarray(values, np.float32).reshape(-1)
+        return np.ascontiguousarray(values).reshape(-1)
     planes = values.shape[0] * values.shape[1]
     where = _pixels(layout)
     present = where >= 0
-    packed = np.full(layout.size(planes), gaps, np.float32)
+    packed = np.full(layout.size(planes), gaps, values.dtype)
     first = layout.first(np.arange(planes)[:, None])
     packed[first + where[present]] = values.reshape(planes, layout.h, layout.w)[:, present]
     return packed

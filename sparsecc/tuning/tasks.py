@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.ir.layer_key import LayerKey
 from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.tensor_type import FLOAT32
 from sparsecc.kernels.config import Config
 from sparsecc.lower.choice import Choice, only
 from sparsecc.lower.lowered import Lowered
@@ -21,15 +23,23 @@ from sparsecc.rewrite.rewritten import Rewritten
 from sparsecc.target import Target
 from sparsecc.tuning.packing import pack
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
+
+#: stands where no code is expected
+_ANY = 1000
 
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """What candidates read, and the right result, each in its layout."""
+    """What candidates read, and the right result, each in its layout.
+
+    ``codes`` is the type of a result of 8-bit codes, empty for float32; then ``expected`` is int16, with a number that
+    is no code where anything may be stored.
+    """
 
     inputs: Mapping[int, Array]
     expected: Array
+    codes: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,13 +153,24 @@ class KernelTask(Task):
 def data_of(placed: Placed, tensors: Sequence[int], output: int, compute: Callable[[Sequence[Array]], Array]) -> Data:
     """Random input, the same every time, and what ``compute`` makes of it, in the layouts of a network."""
     rng = np.random.default_rng(0)
-    inputs = {t: rng.standard_normal(placed.shapes[t]).astype(np.float32) for t in tensors}
+    inputs = {t: _random(rng, placed, t) for t in tensors}
     right = compute([inputs[t] for t in tensors])
-    layout = placed.layouts[output]
+    layout, kind = placed.layouts[output], placed.type_of(output)
     # with a halo everything around the pixels must be zero; without one nobody reads it
     gaps = 0.0 if layout is not None and any(layout.halo) else float("nan")
-    packed = {t: pack(values, placed.layouts[t]) for t, values in inputs.items()}
-    return Data(packed, pack(right.reshape(placed.shapes[output]), layout, gaps=gaps))
+    packed = {t: pack(values, placed.layouts[t], gaps=placed.type_of(t).value) for t, values in inputs.items()}
+    if kind == FLOAT32:
+        return Data(packed, pack(right.reshape(placed.shapes[output]).astype(np.float32), layout, gaps=gaps))
+    return Data(packed, pack(right.reshape(placed.shapes[output]).astype(np.int16), layout, gaps=_ANY), kind.dtype)
+
+
+def _random(rng: np.random.Generator, placed: Placed, tensor: int) -> Array:
+    """Values, or any codes."""
+    kind, shape = placed.type_of(tensor), placed.shapes[tensor]
+    if kind == FLOAT32:
+        return rng.standard_normal(shape).astype(np.float32)
+    least, most = np.iinfo(kind.dtype).min, np.iinfo(kind.dtype).max
+    return rng.integers(least, most, shape, endpoint=True).astype(kind.dtype)
 
 
 def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
@@ -157,7 +178,7 @@ def find_tasks(made: Rewritten, target: Target) -> list[KernelTask]:
     plans = {layer.key: layer for layer in made.plan.layers}
     found: dict[LayerKey, tuple[Choice, PlacedNode, list[str]]] = {}
     for node in made.placed.nodes:
-        if not is_tunable(node.operator) or made.placed.has_codes(node):
+        if not is_tunable(node.operator) or (node.operator.kernel == "generic" and made.placed.has_codes(node)):
             continue
         choice = lower(node, made.placed, made.module, plans, target).choice
         if choice is not None:

@@ -17,7 +17,7 @@ from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
 from sparsecc.options import Options
-from sparsecc.pipeline import algorithms_of, arrange, bring_in, extract, reorder
+from sparsecc.pipeline import algorithms_of, arrange, bring_in, extract, reorder, target_of
 from sparsecc.rewrite.rewritten import Extracted
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
@@ -218,7 +218,8 @@ class _Tuning:
         def chosen(choice: Choice) -> Chosen:
             return only(best[choice.key])(choice) if choice.key in best else self._known()(choice)
 
-        kernels = find_tasks(arrange(network, plan, target, decide=as_chosen(chosen, target)), target)
+        made = arrange(network, plan, target, decide=as_chosen(chosen, target))
+        kernels = find_tasks(made, target_of(made, target))
         return joins, [task for task in kernels if not (session.runner.flat and task.key.kind == "generic")]
 
     def _again(self, state: TaskState) -> TaskState:

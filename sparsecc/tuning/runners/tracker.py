@@ -32,6 +32,8 @@ _SAMPLES = 3
 #: TVM's function that pushes all arguments but the first out of the caches
 _FLUSH = "cache_flush_cpu_non_first_arg"
 _LIBRARY = "candidates.so"
+#: the largest code
+_MOST = 255
 
 
 class TrackerRunner:
@@ -181,13 +183,13 @@ class Device:
 
     def measure(self, number: int, *, rounds: int) -> Outcome:
         """Check a candidate and time it in turns with the first one."""
-        expected, calls = self._candidates[number].data.expected, self._calls[number]
+        data, calls = self._candidates[number].data, self._calls[number]
         output = calls[-1][-1]
-        output.copyfrom(np.zeros_like(expected))
+        output.copyfrom(np.zeros(data.expected.shape, data.codes or np.float32))
         self._put_input(number)
         for i, arguments in enumerate(calls):
             self._module[self._symbol(number, i)](*arguments)
-        error = _error(output.numpy(), expected)
+        error = _error_of_codes(output.numpy(), data.expected) if data.codes else _error(output.numpy(), data.expected)
         timed = [Round(0.0, self._ns(0), self._ns(number)) for _ in range(rounds)]
         return judge(timed, error=error, cpu=self.name)
 
@@ -219,7 +221,7 @@ class Device:
             tensor = places.get(node.output, node.output)
             place = id(placed), tensor
             if place not in self._outputs:  # zeros: kernels leave gaps between rows as they are
-                self._outputs[place] = self._remote(np.zeros(placed.size(tensor), np.float32))
+                self._outputs[place] = self._remote(np.zeros(placed.size(tensor), placed.type_of(tensor).dtype))
             tensors[node.output] = self._outputs[place]
         return [
             [tensors[a] if isinstance(a, int) else self._once(a) for a in made.arguments] for _, made in candidate.steps
@@ -232,6 +234,14 @@ class Device:
 
     def _remote(self, array: Any) -> Any:
         return tvm.runtime.tensor(array, device=self._cpu)
+
+
+def _error_of_codes(found: Any, expected: Any) -> float:
+    """As the measuring program says it: one code in fifty may be one off."""
+    compared = expected <= _MOST
+    apart = np.abs(found[compared].astype(np.int32) - expected[compared].astype(np.int32))
+    off, most = int(np.count_nonzero(apart)), int(apart.max(initial=0))
+    return most / _MOST if most > 1 else off / apart.size if off > 1 + apart.size // 50 else 0.0
 
 
 def _error(found: Any, expected: Any) -> float:
