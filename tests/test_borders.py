@@ -59,7 +59,7 @@ class Last(nn.Module):
 
     def forward(self, x: torch.Tensor, scale: torch.Tensor) -> Any:
         """Labels, logits, means."""
-        y = self.conv(x.float() / 255) * scale
+        y = self.conv(x.float() / 255) * scale[0]
         return y.argmax(1), [y, y.mean((2, 3))]
 
 
@@ -101,9 +101,9 @@ def test_codes_in_and_out(layout, floats, tmp_path):
 
 def test_channels_last():
     model, x = Last().eval(), torch.randint(0, 256, (2, 3, 12, 10), dtype=torch.uint8)
-    scale = torch.tensor([2.0])
+    scale = torch.tensor([2.0, 0, 1])
     net = sparsecc.compile(model, "x86-64-v3", example_inputs=(x, scale), layout="nhwc")
-    assert [(p.shape, p.layout) for p in net.inputs] == [((2, 12, 10, 3), "nhwc"), ((1,), "")]
+    assert [(p.shape, p.layout) for p in net.inputs] == [((2, 12, 10, 3), "nhwc"), ((3,), "")]
     assert [(p.shape, p.layout) for p in net.outputs] == [((2, 6, 5), ""), ((2, 6, 5, 5), "nhwc"), ((2, 5), "")]
     frames = np.ascontiguousarray(x.permute(0, 2, 3, 1).numpy())
     labels, (logits, means) = net(frames, scale.numpy())
@@ -219,3 +219,35 @@ def test_the_camera_in_python_and_c(tmp_path):
         in_c = subprocess.run([tmp_path / "camera"], stdin=file, check=True, capture_output=True, text=True)
     assert shown == in_c.stdout.splitlines() == lines
     assert read_description(path)["inputs"][0]["layout"] == "nhwc"
+
+
+def test_a_folder_of_a_network_with_types(tmp_path):
+    model, x = Last().eval(), torch.zeros(1, 3, 8, 9, dtype=torch.uint8)
+    frame = (torch.arange(1 * 8 * 9 * 3) % 2).to(torch.uint8).view(1, 8, 9, 3)
+    scale = torch.tensor([-1.0, 0, 1])  # what they fill the other input with
+    sparsecc.compile(model, "x86-64-v3", example_inputs=(x, scale), layout="nhwc", verify=False).save(f"{tmp_path}/")
+    with torch.no_grad():
+        labels, (logits, means) = model(frame.permute(0, 3, 1, 2), scale)
+    expected = [labels, logits.permute(0, 2, 3, 1).contiguous(), means]
+    for language, compiler in (("c", "gcc"), ("cpp", "g++")):
+        source, out = tmp_path / f"example.{language}", tmp_path / f"run_{language}"
+        warnings = ("-Wall", "-Wextra", "-Werror")
+        command = [compiler, "-static", *warnings, source, tmp_path / "model.a", "-lm", "-lpthread", "-o", out]
+        subprocess.run(command, check=True)
+        _check_lines(subprocess.run([out], check=True, capture_output=True, text=True).stdout, expected)
+    code = "import model_numpy as m, numpy as n; net = m.Model(); print(net.input_dtypes, net.output_dtypes); m._main()"
+    code += "\ntry: net(n.zeros((1, 8, 9, 3), 'float32'), n.zeros(3, 'float32'))\nexcept TypeError as e: print(e)"
+    said = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path
+    ).stdout.splitlines()
+    assert said[0] == "['uint8', 'float32'] ['int64', 'float32', 'float32']"
+    assert said[-1] == "input 0: found float32 of shape (1, 8, 9, 3), expected uint8 of shape (1, 8, 9, 3)"
+    bench = subprocess.run([tmp_path / "model_bench", "--runs", "2"], check=True, capture_output=True, text=True)
+    assert "conv" in bench.stdout
+    assert "channels last (NHWC)" in (tmp_path / "README.md").read_text()
+
+
+def _check_lines(text: str, expected: list[torch.Tensor]) -> None:
+    for line, result in zip(text.splitlines(), expected, strict=True):
+        numbers = [float(word) for word in line.split(":", 1)[1].split()]
+        assert np.allclose(numbers, result.reshape(-1)[:8].double(), atol=1e-4)
