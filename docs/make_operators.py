@@ -30,9 +30,10 @@ messages show them. An operator that is not listed is replaced by simpler ones w
 Whatever depends on weights alone is computed at compile time, with any operator: masks of every form end as plain
 zeros.
 
-Tensors are float32 with fixed shapes. Weights are constants. Convolutions and poolings have one or two dimensions;
+Tensors have fixed shapes and are float32, but for integers and truth values as [inputs and outputs](borders.md).
+Weights are constants. Convolutions and poolings have one or two dimensions;
 those of sequences are those of images with one row, sparse ones too. Truth values, such as `x > 0`, may stand between
-operators, where they are 0 or 1; inputs and outputs are float32. Writes through views (`y[:, :2] = v`, `y[..., 1] +=
+operators, where they are 0 or 1. Writes through views (`y[:, :2] = v`, `y[..., 1] +=
 2`, `masked_fill_`) become new tensors, and so does what `torch.no_grad()` and the like enclose. Tensors in
 `channels_last` order are taken as what they mean.
 """
@@ -115,10 +116,10 @@ _REFUSED = """\
 
 Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 
-* dynamic shapes; inputs or weights that are not float32; quantized layers; weights on another device than the CPU;
+* dynamic shapes; weights that are not float32; inputs of float16, float64 and the like; quantized layers; weights on another device than the CPU;
 * a convolution or linear layer whose weight depends on the input;
 * programs that were exported in training mode; dropout with `training=True`;
-* integers, float64 and other types that are computed from the input; shapes that depend on values, such as `x[x > 0]`;
+* float64 and other types that are computed from the input; arithmetic of integers beyond sums and products; shapes that depend on values, such as `x[x > 0]`;
 * elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
   of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
 * `max`, `max_pool2d` and `adaptive_max_pool2d` whose indices are used;

@@ -14,6 +14,7 @@ from typing import Any
 
 from sparsecc import _passes
 from sparsecc._extremes import exact_extremes
+from sparsecc._strided import strided_bytes
 from sparsecc._tvm import (
     Call,
     IRModule,
@@ -141,6 +142,7 @@ def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
                 lower.LowerTVMBuiltin(),
                 lower.LowerIntrin(),
                 exact_extremes,
+                strided_bytes,
                 _passes.stored_values,
             ]
         )

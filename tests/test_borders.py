@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -251,3 +252,36 @@ def _check_lines(text: str, expected: list[torch.Tensor]) -> None:
     for line, result in zip(text.splitlines(), expected, strict=True):
         numbers = [float(word) for word in line.split(":", 1)[1].split()]
         assert np.allclose(numbers, result.reshape(-1)[:8].double(), atol=1e-4)
+
+
+def test_an_onnx_file_with_bytes_labels_and_masks(tmp_path):
+    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    node, types = onnx.helper.make_node, onnx.TensorProto
+    nodes = [
+        node("Cast", ["frames"], ["floats"], to=types.FLOAT),
+        node("Transpose", ["floats"], ["image"], perm=[0, 3, 1, 2]),
+        node("Conv", ["image", "weight"], ["y"], pads=[1, 1, 1, 1]),
+        node("ArgMax", ["y"], ["labels"], axis=1, keepdims=0),
+        node("Greater", ["y", "zero"], ["mask"]),
+        node("Cast", ["mask"], ["bytes"], to=types.UINT8),
+        node("And", ["mask", "wanted"], ["both"]),
+    ]
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        nodes, "net", [value("frames", types.UINT8, (1, 6, 7, 3)), value("wanted", types.BOOL, (1, 4, 6, 7))],
+        [value("labels", types.INT64, None), value("bytes", types.UINT8, None), value("both", types.BOOL, None)],
+        [onnx.numpy_helper.from_array(weight, "weight"), onnx.numpy_helper.from_array(np.float32(0), "zero")],
+    )  # fmt: skip
+    path = tmp_path / "net.onnx"
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8), path)
+    net = sparsecc.compile(path, "x86-64-v3")
+    assert [port.dtype for port in net.inputs] == ["uint8", "bool"]
+    frames = np.random.default_rng(1).integers(0, 256, (1, 6, 7, 3), np.uint8)
+    wanted = np.random.default_rng(2).random((1, 4, 6, 7)) > 0.5
+    found = net(frames, wanted)
+    y = torch.conv2d(torch.from_numpy(frames).permute(0, 3, 1, 2).float(), torch.from_numpy(weight), padding=1).numpy()
+    assert np.array_equal(found["labels"], y.argmax(1))
+    assert np.array_equal(found["bytes"], (y > 0).astype(np.uint8))
+    assert np.array_equal(found["both"], (y > 0) & wanted)
+    with pytest.raises(InputError, match="input 1 .wanted.: found dtype uint8, expected bool"):
+        net(frames, wanted.astype(np.uint8))

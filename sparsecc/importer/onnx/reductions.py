@@ -61,7 +61,8 @@ def _along(function: Callable[[Tensor, int], Tensor]) -> Callable[..., Tensor]:
 
 
 def _hardmax(x: Tensor, axis: int) -> Tensor:
-    return F.one_hot(x.argmax(axis), x.shape[axis]).to(x.dtype).movedim(-1, axis)
+    places = torch.arange(x.shape[axis], device=x.device).view([-1 if i == axis % x.ndim else 1 for i in range(x.ndim)])
+    return (x.argmax(axis, keepdim=True) == places).to(x.dtype)
 
 
 def cumulative_sum(node: Node, x: Tensor, _: Tensor) -> Tensor:
