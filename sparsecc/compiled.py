@@ -21,6 +21,7 @@ from sparsecc.finished import finished
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import one_request, requests_of
 from sparsecc.ir.program import Port
+from sparsecc.keywords import explained
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, network_name
 from sparsecc.report import Report
@@ -165,6 +166,7 @@ class Compiled:
         return repr(self._library) if self._library else f"<sparsecc network for {self.target}, not loaded>"
 
 
+@explained
 def compile(
     model: Any,
     target: str | Target = "native",
@@ -275,6 +277,7 @@ def compile(
     return Compiled(artefact, library, report=report, cc=cc)
 
 
+@explained
 def inspect(
     model: Any,
     target: str | Target = "native",

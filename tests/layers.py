@@ -20,6 +20,7 @@ LAYERS: dict[str, set[str]] = {
     "target": {"build", "errors", "runtime", "untrusted"},
     # what the environment says of threads
     "options": {"analyse", "errors", "ir", "runtime", "untrusted"},
+    "keywords": {"errors"},
     "dump": {"errors"},
     "prune": {"errors", "text", "untrusted"},
     "_tvm": set(),
@@ -44,13 +45,13 @@ LAYERS: dict[str, set[str]] = {
     },
     "tuning": {
         "_codegen", "_tvm", "algorithms", "analyse", "build", "lower/cost", "dump", "errors", "ir", "importer",
-        "kernels", "lower", "options", "pipeline", "target/records", "rewrite", "runtime", "target", "text",
+        "keywords", "kernels", "lower", "options", "pipeline", "target/records", "rewrite", "runtime", "target", "text",
         "untrusted", "version",
     },
     "fitted": {"target", "tuning"},
     "advice": {
-        "_tvm", "algorithms", "analyse", "lower/cost", "dump", "errors", "fitted", "ir", "importer", "kernels", "lower",
-        "options", "pipeline", "target/records", "rewrite", "target", "text", "untrusted",
+        "_tvm", "algorithms", "analyse", "lower/cost", "dump", "errors", "fitted", "ir", "importer", "keywords",
+        "kernels", "lower", "options", "pipeline", "target/records", "rewrite", "target", "text", "untrusted",
     },
     "verify": {
         "_codegen", "_tvm", "artefact", "build", "errors", "ir", "importer", "lower", "report", "runtime", "target",
@@ -64,8 +65,9 @@ LAYERS: dict[str, set[str]] = {
     },
     "finished": {"artefact", "build", "errors", "importer", "options", "report", "runtime", "verify"},
     "compiled": {
-        "analyse", "artefact", "build", "deploy", "errors", "finished", "fitted", "ir", "importer", "options",
-        "pipeline", "target/records", "report", "restore", "runtime", "several", "target", "verify", "version",
+        "analyse", "artefact", "build", "deploy", "errors", "finished", "fitted", "ir", "importer", "keywords",
+        "options", "pipeline", "target/records", "report", "restore", "runtime", "several", "target", "verify",
+        "version",
     },
     "forecast": {"analyse", "fitted", "importer", "options", "pipeline", "target/records", "report", "target"},
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from cli_case import command, document, fails
 
 import sparsecc
+from sparsecc.cli import main
 
 
 def test_bench_without_the_compiler(made):
@@ -32,3 +34,12 @@ def test_bench_as_json(made, capsys):
 @pytest.mark.parametrize("option", [["--runs", 0], ["--threads", -1], ["--runs", 0, "--runner", "env"]])
 def test_bench_with_bad_numbers(option, made, capsys):
     assert fails(capsys, "bench", made.library, *option)[0] == 2
+
+
+@pytest.mark.parametrize("words", [["bench"], ["run", "--input", "x.npy", "--output", "y.npy"]])
+def test_a_checkpoint_is_no_library(capsys, tmp_path, words):
+    torch.save({"weight": torch.zeros(2)}, tmp_path / "m.pt")
+    assert main([words[0], str(tmp_path / "m.pt"), *words[1:]]) == 2
+    assert (
+        "m.pt: has weights and no network (torch.save), expected a .pt2 or ONNX; in Python:" in capsys.readouterr().err
+    )

@@ -18,6 +18,7 @@ from sparsecc.analyse.said import gone_lines
 from sparsecc.errors import UserError
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import one_request
+from sparsecc.keywords import explained
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in
 from sparsecc.target import Target
@@ -37,6 +38,7 @@ _MOST_N = 64
 _FASTER = 0.999
 
 
+@explained
 def advise(
     model: Any,
     target: str | Target = "native",

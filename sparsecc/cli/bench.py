@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from sparsecc.cli import arguments
-from sparsecc.cli.compiler import load_compiler
+from sparsecc.cli.compiler import load_compiler, refuse_no_library
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.elsewhere import time_elsewhere
 from sparsecc.cli.machine import cpu_name
@@ -80,6 +80,8 @@ def execute(options: Namespace) -> int:
         raise UserError(f"{options.library}: --impose is for models (.pt2, .onnx); a library is compiled already")
     if options.batch and len(options.batch) > 1:
         raise UserError(f"--batch: found {len(options.batch)} batches, expected one to measure")
+    if not is_model:
+        refuse_no_library(options.library)
     if options.runner is None:
         return _execute_here(options, is_model=is_model)
     if is_model:

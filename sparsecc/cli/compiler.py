@@ -7,7 +7,25 @@ from pathlib import Path
 from types import ModuleType
 
 from sparsecc.errors import ModelError, missing_package
-from sparsecc.untrusted import other_model
+from sparsecc.untrusted import open_file, other_model
+
+_ELF = b"\x7fELF"
+
+
+def refuse_other_model(path: Path) -> None:
+    """ModelError for the file of a model that is neither .pt2 nor ONNX, with how to make one of it."""
+    with suppress(OSError):  # who reads it says why it can't be read
+        if found := other_model(path):
+            raise ModelError(f"{path}: {found}")
+
+
+def refuse_no_library(path: Path) -> None:
+    """ModelError for a model in the place of a library, where it is of a kind that can't be compiled either."""
+    with suppress(OSError):
+        with open_file(path, most_bytes=1 << 62) as file:
+            is_elf = file.read(len(_ELF)) == _ELF
+        if not is_elf:
+            refuse_other_model(path)
 
 
 def load_compiler(*, for_model: Path) -> ModuleType:
@@ -22,9 +40,7 @@ def load_compiler(*, for_model: Path) -> ModuleType:
     """
     if not for_model.is_file():
         raise ModelError(f"{for_model}: no such file; expected a .pt2 written by torch.export.save, or an ONNX file")
-    with suppress(OSError):  # who reads the model says why it can't be read
-        if found := other_model(for_model):
-            raise ModelError(f"{for_model}: {found}")
+    refuse_other_model(for_model)
     try:
         import sparsecc.compiled
     except ModuleNotFoundError as error:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sparsecc.cli import arguments
+from sparsecc.cli.compiler import refuse_no_library
 from sparsecc.cli.console import print_json, say, stdout
 from sparsecc.cli.units import shape_text
 from sparsecc.errors import InputError, UserError
@@ -56,6 +57,7 @@ def configure(parser: ArgumentParser) -> None:
 def execute(options: Namespace) -> int:
     """Read, run, write."""
     _check_outputs(options.output)
+    refuse_no_library(options.library)
     inputs = [_read(path) for path in options.input]
     with load(options.library, threads=options.threads) as library:
         ports = library.shape_of(*(x.shape for x in inputs)).outputs

@@ -13,6 +13,7 @@ from typing import Any
 from sparsecc.algorithms import Algorithms
 from sparsecc.errors import UserError
 from sparsecc.importer import one_request
+from sparsecc.keywords import explained
 from sparsecc.lower import stored as configs
 from sparsecc.lower.choice import Choice, Choose, Chosen, only
 from sparsecc.lower.join import as_chosen
@@ -100,6 +101,7 @@ class Tuned:
         return sum(len(layer.names) * (layer.us or 0.0) for layer in self.layers) / 1e3
 
 
+@explained
 def tune(
     model: Any,
     target: str | Target = "native",
