@@ -116,10 +116,12 @@ _REFUSED = """\
 
 Each is a `NotSupportedError` or `ModelError` that names the layer or the input:
 
-* dynamic shapes; weights that are not float32; inputs of float16, float64 and the like; quantized layers; weights on another device than the CPU;
+* dynamic shapes; weights that are not float32; inputs of float16, float64 and the like; quantized layers; weights on
+  another device than the CPU;
 * a convolution or linear layer whose weight depends on the input;
 * programs that were exported in training mode; dropout with `training=True`;
-* float64 and other types that are computed from the input; arithmetic of integers beyond sums and products; shapes that depend on values, such as `x[x > 0]`;
+* float64 and other types that are computed from the input; arithmetic of integers beyond sums and products; shapes that
+  depend on values, such as `x[x > 0]`;
 * elements at places that depend on the input, but for what a mask writes: a number, or what elementwise operators make
   of the elements that it selects: `y[y < 0] = 0`, `y[y < 0] *= 2`;
 * `max`, `max_pool2d` and `adaptive_max_pool2d` whose indices are used;

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from sparsecc.advice.advise import advise
     from sparsecc.advice.result import Advice
     from sparsecc.analyse.plan import Plan
-    from sparsecc.compiled import Compiled, compile, inspect
+    from sparsecc.compiled import Compiled, compile
+    from sparsecc.forecast import inspect
     from sparsecc.pytorch.backend import sparsecc as backend
     from sparsecc.pytorch.quantized.flow import quantize
     from sparsecc.pytorch.quantized.report import Quantized
@@ -59,7 +60,7 @@ _LAZY = {
     "backend": "sparsecc.pytorch.backend",
     "Compiled": "sparsecc.compiled",
     "compile": "sparsecc.compiled",
-    "inspect": "sparsecc.compiled",
+    "inspect": "sparsecc.forecast",
     "Library": "sparsecc.runtime",
     "load": "sparsecc.runtime",
     "Plan": "sparsecc.analyse.plan",

@@ -1,4 +1,4 @@
-"""``sparsecc.compile`` and ``sparsecc.inspect``: what most users need."""
+"""``sparsecc.compile``, and what it returns: what most users need."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import copy
 import os
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +13,15 @@ from sparsecc.analyse.impose import pattern_of
 from sparsecc.analyse.plan import Plan
 from sparsecc.artefact import Artefact
 from sparsecc.build import header_of
-from sparsecc.build.spill import spilled_if_large
 from sparsecc.deploy import write_folder
 from sparsecc.errors import LibraryError, UserError
 from sparsecc.finished import finished
 from sparsecc.fitted import resolve_fitted
-from sparsecc.importer import one_request, requests_of
+from sparsecc.importer import requests_of
 from sparsecc.ir.program import Port
 from sparsecc.keywords import explained
 from sparsecc.options import Options
-from sparsecc.pipeline import analyse, bring_in, network_name
+from sparsecc.pipeline import network_name
 from sparsecc.report import Report
 from sparsecc.restore import restore
 from sparsecc.runtime import Library
@@ -275,27 +273,3 @@ def compile(
     )  # fmt: skip
     artefact, library, report = finished(artefact, imported, options, tell=tell)
     return Compiled(artefact, library, report=report, cc=cc)
-
-
-@explained
-def inspect(
-    model: Any,
-    target: str | Target = "native",
-    *,
-    example_inputs: Sequence[Any] | None = None,
-    shapes: Shapes | None = None,
-    keep_dense: Sequence[str] = (),
-    min_speedup: float = 1.05,
-    winograd: bool = True,
-    max_growth: float | None = None,
-    schedules: str | os.PathLike[str] | None = "shipped",
-    impose: tuple[int, float] | None = None,
-) -> Plan:
-    """Find every layer's 1xN structure and what :func:`compile`, with these parameters, would do with it."""
-    options = Options(
-        keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
-    )
-    resolved, _ = resolve_fitted(target)
-    records = find_records(options.schedules, resolved, cpu=processor_of(target))
-    imported = bring_in(*one_request(model, example_inputs, shapes), impose=pattern_of(impose), keep=spilled_if_large)
-    return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)

@@ -1,4 +1,4 @@
-"""The report of a network that is not compiled: kernels, configs and predicted times, without machine code."""
+"""A network that is not compiled: its plan (``sparsecc.inspect``), and the report with kernels and predicted times."""
 
 from __future__ import annotations
 
@@ -8,14 +8,41 @@ from functools import partial
 from typing import Any
 
 from sparsecc.analyse.impose import pattern_of
+from sparsecc.analyse.plan import Plan
+from sparsecc.build.spill import spilled_if_large
 from sparsecc.fitted import resolve_fitted
 from sparsecc.importer import one_request
+from sparsecc.keywords import explained
 from sparsecc.options import Options
 from sparsecc.pipeline import analyse, bring_in, lower_all, rewrite, target_of
 from sparsecc.report import Report, make_report, rearrangement_notes
 from sparsecc.target import Target
 from sparsecc.target.native.cpu import processor_of
 from sparsecc.target.records.lookup import find_records
+
+
+@explained
+def inspect(
+    model: Any,
+    target: str | Target = "native",
+    *,
+    example_inputs: Sequence[Any] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    keep_dense: Sequence[str] = (),
+    min_speedup: float = 1.05,
+    winograd: bool = True,
+    max_growth: float | None = None,
+    schedules: str | os.PathLike[str] | None = "shipped",
+    impose: tuple[int, float] | None = None,
+) -> Plan:
+    """Find every layer's 1xN structure and what :func:`compile`, with these parameters, would do with it."""
+    options = Options(
+        keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
+    )
+    resolved, _ = resolve_fitted(target)
+    records = find_records(options.schedules, resolved, cpu=processor_of(target))
+    imported = bring_in(*one_request(model, example_inputs, shapes), impose=pattern_of(impose), keep=spilled_if_large)
+    return analyse(imported, resolved, options, choose=partial(records.choose, threads=1), cpu=records.cpu)
 
 
 def forecast(

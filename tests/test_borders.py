@@ -283,5 +283,5 @@ def test_an_onnx_file_with_bytes_labels_and_masks(tmp_path):
     assert np.array_equal(found["labels"], y.argmax(1))
     assert np.array_equal(found["bytes"], (y > 0).astype(np.uint8))
     assert np.array_equal(found["both"], (y > 0) & wanted)
-    with pytest.raises(InputError, match="input 1 .wanted.: found dtype uint8, expected bool"):
+    with pytest.raises(InputError, match=r"input 1 .wanted.: found dtype uint8, expected bool"):
         net(frames, wanted.astype(np.uint8))

@@ -120,7 +120,8 @@ def advise(
         for name, calls in network.layers.items()
     )
     nets = tuple(_net(network, block_n, shares, scale) for block_n in blocks)
-    notes, coded = tuple(gone_lines(network.planner.plan(None).layers)), ()
+    notes = tuple(gone_lines(network.planner.plan(None).layers))
+    coded: tuple[NetAdvice, ...] = ()
     unknown = why_unknown(resolved)
     if unknown:
         notes = (*notes, unknown)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from sparsecc.importer.onnx.node import Node, axes_of, axis_of
 
