@@ -71,7 +71,8 @@ LAYERS: dict[str, set[str]] = {
         "version",
     },
     "forecast": {
-        "analyse", "build", "fitted", "importer", "keywords", "options", "pipeline", "target/records", "report", "target",
+        "analyse", "build", "fitted", "importer", "keywords", "options", "pipeline", "report", "target",
+        "target/records",
     },
     "pytorch": {"compiled", "errors", "options", "runtime", "target", "version"},
     "pytorch/quantized": {"errors", "importer", "text", "untrusted"},
