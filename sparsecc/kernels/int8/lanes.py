@@ -110,7 +110,7 @@ def _tap(
     """One tap of a group: weights are vectors, pixels are broadcast."""
     by, pixels = shape.instructions, rows * config.cols
     down, right = row.frame.steps
-    if not by.by_lane:
+    if not by.by_lane or (by.name == "sdot" and rows > 1):  # or taps are unrolled, and sums stored
         forget()
     vectors = [kept(buffers["weights"][ramp(weights + v * by.lanes, by.lanes)]) for v in range(config.vectors)]
     for r in range(rows):

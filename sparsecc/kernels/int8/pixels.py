@@ -12,7 +12,7 @@ from sparsecc.kernels.forget import forget, may_forget
 from sparsecc.kernels.function import kernel
 from sparsecc.kernels.int8.blocks import Row, channel_of, walk
 from sparsecc.kernels.int8.frame import frame_of
-from sparsecc.kernels.int8.instructions import Instructions, kept, ramp
+from sparsecc.kernels.int8.instructions import Instructions, kept, ramp, shuffled
 from sparsecc.kernels.int8.requantize import store_pixels, wide
 from sparsecc.kernels.int8.shape import QuantPixels, QuantShape, parameters
 from sparsecc.kernels.tiles import Tiles, Vectors, cut
@@ -134,10 +134,17 @@ def accumulate(
     for n in range(reg_n):
         for acc, run, pixels in zip(accs, runs, loaded, strict=True):
             narrow = replace(by, lanes=run.lanes)
-            weight = kept(wide(data[weights + n], run.lanes))
+            if by.by_lane and run.lanes == by.lanes and reg_n % by.lanes == 0:
+                if n % by.lanes == 0:
+                    several = kept(data[ramp(weights + n, by.lanes)])
+                weight = shuffled([several], [n % by.lanes] * by.lanes)
+            else:
+                weight = kept(wide(data[weights + n], run.lanes))
             for v, vector in enumerate(pixels):
                 at = [n * run.count + v, ramp(0, run.lanes)]
-                T.buffer_store(acc, narrow.dot(acc[at[0], at[1]], weight, vector), at)
+                # what is multiplied by a lane of a register stands last
+                pair = (vector, weight) if by.by_lane else (weight, vector)
+                T.buffer_store(acc, narrow.dot(acc[at[0], at[1]], *pair), at)
 
 
 def _store(some: _Sub, total: Any, n: int, pixel: Any, run: Vectors) -> None:

@@ -12,6 +12,8 @@ from sparsecc.target import Target
 _ROOMS = (24 * 1024, 96 * 1024)
 #: registers beside sums: weights, pixels, what stores need
 _SPARE = 4
+#: registers for pixels beside weights, where channels are the vector
+_PIXELS = 2
 
 
 def space_of(shape: QuantShape, target: Target) -> Iterator[QuantLanes | QuantPixels]:
@@ -33,7 +35,7 @@ def _lanes(shape: QuantShape, sums: int, band: int) -> Iterator[QuantLanes]:
     for vectors in (1, 2, 4):
         if shape.block_n % (vectors * lanes):
             continue
-        most = sums // vectors
+        most = min(sums, sums + _SPARE - vectors - _PIXELS) // vectors
         if spec.ow > most:
             tiles = -(-spec.ow // most)
             yield QuantLanes(vectors, 1, -(-spec.ow // tiles), band, shape.block_n)
