@@ -105,7 +105,8 @@ def as_float(ctx: Context, node: fx.Node) -> Any:
     """A tensor of integers as float32, rounded as PyTorch rounds."""
     value = ctx.value(node)
     if value not in ctx.floats:
-        ctx.floats[value] = _elementwise(ctx, node, lambda x: tirx.Cast("float32", x), value)
+        convert = _float_of_long if node.meta["val"].dtype is torch.int64 else lambda x: tirx.Cast("float32", x)
+        ctx.floats[value] = _elementwise(ctx, node, convert, value)
     return ctx.floats[value]
 
 
@@ -123,9 +124,27 @@ def convert(ctx: Context, node: fx.Node) -> Any:
     kind = name_of(to)
     ctx.integers.add(node)
     if source not in ctx.integers:  # float32, or truth values: by way of integers that have room for what is common
-        wide = "int32" if np.dtype(kind).itemsize < 4 else kind
-        return _elementwise(ctx, node, lambda x: tirx.Cast(kind, tirx.Cast(wide, x)), value)
+        if to is torch.int64:
+            return _elementwise(ctx, node, _long_of_float, value)
+        return _elementwise(ctx, node, lambda x: tirx.Cast(kind, tirx.Cast("int32", x)), value)
     return value if source.meta["val"].dtype is to else _elementwise(ctx, node, lambda x: tirx.Cast(kind, x), value)
+
+
+def _long_of_float(x: Expr) -> Expr:
+    """Toward zero, by 32-bit conversions, each of what is left: ARM of 32 bits has no others, AVX2 no vectors of them."""
+    high = tirx.Cast("int32", x * f32(2.0**-32))
+    x = x - tirx.Cast("float32", high) * f32(2.0**32)
+    middle = tirx.Cast("int32", x * f32(2.0**-16))
+    low = tirx.Cast("int32", x - tirx.Cast("float32", middle) * f32(2.0**16))
+    wide = [tirx.Cast("int64", part) for part in (high, middle, low)]
+    return wide[0] * tirx.const(2**32, "int64") + wide[1] * tirx.const(2**16, "int64") + wide[2]
+
+
+def _float_of_long(x: Expr) -> Expr:
+    """The same the other way, by float64: beyond 2**53 it is rounded twice, which may show in the last bit."""
+    high = tirx.Cast("float64", tirx.Cast("int32", tirx.shift_right(x, tirx.const(32, "int64"))))
+    low = tirx.Cast("float64", tirx.Cast("uint32", x))
+    return tirx.Cast("float32", high * tirx.const(2.0**32, "float64") + low)
 
 
 def _arithmetic(combine: Callable[[Expr, Expr], Expr]) -> Translate:

@@ -47,7 +47,11 @@ def places(ctx: Context, node: fx.Node, data: Any, axis: int, keepdim: bool) -> 
     best = extreme_of(ctx, node, data, [axis], True, largest=largest)
     first = _first_equal(ctx, node, data, best, axis)
     rest = shape[:axis] + ((1,) if keepdim else ()) + shape[axis + 1 :]
-    whole = ctx.compute(node, lambda k: te.compute(k.shape, lambda *i: tirx.Cast("int64", k(*i)), name="label"), first)
+    whole = ctx.compute(
+        node,
+        lambda k: te.compute(k.shape, lambda *i: tirx.Cast("int64", tirx.Cast("int32", k(*i))), name="label"),
+        first,
+    )
     return whole if shape_of(whole) == rest else ctx.emit(relax.op.reshape(whole, rest))
 
 
