@@ -19,7 +19,7 @@ from sparsecc._codegen import compile_object
 from sparsecc.algorithms import Algorithms
 from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import LayerInfo, LayerPlan
-from sparsecc.analyse.plan import Plan, find_layers
+from sparsecc.analyse.plan import Plan, Structures, find_layers
 from sparsecc.artefact import Artefact
 from sparsecc.build import plan_memory
 from sparsecc.build.spill import spilled_if_large, transformed_on_disk
@@ -231,13 +231,21 @@ def analyse(
     return plan.with_codes(layers_of_codes(imported.module, imported.layers, imported.origins))
 
 
-def algorithms_of(imported: Imported, target: Target, options: Options, *, cpu: str | None = None) -> Algorithms:
-    """Who decides about the algorithms of a network's layers."""
+def algorithms_of(
+    imported: Imported,
+    target: Target,
+    options: Options,
+    *,
+    cpu: str | None = None,
+    known: Structures | None = None,
+) -> Algorithms:
+    """Who decides about the algorithms of a network's layers; ``known`` is as :func:`find_layers` has it."""
     layers = find_layers(
         [
             LayerInfo(layer.key, layer.name, layer.spec, layer.weight, layer.removed, layer.scales is not None)
             for layer in convolutions(imported.layers.values())
-        ]
+        ],
+        known=known,
     )
     slower = partial(slower_than_predicted, decision_scale(target, options, cpu=cpu))
     return Algorithms(layers, target, options, slower=slower)

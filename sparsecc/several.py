@@ -15,7 +15,7 @@ from sparsecc._tvm import PrimFunc, structural_hash, structurally_equal
 from sparsecc.algorithms import Algorithms
 from sparsecc.analyse.agree import agreed
 from sparsecc.analyse.layers import LayerPlan
-from sparsecc.analyse.plan import Plan
+from sparsecc.analyse.plan import Plan, Structures
 from sparsecc.artefact import Artefact
 from sparsecc.build import MemoryPlan
 from sparsecc.build.spill import spilled_if_large
@@ -112,7 +112,8 @@ def _folder(options: Options, number: int, count: int) -> Any:
 def _plans(imported: Sequence[Imported], target: Target, options: Options, records: Records) -> tuple[Plan, ...]:
     """A plan for each shape, with the same algorithms."""
     choose = partial(records.choose, threads=options.threads or 1)
-    deciders = [algorithms_of(one, target, options, cpu=records.cpu) for one in imported]
+    known: Structures = {}
+    deciders = [algorithms_of(one, target, options, cpu=records.cpu, known=known) for one in imported]
     plans = [decider.plan(choose) for decider in deciders]
     most = max(plan.totals.kept_bytes for plan in plans)
     shares = [_share(decider, plan, most) for decider, plan in zip(deciders, plans, strict=True)]

@@ -110,6 +110,7 @@ OUTSIDE: dict[str, tuple[str, ...]] = {
         "tuning/",
         "cli/",
         "verify/",
+        "several.py",
     ),
     "jinja2": ("page/render.py",),
     "rich": ("cli/",),

@@ -104,7 +104,7 @@ def test_dynamic_shape(tmp_path: Path) -> None:
     program = exported(nn.Conv2d(8, 8, 1), X.expand(3, -1, -1, -1), dynamic_shapes=sizes)
     torch.export.save(program, tmp_path / "m.pt2")
     for model in (program, tmp_path / "m.pt2"):
-        part = "input input: its shape (any, 8, 6, 6) is dynamic, expected fixed sizes; export without dynamic"
+        part = "input input: its shape (any, 8, 6, 6) is dynamic, expected fixed sizes; say which: shapes="
         refused(NotSupportedError, part, model=model, inputs=None)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import sparsecc
 from sparsecc.importer.names import RESERVED, Keys
-from sparsecc.runtime.format import FUNCTIONS
+from sparsecc.runtime.format import FUNCTIONS, SHAPE_FUNCTIONS
 
 # --- training mode -------------------------------------------------------------------------------------------------
 
@@ -145,7 +145,7 @@ def test_layers_may_have_any_name(name: str) -> None:
 
 
 def test_names_of_the_interface_are_known() -> None:
-    assert {*FUNCTIONS, "weights", "t", "main"} == RESERVED
+    assert {*FUNCTIONS, *SHAPE_FUNCTIONS, "weights", "t", "main"} == RESERVED
 
 
 def test_keys_are_unique_identifiers() -> None:

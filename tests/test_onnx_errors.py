@@ -174,11 +174,15 @@ def test_shapes(tmp_path: Path) -> None:
     assert "more than this machine has memory" in refused(path, ModelError, x=(1 << 36, 3, 8, 8))
     with pytest.raises(ModelError, match="found 2, expected 1"):
         import_model(path, [torch.zeros(1, 3, 8, 8)] * 2)
-    for shapes in ([1], {"x": "1,3"}, {"x": (0, 3)}, {"x": (1.5, 3)}, {1: (1, 3)}):
+    with pytest.raises(ModelError, match=r"found shape \(1,\), expected \(N, 3, H, 8\)"):
+        sparsecc.inspect(path, shapes=[1])
+    for shapes in (["1"], {"x": "1,3"}, {"x": (0, 3)}, {"x": (1.5, 3)}, {1: (1, 3)}):
         with pytest.raises(UserError, match="shapes: found"):
             sparsecc.inspect(path, shapes=shapes)
-    with pytest.raises(UserError, match="a model that is no ONNX file"):
+    with pytest.raises(UserError, match="'x' is no argument of the model's forward, expected of: input"):
         sparsecc.inspect(torch.nn.ReLU(), shapes={"x": (1, 3)})
+    with pytest.raises(UserError, match="a model that is no ONNX file"):
+        with_shapes(torch.nn.ReLU(), {"x": (1, 3)})
     rankless = save(tmp_path / "r.onnx", [node("Relu", "x")], inputs={"x": None})
     assert "has no shape, expected fixed sizes" in refused(rankless, ModelError)
 
@@ -188,7 +192,7 @@ def test_the_command_line_says_what_is_wrong_with_shapes(tmp_path: Path, capsys:
     for words, said in (
         (["--shape", "x=1,a"], "expected an input's name and whole numbers"),
         (["--shape", "1,3"], "expected an input's name and whole numbers"),
-        (["--shape", "x=1,3", "--shape", "x=2,3"], "an input is named twice"),
+        (["--shape", "x=1,3", "--shape", "x=2,3"], "found 2, expected one: only compile"),
         (["--shape", "z=1,3"], "'z' is no input of"),
     ):
         assert said in fails(capsys, "inspect", path, *words)[1]

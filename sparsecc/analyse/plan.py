@@ -10,13 +10,17 @@ from typing import Any, NamedTuple
 
 from sparsecc.analyse.decide import Speedup, decide, default_speedup, kind_of
 from sparsecc.analyse.layers import FoundLayer, LayerInfo, LayerPlan
-from sparsecc.analyse.structure import find_structure
+from sparsecc.analyse.structure import Structure, find_structure
 from sparsecc.analyse.table import plan_table
 from sparsecc.analyse.winograd import Gain, with_winograd
 from sparsecc.errors import InternalError, UserError
 from sparsecc.text import printable
 
 __all__ = ["LayerInfo", "LayerPlan", "Plan", "Totals", "find_layers", "kept_dense", "make_plan", "plan_layers"]
+
+
+#: id of weights -> these, and their structure
+Structures = dict[int, tuple[Any, Structure]]
 
 
 class Totals(NamedTuple):
@@ -103,10 +107,13 @@ def make_plan(
     )
 
 
-def find_layers(layers: Sequence[LayerInfo]) -> list[FoundLayer]:
-    """Look for every layer's structure. Raises :class:`InternalError` as :func:`make_plan` does."""
+def find_layers(layers: Sequence[LayerInfo], *, known: Structures | None = None) -> list[FoundLayer]:
+    """Look for every layer's structure. Raises :class:`InternalError` as :func:`make_plan` does.
+
+    ``known`` has those of the very same weights, in a network for another shape, and takes up the new ones.
+    """
     _check_layers(layers)
-    return [_found(layer) for layer in layers]
+    return [_found(layer, {} if known is None else known) for layer in layers]
 
 
 def plan_layers(
@@ -137,9 +144,14 @@ def kept_dense(layers: Iterable[FoundLayer], keep_dense: Sequence[str]) -> set[s
     return _matching(patterns, names=[layer.name for layer in layers])
 
 
-def _found(layer: LayerInfo) -> FoundLayer:
-    kind = kind_of(layer.spec)
-    structure = None if kind == "depthwise" else find_structure(layer.weight, groups=layer.spec.groups)
+def _found(layer: LayerInfo, known: Structures) -> FoundLayer:
+    kind, weight = kind_of(layer.spec), layer.weight
+    structure = None
+    if kind != "depthwise":
+        same, structure = known.get(id(weight), (None, None))
+        if same is not weight or structure is None:
+            structure = find_structure(weight, groups=layer.spec.groups)
+            known[id(weight)] = weight, structure
     return FoundLayer(layer.key, layer.name, kind, layer.spec, structure, layer.removed, layer.coded)
 
 
