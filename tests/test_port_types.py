@@ -47,7 +47,7 @@ RESULTS: dict[str, Callable[..., Any]] = {
     "other integers": lambda i64, **_: (i64.int(), i64.to(torch.uint8), i64.bool()),
     "truth values": lambda b, f, **_: (torch.where(b, f, f * 2), ~b, b, b.float(), b.long()),
     "masks": lambda f, **_: (f > 0, (f > 0).to(torch.uint8), f.isnan()),
-    "toward zero": lambda f, **_: ((f * 10).long(), (f * 1e18).long(), (f * 1e7).long(), (f * 99).abs().clamp(0, 255).byte()),
+    "toward zero": lambda f, **_: ((f * 10).long(), (f * 1e18).long(), (f * 1e7).long(), f.abs().clamp(0, 255).byte()),
     "labels": lambda f, **_: (f.argmax(), f.argmax(1), f.argmin(0, keepdim=True), f.argmax(keepdim=True)),
     "labels of equal and odd numbers": lambda odd, **_: (odd.argmax(1), odd.argmin(1), odd.argmin(0)),
     "extremes with places": lambda f, **_: (*f.max(1), *f.min(0, keepdim=True)),

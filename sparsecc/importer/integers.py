@@ -131,7 +131,7 @@ def convert(ctx: Context, node: fx.Node) -> Any:
 
 
 def _long_of_float(x: Expr) -> Expr:
-    """Toward zero, by 32-bit conversions, each of what is left: ARM of 32 bits has no others, AVX2 no vectors of them."""
+    """Toward zero, by 32-bit conversions of what is left: 32-bit ARM has no others, AVX2 no vectors of them."""
     high = tirx.Cast("int32", x * f32(2.0**-32))
     x = x - tirx.Cast("float32", high) * f32(2.0**32)
     middle = tirx.Cast("int32", x * f32(2.0**-16))
