@@ -9,6 +9,7 @@ from outline import outline, text
 
 from sparsecc._extremes import exact_extremes
 from sparsecc._passes import device_scope, private_scratch, stack_accumulators
+from sparsecc._strided import strided_bytes
 from sparsecc._tvm import TOGETHER, IRModule, PrimFunc, T, tirx, tvm
 from sparsecc.kernels.extremes import at_least, at_most, larger, smaller
 from sparsecc.kernels.function import floats, kernel
@@ -114,6 +115,20 @@ def test_scratch_without_a_region_stays() -> None:
     a, y = buffer("a", 4), buffer("y", 4)
     func = PrimFunc([y], tirx.SeqStmt([tirx.AllocBuffer(a), store(a, ONE), store(y, load(a))]))
     assert outline(passed(private_scratch, func)) == outline(func)
+
+
+def test_strided_bytes() -> None:
+    """Every third byte is picked out of whole vectors, none beyond the last; floats and wide steps stay."""
+
+    def picked(dtype: str, step: int) -> str:
+        x, y = (tirx.decl_buffer((400,), dtype, name) for name in "xy")
+        read = tirx.BufferLoad(x, [tirx.Ramp(T.int32(2), T.int32(step), 4)])
+        func = PrimFunc([x, y], tirx.BufferStore(y, read, [tirx.Ramp(T.int32(0), T.int32(1), 4)]))
+        return statements(passed(strided_bytes, func))
+
+    assert picked("uint8", 3) == "y[0:4] = T.Shuffle([x[2:12]], [0, 3, 6, 9])"
+    for dtype, step in (("float32", 3), ("uint8", 5), ("int8", 1)):
+        assert "Shuffle" not in picked(dtype, step)
 
 
 def test_exact_extremes() -> None:
