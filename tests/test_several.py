@@ -97,6 +97,7 @@ def test_reports_of_other_shapes_have_their_own_steps_and_sizes(batches: Any) ->
     assert json.loads(json.dumps(library.report.to_json()))["shapes"][2]["inputs"] == [[4, 3, 20, 20]]
 
 
+@pytest.mark.slow
 def test_images_of_several_sizes(net: nn.Module) -> None:
     library = sparsecc.compile(net, shapes=[(1, 3, 20, 20), (2, 3, 32, 24)], threads=1)
     assert is_right(library, net, 1, 3, 20, 20)
