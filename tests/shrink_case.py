@@ -113,6 +113,20 @@ def _shuffle(m, x):
     return m["b"](torch.cat([F.relu(other), one], 1))
 
 
+def _one_window(m, x):
+    y = F.relu(m["a"](x)).permute(0, 2, 3, 1)
+    n, h, w, c = y.shape
+    y = y.view(n, 1, h, 1, w, c).permute(0, 1, 3, 2, 4, 5).reshape(n, h, w, c)
+    return m["b"](y.permute(0, 3, 1, 2))
+
+
+def _rows(m, x):
+    y = F.relu(m["a"](x)).permute(0, 2, 3, 1)
+    n, h, w, c = y.shape
+    y = y.view(n, h // 2, 2, w, c).transpose(1, 2).reshape(n, h, w, c)
+    return m["b"](y.permute(0, 3, 1, 2))
+
+
 def _excited(m, x):
     y = F.relu(m["a"](x))
     gate = torch.sigmoid(m["up"](F.relu(m["down"](y.mean((2, 3), keepdim=True)))))
@@ -202,6 +216,12 @@ CASES: dict[str, Case] = {
     ),
     "shuffle": _case(
         lambda: {"a": conv(3, 8, 3), "b": conv(8, 4)}, _shuffle, {"a": (0, 1, 6)}, {"a": (3, 5), "b": (5, 4)}
+    ),
+    "one window": _case(
+        lambda: {"a": conv(3, 6), "b": conv(6, 4)}, _one_window, {"a": (1, 4)}, {"a": (3, 4), "b": (4, 4)}
+    ),
+    "rows of channels last": _case(
+        lambda: {"a": conv(3, 6), "b": conv(6, 4)}, _rows, {"a": (1, 4)}, {"a": (3, 6)}, shape=(2, 3, 6, 5)
     ),
     "excited": _case(
         lambda: {"a": conv(3, 6, 3, bias=-1), "down": conv(6, 3), "up": conv(3, 6), "b": conv(6, 4)}, _excited,

@@ -167,6 +167,7 @@ def _reordered(flow: Flow, step: Step) -> bool:
     source, order = flow.orders[step.var].source, flow.orders[step.var].order
     found, known = flow.channels.get(source), flow.known.get(source)
     if found is None or found.axis != 1:
+        flow.pin(source)  # what is read is between them
         return False
     made = None if known is None else Known(known.mask[order], known.values[:, order])
     flow.put(step.var, Channels(1, found.atoms[order]), made)

@@ -161,4 +161,5 @@ def _order(shape: tuple[int, ...], dealt: tuple[int, ...], moved: Step, after: t
     )
     order = numbers[0, :, 0] // max(inner, 1)
     expected = np.arange(math.prod(shape)).reshape(shape[0], shape[1], -1)[:, order]
-    return order if np.array_equal(numbers, expected) else None
+    moves = bool((order != np.arange(len(order))).any())  # else nothing is shuffled, as of windows that are one
+    return order if moves and np.array_equal(numbers, expected) else None
