@@ -8,7 +8,9 @@ import nets
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+import sparsecc
 from sparsecc.errors import VerificationError
 from sparsecc.options import Options
 from sparsecc.pipeline import run
@@ -57,6 +59,14 @@ def test_first_wrong_layer_is_named(compiled, position, tmp_path):
         pytest.raises(VerificationError, match=f"first layer that differs is {key} "),
     ):
         check(library, wrong, imported, tolerance=1e-4, cc=None)
+
+
+def test_examples_may_lie_in_another_order_in_memory():
+    model = nn.Sequential(nn.Flatten(), nn.Linear(24, 5)).eval()
+    program = torch.export.export(model, (torch.zeros(1, 2, 3, 4),))
+    x = torch.randn(1, 2, 4, 3, generator=torch.Generator().manual_seed(0)).transpose(2, 3)
+    library = sparsecc.compile(program, example_inputs=(x,))
+    np.testing.assert_allclose(library(x.numpy()), model(x).detach().numpy(), atol=1e-5)
 
 
 def test_relative_error_compares_where_pytorch_is_finite():

@@ -79,6 +79,11 @@ class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are n
         super().__init__(module)
         self._record = record
 
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        # what PyTorch computes may lie in another order in memory than the exporter expected
+        is_view = target is torch.ops.aten.view.default
+        return super().call_function(torch.ops.aten.reshape.default if is_view else target, args, kwargs)
+
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
         if self._record is not None and isinstance(result, torch.Tensor):
