@@ -24,18 +24,18 @@ Generated from `sparsecc/importer/operators.py` by `make docs`; do not edit.
 
 A model is exported by `torch.export` before it is translated; names are those of the exported program, as error
 messages show them. An operator that is not listed is replaced by simpler ones where PyTorch knows how (`nn.SELU`,
-`nn.GLU`, `nn.ChannelShuffle`, `torch.einsum`, bicubic resizing), or where we know a better way
+`nn.GLU`, `nn.ChannelShuffle`, `torch.einsum`, `fold`), or where we know a better way
 (`avg_pool3d` in local response norms, instance norms); if those are not listed either,
 `compile` raises `NotSupportedError` with the names of operator and layer, and of what the operator was made of.
 Whatever depends on weights alone is computed at compile time, with any operator: masks of every form end as plain
 zeros.
 
 Tensors have fixed shapes and are float32, but for integers and truth values as [inputs and outputs](borders.md).
-Weights are constants. Convolutions and poolings have one or two dimensions;
-those of sequences are those of images with one row, sparse ones too. Truth values, such as `x > 0`, may stand between
-operators, where they are 0 or 1. Writes through views (`y[:, :2] = v`, `y[..., 1] +=
-2`, `masked_fill_`) become new tensors, and so does what `torch.no_grad()` and the like enclose. Tensors in
-`channels_last` order are taken as what they mean.
+Weights are constants. Convolutions and poolings have one to three dimensions. Those of sequences are those of images
+with one row, those of volumes of images that stand for the frames, side by side as channels: sparse ones too, at the
+price of a copy of each frame for every step in depth. Truth values, such as `x > 0`, may stand between operators, where
+they are 0 or 1. Writes through views (`y[:, :2] = v`, `y[..., 1] += 2`, `masked_fill_`) become new tensors, and so does
+what `torch.no_grad()` and the like enclose. Tensors in `channels_last` order are taken as what they mean.
 """
 
 _LAYERS = """\

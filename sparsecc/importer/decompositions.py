@@ -86,6 +86,7 @@ _OWN: dict[Any, Callable[..., Any]] = {
     aten.instance_norm.default: instance_norm,
     aten._native_batch_norm_legit.no_stats: batch_norm_without_statistics,
     aten.avg_pool3d.default: avg_pool3d,
+    aten.adaptive_avg_pool3d.default: adaptive_avg_pool3d,
     aten._adaptive_avg_pool3d.default: adaptive_avg_pool3d,
 }
 

@@ -13,6 +13,8 @@ from sparsecc.importer.attention import attention
 from sparsecc.importer.codes import CODES
 from sparsecc.importer.context import Context
 from sparsecc.importer.elementwise import ELEMENTWISE
+from sparsecc.importer.functions import FUNCTIONS
+from sparsecc.importer.grid import GRID
 from sparsecc.importer.idioms import Recognise
 from sparsecc.importer.indexing import INDEXING
 from sparsecc.importer.integers import INTEGER as INTEGER_ARITHMETIC
@@ -22,6 +24,8 @@ from sparsecc.importer.logic import LOGIC
 from sparsecc.importer.norm_idioms import divided_norm, multiplied_norm, norm_between_permutations
 from sparsecc.importer.put import PUT
 from sparsecc.importer.reductions import REDUCTIONS
+from sparsecc.importer.resizing import RESIZING
+from sparsecc.importer.running import RUNNING
 from sparsecc.importer.scatter import SCATTER
 from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels import activation
@@ -162,7 +166,8 @@ SPLITS: frozenset[str] = frozenset({"split.Tensor", "split_with_sizes.default", 
 
 #: operators that are translated one by one
 TABLES: tuple[dict[str, Translate], ...] = (
-    LABELS, ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, REDUCTIONS, LOGIC, SHAPES, INDEXING, SCATTER, PUT,
+    LABELS, ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, FUNCTIONS, REDUCTIONS, RUNNING, LOGIC, SHAPES, INDEXING,
+    SCATTER, PUT, GRID, RESIZING,
 )  # fmt: skip
 
 #: operators that may give integers, but for codes

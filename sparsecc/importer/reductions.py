@@ -51,6 +51,14 @@ def extreme_of(ctx: Context, node: fx.Node, data: Any, axes: Any, keepdim: bool,
     return pointwise(ctx, node, lambda odd, y: tirx.Select(odd != f32(0), f32(math.nan), y), odd, most, shape=shape)
 
 
+def product(ctx: Context, node: fx.Node) -> Any:
+    """``prod(x, axis, keepdim)``."""
+    x, axis, keepdim = arguments(node, 3, [None, None, False])
+    data = ctx.value(x)
+    found = axes_of(len(shape_of(data)), axis)
+    return ctx.emit(relax.op.prod(data, found, bool(keepdim))) if found else data
+
+
 def quantifier(ctx: Context, node: fx.Node) -> Any:
     """``any(x, axes, keepdim)`` and ``all``."""
     x, axes, keepdim = arguments(node, 3, [None, None, False])
@@ -135,6 +143,8 @@ REDUCTIONS: dict[str, Callable[[Context, fx.Node], Any]] = {
     "max.dim": extreme,
     "min.default": extreme,
     "min.dim": extreme,
+    "prod.default": product,
+    "prod.dim_int": product,
     "any.default": quantifier,
     "any.dim": quantifier,
     "any.dims": quantifier,

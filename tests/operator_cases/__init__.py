@@ -9,11 +9,13 @@ from .case import IMAGE, Function, OperatorCase, Together
 from .convolutions import CONVOLUTIONS, TRANSPOSED
 from .decomposed import DECOMPOSED
 from .elementwise import ACTIVATIONS, ARITHMETIC
+from .functions import FUNCTIONS
 from .indexing import INDEXING
 from .logic import LOGIC
 from .networks import NETWORK_SHAPES
 from .norms import NORMS
 from .pools import POOLS
+from .resampling import RESAMPLING
 from .sequences import SEQUENCES
 from .shapes import SHAPES, UPSAMPLING
 from .volumes import VOLUMES
@@ -38,6 +40,8 @@ TABLES: dict[str, Sequence[OperatorCase]] = {
     "indexing": INDEXING,
     "writes": WRITES,
     "volumes": VOLUMES,
+    "resampling": RESAMPLING,
+    "functions": FUNCTIONS,
 }
 
 OPERATORS = [*(case for table in TABLES.values() for case in table), *NETWORK_SHAPES]
