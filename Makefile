@@ -13,7 +13,7 @@ INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet -c c
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs docs-onnx site dist bench bench-short clean
+.PHONY: help setup setup-bench setup-rivals demo test test-slow fuzz lint docs docs-networks docs-onnx site dist bench bench-short clean
 
 # what `python3 -m venv` needs, and which package of Debian or Ubuntu brings it
 define CHECK_PYTHON
@@ -58,8 +58,14 @@ lint: setup  ## check style, format and types
 docs-onnx: setup-bench  ## run ONNX's node tests for the table in the documentation (half an hour)
 	PYTHONPATH=.:tests $(BIN)/python docs/make_onnx.py
 
+docs-networks: setup-bench  ## compile networks of other packages for the table in the documentation (hours)
+	$(INSTALL) huggingface_hub safetensors tqdm
+	$(INSTALL) --no-deps segmentation-models-pytorch==0.6.0 timm==1.0.31 torchvision==0.28.0
+	PYTHONPATH=.:tests:examples $(BIN)/python docs/make_networks.py $(ARGS)
+
 docs: setup  ## write the generated part of the documentation anew
 	$(BIN)/python docs/make_operators.py
+	$(BIN)/python docs/networks_page.py
 
 site: setup-bench  ## the documentation as a site, in build/site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet

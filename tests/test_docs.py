@@ -128,6 +128,11 @@ def test_the_table_of_operators_is_up_to_date():
     assert (ROOT / "docs" / "operators.md").read_text() == made, "run: make docs"
 
 
+def test_the_page_of_networks_is_made_of_what_was_found():
+    made = runpy.run_path(str(ROOT / "docs" / "networks_page.py"))["text"]()
+    assert (ROOT / "docs" / "networks.md").read_text() == made, "run: make docs"
+
+
 def test_versions_agree():
     declared = re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     newest = re.search(r"^## \[(.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)

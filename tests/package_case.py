@@ -1,0 +1,119 @@
+"""What becomes of a network of a package: pruned, compiled, and held against PyTorch."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from helpers import leaves, random_inputs
+from nets.patterns import calibrate_batchnorm, expand_mask, mask_1xn
+from package_nets import NETS
+from torch import Tensor, nn
+
+import sparsecc
+from sparsecc.errors import NotSupportedError
+from sparsecc.importer import import_model
+
+#: packages whose networks are tried; their versions are those of the table
+PACKAGES = ("timm", "torchvision", "segmentation-models-pytorch")
+BLOCK_N, SPARSITY, TOLERANCE = 16, 0.75, 1e-4
+Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+
+#: what is known of a network in the table: counts and the difference, or why it is refused
+Outcome = dict[str, Any]
+
+
+def versions() -> dict[str, str]:
+    """Of the packages."""
+    return {name: version(name).partition("+")[0] for name in PACKAGES}
+
+
+@torch.no_grad()
+def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
+    """A network with random weights, 1x16 pruned, in every second one with rearranged rows, and its inputs."""
+    torch.manual_seed(0)
+    net = NETS[name]
+    model, inputs = net.make().eval(), random_inputs(*net.shapes)
+    _enliven(model)
+    _prune(model, rearrange=list(NETS).index(name) % 2 == 1)
+    if len(inputs) == 1:
+        calibrate_batchnorm(model, torch.cat([inputs[0], inputs[0].flip(1)]))
+    return model, inputs
+
+
+def _enliven(model: nn.Module) -> None:
+    """Other numbers in the place of those that are all the same: 0, 1 or 1e-6 would hide what is wrong."""
+    generator = torch.Generator().manual_seed(1)
+    for parameter in model.parameters():
+        if parameter.numel() > 1 and bool((parameter == parameter.flatten()[0]).all()):
+            noise = torch.rand(parameter.shape, generator=generator)
+            parameter.copy_(0.2 * noise - 0.1 if float(parameter.flatten()[0]) == 0 else 0.5 + noise)
+
+
+def _prune(model: nn.Module, *, rearrange: bool) -> None:
+    """Convolutions and linear layers of 32 channels and more, but those without blocks to spare."""
+    for layer in model.modules():
+        if not isinstance(layer, Layer) or isinstance(layer, nn.modules.conv._ConvTransposeNd):
+            continue
+        groups = getattr(layer, "groups", 1)
+        if layer.weight.shape[0] // groups < 2 * BLOCK_N or layer.weight.shape[1] < 4:
+            continue
+        mask = mask_1xn(layer.weight, BLOCK_N, SPARSITY, groups=groups, rearrange=rearrange)
+        layer.weight.mul_(expand_mask(mask, layer.weight))
+
+
+def imported(name: str) -> Outcome:
+    """Only import a network.
+
+    Raises
+    ------
+    SparseccError
+        Whatever but a refusal.
+    """
+    model, inputs = made(name)
+    facts: Outcome = {"inputs": [list(x.shape) for x in inputs]}
+    try:
+        import_model(model, inputs)
+    except NotSupportedError as error:
+        return {**facts, "refused": str(error)}
+    return facts
+
+
+@torch.no_grad()
+def outcome(name: str) -> Outcome:
+    """Compile a network, and hold what its library computes against PyTorch.
+
+    Raises
+    ------
+    SparseccError
+        Whatever but a refusal.
+    AssertionError
+        Results differ by more than the tolerance, relative to the largest output.
+    """
+    model, inputs = made(name)
+    facts: Outcome = {"inputs": [list(x.shape) for x in inputs]}
+    try:
+        library = sparsecc.compile(model, example_inputs=inputs, threads=1)
+    except NotSupportedError as error:
+        return {**facts, "refused": str(error)}
+    found = leaves(library(*(x.numpy() for x in inputs)))
+    layers = library.report.plan.layers
+    expected = leaves(model(*inputs))
+    assert len(found) == len(expected)
+    difference = max(_difference(y, want.numpy()) for y, want in zip(found, expected, strict=True))
+    assert difference <= TOLERANCE, f"{name}: {difference:.1e} of the largest output"
+    return {
+        **facts,
+        "layers": len(layers),
+        "sparse": sum(layer.kept is not None for layer in layers),
+        "calls": len(library.report.steps),
+        "difference": f"{difference:.0e}",
+    }
+
+
+def _difference(found: Any, expected: Any) -> float:
+    assert found.shape == expected.shape
+    assert np.isfinite(expected).all()
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
