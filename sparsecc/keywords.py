@@ -53,6 +53,8 @@ def explained(function: Callable[P, R]) -> Callable[P, R]:
 
 
 def _advice(unknown: str, known: list[str]) -> str:
+    if _OTHERS.get(unknown) == _BATCH and "batch" in known:
+        return "expected batch="
     if unknown in _OTHERS:
         return _OTHERS[unknown]
     if near := difflib.get_close_matches(unknown, known, n=1):

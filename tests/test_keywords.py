@@ -11,7 +11,7 @@ import sparsecc
 from sparsecc.errors import UserError
 
 
-@pytest.mark.parametrize("call", [sparsecc.compile, sparsecc.inspect, sparsecc.advise, sparsecc.tune])
+@pytest.mark.parametrize("call", [sparsecc.inspect, sparsecc.advise, sparsecc.tune])
 def test_a_batch(call: Any) -> None:
     with pytest.raises(UserError, match=rf"^{call.__name__}: there is no batch=; the batch size is the first number"):
         call(None, batch=8)
@@ -21,6 +21,7 @@ def test_a_batch(call: Any) -> None:
     ("keywords", "said"),
     [
         ({"example_input": 1}, "there is no example_input=; expected example_inputs="),
+        ({"batch_size": 8}, "there is no batch_size=; expected batch="),
         ({"inputs": 1}, "there is no inputs=; expected example_inputs=(x,)"),
         ({"minspeedup": 1}, "there is no minspeedup=; expected min_speedup="),
         ({"zzz": 1}, "there is no zzz=; expected one of model=, target=, example_inputs="),
