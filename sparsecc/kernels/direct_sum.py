@@ -18,7 +18,15 @@ from typing import Any
 from sparsecc._tvm import T, tirx
 from sparsecc.kernels.ahead import Steps, accumulate
 from sparsecc.kernels.direct_sets import sets_of, sum_in_sets
-from sparsecc.kernels.direct_tile import Tile, accumulators, channel_and_pixel, extents, first_weight, prefetch
+from sparsecc.kernels.direct_tile import (
+    Tile,
+    accumulators,
+    by_pointer,
+    channel_and_pixel,
+    extents,
+    first_weight,
+    prefetch,
+)
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.taps import fixed_tap_offset, tap_offset
 from sparsecc.kernels.tiles import Vectors
@@ -104,7 +112,10 @@ def _hold_weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
     """Load the weights of one kept block's tap, of all channels in registers, as a vector."""
     reg_n = tile.config.reg_n
     held = T.alloc_buffer((reg_n,), "float32", scope="global")
-    weights = tile.buffers["data"][T.ramp(first_weight(tile, reduction), 1, reg_n)]
+    (j, a, b), shape, walk = reduction, tile.shape, tile.walk
+    row = by_pointer(walk.first * (shape.block_n // reg_n) + tile.at.sub * walk.count)
+    place = (row + by_pointer(j)) * (shape.taps * reg_n) + by_pointer((a * shape.kernel[1] + b) * reg_n)
+    weights = tile.buffers["data"][T.ramp(place, 1, reg_n)]
     T.buffer_store(held, weights, [T.ramp(0, 1, reg_n)])
     return held
 
@@ -135,9 +146,14 @@ def _update(
             T.buffer_store(acc, first, [vn, vv, vl])
         weight = tile.buffers["data"][first_weight(tile, (vj, va, vb)) + channel] if held is None else held[channel]
         if tile.gathered is not None:
-            pixel = tile.gathered.pixel(walk.offset(vj), place)
+            gathered = tile.gathered.pixel if held is None else tile.gathered.pixel_by_pointer
+            pixel = gathered(walk.offset(vj), place)
         else:
-            base = at.image * (spec.ic * source.channel) + walk.offset(vj)
             tap = 0 if shape.by_tap else tap_offset(spec, source, va, vb)
-            pixel = tile.buffers["input"][base + tap + at.start + place]
+            image, kept = at.image * (spec.ic * source.channel), walk.offset(vj)
+            if held is None:
+                index = image + kept + tap + at.start + place
+            else:
+                index = by_pointer(image + at.start) + by_pointer(kept) + by_pointer(tap + place)
+            pixel = tile.buffers["input"][index]
         T.buffer_store(acc, acc[vn, vv, vl] + weight * pixel, [vn, vv, vl])
