@@ -60,7 +60,7 @@ docs-onnx: setup-bench  ## run ONNX's node tests for the table in the documentat
 
 docs-networks: setup-bench  ## compile networks of other packages for the table in the documentation (hours)
 	$(INSTALL) huggingface_hub safetensors tqdm
-	$(INSTALL) --no-deps segmentation-models-pytorch==0.6.0 timm==1.0.31 torchvision==0.28.0
+	$(INSTALL) --no-deps segmentation-models-pytorch timm torchvision
 	PYTHONPATH=.:tests:examples $(BIN)/python docs/make_networks.py $(ARGS)
 
 docs: setup  ## write the generated part of the documentation anew
