@@ -222,6 +222,7 @@ def test_the_camera_in_python_and_c(tmp_path):
     assert read_description(path)["inputs"][0]["layout"] == "nhwc"
 
 
+@pytest.mark.slow
 def test_a_folder_of_a_network_with_types(tmp_path):
     model, x = Last().eval(), torch.zeros(1, 3, 8, 9, dtype=torch.uint8)
     frame = (torch.arange(1 * 8 * 9 * 3) % 2).to(torch.uint8).view(1, 8, 9, 3)
