@@ -58,7 +58,7 @@ def by_onnx_runtime(folder: Path, **options: Any) -> Path:
 def test_what_onnx_runtime_quantizes_becomes_layers_of_codes(per_channel: bool, tmp_path: Path) -> None:
     path = by_onnx_runtime(tmp_path, per_channel=per_channel)
     library = sparsecc.compile(path, threads=1)
-    assert [step["kind"][:4] for step in library.report.steps].count("int8") == 3
+    assert [layer.dtype for layer in library.report.plan.layers] == ["int8"] * 3
     assert library.report.reference == "ONNX Runtime"
     assert any("codes are one step away" in note for note in library.report.notes)
     x = RNG.standard_normal(SHAPE).astype(np.float32)
@@ -103,7 +103,7 @@ def test_operators_of_codes(shift: int, tmp_path: Path) -> None:
     )  # fmt: skip
     library = sparsecc.compile(path, threads=1)
     assert library.report.error < 0.02
-    assert [step["kind"][:4] for step in library.report.steps].count("int8") == 2
+    assert [layer.dtype for layer in library.report.plan.layers] == ["int8"] * 2
 
 
 def test_transposed_weights_and_those_of_fake_quantization_are_codes(tmp_path: Path) -> None:
