@@ -1,4 +1,4 @@
-"""The last pass over maxima and minima of float32: as the processor has them, with a NaN of either side kept."""
+"""The last pass over maxima and minima of floating point: as the processor has them, with a NaN of either side kept."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _rules(function: PrimFunc) -> list[tuple[Any, Callable[[Any], Any]]]:
 
 def _choice(node: Any, is_beyond: Callable[[Any, Any], Any], reaches: Callable[[Any, Any], Any]) -> Any:
     x, y = node.a, node.b
-    if not _is_float32(node):
+    if not _is_float(node):
         return node
     if _is_number(y):
         return tirx.Select(is_beyond(y, x), y, x)
@@ -53,12 +53,12 @@ def _choice(node: Any, is_beyond: Callable[[Any, Any], Any], reaches: Callable[[
 
 
 def _one(node: Any, intrinsic: str, x: Any, y: Any) -> Any:
-    return T.call_llvm_pure_intrin(node.ty.dtype, intrinsic, x, y) if _is_float32(node) else node
+    return T.call_llvm_pure_intrin(node.ty.dtype, intrinsic, x, y) if _is_float(node) else node
 
 
 def _one_for_a_choice(node: Any) -> Any:
     """One instruction for a choice that keeps what is no number; others stay."""
-    if not _is_float32(node):
+    if not _is_float(node):
         return node
     test, taken, other = node.condition, node.true_value, node.false_value
     if isinstance(test, Call) and getattr(test.op, "name", "") == "tirx.isnan" and _same(test.args[0], taken):
@@ -90,5 +90,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value.value if isinstance(value, tirx.Broadcast) else value, tirx.FloatImm)
 
 
-def _is_float32(node: Any) -> bool:
-    return str(node.ty.dtype).startswith("float32")
+def _is_float(node: Any) -> bool:
+    return str(node.ty.dtype).startswith(("float32", "float16"))

@@ -89,15 +89,17 @@ def run_strictly(artefact: Artefact, inputs: Sequence[torch.Tensor]) -> list[Arr
     for threads, at_end in ((1, True), (3, False)):
         with sparsecc.load(path, threads=threads) as library:
             given = [guarded(x.detach().numpy(), at_end=at_end) for x in inputs]
-            fill = {"float32": np.nan}  # codes have all bits set
+            # codes have all bits set
+            fills = [np.nan if np.issubdtype(p.dtype, np.floating) else -1 for p in library.outputs]
             results = [
-                guarded(np.full(p.shape, fill.get(str(p.dtype), -1)).astype(p.dtype), at_end=at_end)
-                for p in library.outputs
+                guarded(np.full(p.shape, fill).astype(p.dtype), at_end=at_end)
+                for p, fill in zip(library.outputs, fills, strict=True)
             ]
             library(*given, out=tuple(results))
         runs.append(results[:count])
     for one, three in zip(*runs, strict=True):
-        np.testing.assert_array_equal(one.view(np.int32), three.view(np.int32))
+        bits = np.int16 if one.dtype == np.float16 else np.int32
+        np.testing.assert_array_equal(one.view(bits), three.view(bits))
     return runs[0]
 
 
@@ -178,8 +180,11 @@ def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
     sparse = {key for key, job in by_key.items() if job.rows is not None}
     placed = place(split_winograd(compute_at_once(graph, at_once), tiles, sparse=sparse))
     lowered = [(node, _lower_job(node, placed, plans, by_key, resolved)) for node in placed.nodes]
-    inputs = tuple(Port(f"x{i}", graph.shapes[t]) for i, t in enumerate(graph.inputs))
-    outputs = tuple(Port(f"y{i}", graph.shapes[t]) for i, t in enumerate(graph.outputs))
+    ports = ("x", graph.inputs), ("y", graph.outputs)
+    inputs, outputs = (
+        tuple(Port(f"{name}{i}", graph.shapes[t], graph.type_of(t).dtype) for i, t in enumerate(tensors))
+        for name, tensors in ports
+    )
     assembled = assemble("jobs", placed, lowered, inputs=inputs, outputs=outputs)
     kernels, _ = compile_object(assembled.functions, resolved.llvm)
     program = replace(assembled.program, description={"target": resolved.name})
@@ -205,13 +210,18 @@ def _job_graph(jobs: Sequence[Job]) -> tuple[Graph, dict[str, LayerPlan], dict[s
         nodes.append(Node(key, FusedConv(job.layer, job.epilogue) if is_conv else job.layer, sources, result))
         plans[key], by_key[key] = _job_plan(key, job), job
         if job.halo is not None:
-            reader = _copy_with_padding(f"{key}_reader", shapes[result], job.halo)
+            reader = _copy_with_padding(f"{key}_reader", shapes[result], job.halo, dtype=job.layer.dtype)
             padded = tensor((*shapes[result][:2], reader.spec.oh, reader.spec.ow))
             nodes.append(Node(reader.key, FusedConv(reader, _PLAIN), (result,), padded))
             plans[reader.key] = _job_plan(reader.key, Job(reader, ()))
             result = padded
         outputs.append(result)
-    return Graph(tuple(shapes), tuple(nodes), tuple(inputs), tuple(outputs)), plans, by_key
+    types = {
+        tensor: kind
+        for node in nodes
+        for tensor, kind in zip((*node.inputs, node.output), node.operator.types, strict=False)
+    }
+    return Graph(tuple(shapes), tuple(nodes), tuple(inputs), tuple(outputs), types), plans, by_key
 
 
 def _result_shape(job: Job) -> tuple[int, ...]:
@@ -221,10 +231,10 @@ def _result_shape(job: Job) -> tuple[int, ...]:
     return (layer.spec.n, layer.spec.oc, layer.spec.oh, layer.spec.ow)
 
 
-def _copy_with_padding(key: str, shape: tuple[int, ...], halo: tuple[int, int, int, int]) -> ConvLayer:
+def _copy_with_padding(key: str, shape: tuple[int, ...], halo: tuple[int, int, int, int], *, dtype: str) -> ConvLayer:
     n, c, h, w = shape
     weight = np.eye(c, dtype=np.float32).reshape(c, c, 1, 1)
-    return ConvLayer(key, key, ConvSpec(n, c, h, w, c, padding=halo), weight, np.zeros(c, np.float32))
+    return ConvLayer(key, key, ConvSpec(n, c, h, w, c, padding=halo), weight, np.zeros(c, np.float32), dtype=dtype)
 
 
 def _job_plan(key: str, job: Job) -> LayerPlan:

@@ -14,7 +14,7 @@ from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Channels, Operator, Order, Window
-from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types
+from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types, all_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class FusedConv(Operator):
     def spec(self) -> ConvSpec:
         """The layer's."""
         return self.layer.spec
+
+    @property
+    def dtype(self) -> str:
+        """The layer's."""
+        return self.layer.dtype
 
     @property
     def kernel(self) -> str:
@@ -56,7 +61,7 @@ class FusedConv(Operator):
     @property
     def begins_chain(self) -> bool:
         """See :class:`Operator`."""
-        return self.kernel == "conv" and self.epilogue.residual == "none"
+        return self.kernel == "conv" and self.epilogue.residual == "none" and self.dtype == FLOAT32.dtype
 
     @property
     def ends_chain(self) -> bool:
@@ -72,6 +77,11 @@ class FusedConv(Operator):
     def weights(self) -> tuple[NDArray[Any], ...]:
         """See :class:`Operator`."""
         return (self.layer.weight,)
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """See :class:`Operator`."""
+        return all_of(self.dtype, 2 + self.epilogue.adds_residual)
 
     @property
     def channels(self) -> Channels:

@@ -14,6 +14,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.epilogue import Epilogue
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Channels, Combine, Operator, Order
+from sparsecc.ir.tensor_type import HALF, TensorType, all_of
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class ConvLayer:
         quantized models are.
     removed : Removed or None
         Channels that it had, and nobody needs.
+    dtype : str
+        Of what it reads and writes, and of its weights when they are packed.
     """
 
     key: str
@@ -62,6 +65,12 @@ class ConvLayer:
     bias: NDArray[np.float32]
     scales: NDArray[np.float32] | None = None
     removed: Removed | None = None
+    dtype: str = "float32"
+
+    def halved(self) -> ConvLayer:
+        """Return the same in half precision; its weights are those that it will compute with."""
+        weight = self.weight.astype(np.float16).astype(np.float32)
+        return replace(self, weight=weight, dtype=HALF)
 
     def reordered(self, reads: Order, writes: Order) -> ConvLayer:
         """Return the same with input and output channels in other orders."""
@@ -89,6 +98,8 @@ class PoolLayer(Operator):
         ``(top, left, bottom, right)`` padding pixels that count in an average's divisor.
     divisor : int or None
         A fixed divisor instead.
+    dtype : str
+        Of what it reads and writes.
     """
 
     key: str
@@ -97,6 +108,7 @@ class PoolLayer(Operator):
     combine: Combine
     counted: tuple[int, int, int, int] = (0, 0, 0, 0)
     divisor: int | None = None
+    dtype: str = "float32"
 
     kernel: ClassVar = "pool"
     is_window: ClassVar = True
@@ -112,6 +124,15 @@ class PoolLayer(Operator):
     def planes(self) -> ConvSpec:
         """See :class:`Operator`."""
         return self.spec
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        """See :class:`Operator`."""
+        return all_of(self.dtype, 2)
+
+    def halved(self) -> PoolLayer:
+        """See :class:`Operator`."""
+        return replace(self, dtype=HALF)
 
     @property
     def fill(self) -> float:
@@ -138,15 +159,25 @@ class MeanLayer(Operator):
     c: int
     h: int
     w: int
+    dtype: str = "float32"
 
     kernel: ClassVar = "mean"
     reads_rows: ClassVar = True
     channels: ClassVar[Channels] = "keeps"
 
     @property
+    def types(self) -> tuple[TensorType, ...]:
+        """See :class:`Operator`."""
+        return all_of(self.dtype, 2)
+
+    @property
     def images(self) -> tuple[int, int, int]:
         """See :class:`Operator`."""
         return self.n, self.c, self.c
+
+    def halved(self) -> MeanLayer:
+        """See :class:`Operator`."""
+        return replace(self, dtype=HALF)
 
 
 #: what the importer makes: a convolution, which later stages fuse, or an operator as it is

@@ -119,6 +119,10 @@ class Operator:
         """Images, channels read, channels written; None where what it reads are no images."""
         return None
 
+    def halved(self) -> Operator | None:
+        """Return the same in half precision; None where its kernel has none."""
+        return None
+
     def activated(self, activation: Activation) -> Operator | None:
         """Return the same with an activation after it; None where its kernel has no room for one."""
         return None

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.operator import Operator
-from sparsecc.ir.tensor_type import FLOAT32, TensorType, Types
+from sparsecc.ir.tensor_type import FLOAT16, FLOAT32, TensorType, Types
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,12 @@ class Placed:
     @property
     def computes_codes(self) -> bool:
         """Whether a kernel computes with 8-bit codes; other tensors of integers are copied and converted only."""
-        return any(node.operator.types for node in self.nodes)
+        return any(kind not in (FLOAT32, FLOAT16) for node in self.nodes for kind in node.operator.types)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether any tensor is of half precision."""
+        return FLOAT16 in self.types.values()
 
     def has_codes(self, node: PlacedNode) -> bool:
         """Whether a node reads or writes anything but float32."""

@@ -35,5 +35,15 @@ class TensorType:
 
 
 FLOAT32 = TensorType()
+#: half precision, as NumPy and TVM call it
+HALF = "float16"
+FLOAT16 = TensorType(HALF)
+
+
+def all_of(dtype: str, count: int) -> tuple[TensorType, ...]:
+    """Types of so many tensors of one floating-point type, as an operator says them: nothing for float32."""
+    return () if dtype == FLOAT32.dtype else (TensorType(dtype),) * count
+
+
 #: those of a network's tensors that are no float32, by number
 Types = Mapping[int, TensorType]

@@ -68,9 +68,9 @@ def tile_blocks(shape: DirectShape, config: DirectConfig) -> Iterator[tuple[tupl
     total = ("add",) if shape.sums > 1 else ()
     stores = ("store",) if config.chunks == 1 else ("store", "keep")
     if tiles.count:
-        written = config.ahead or sets_of(shape, config, tiles.whole) > 1
+        written = shape.part or config.ahead or sets_of(shape, config, tiles.whole) > 1
         yield total if written else ("update", *total), stores, tiles.whole[0]
-    adds = total if sets_of(shape, config, tiles.rest) > 1 else ("update", *total)
+    adds = total if shape.part or sets_of(shape, config, tiles.rest) > 1 else ("update", *total)
     for i, run in enumerate(tiles.rest):
         yield tuple(f"{add}_rest_{i}" for add in adds), tuple(f"{store}_rest_{i}" for store in stores), run
 
@@ -158,7 +158,7 @@ def _emit_rows(
     places: Callable[[], Iterator[Place]],
 ) -> None:
     """Rows of blocks of one tile, for one run of input channels after another; ``places`` loops over rows and subs."""
-    copy = T.alloc_buffer((shape.run * shape.gathered,), "float32", scope="global") if config.packed else None
+    copy = T.alloc_buffer((shape.run * shape.gathered,), shape.dtype, scope="global") if config.packed else None
     with T.serial(0, config.chunks) as chunk:
         if copy is not None:
             gather(shape, buffers, copy, tiles_of(shape, config), image=image, chunk=chunk, tile=tile)
@@ -251,7 +251,7 @@ def _store_all(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix: s
 def _store_dealt(tile: Tile, acc: Any, vectors: Vectors, name: str) -> None:
     """Finish a tile in registers, then deal every channel's pixels out to the halves of its plane."""
     config, at, sink, store = tile.config, tile.at, tile.sink, tile.sink.store
-    done = T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), "float32", scope="global")
+    done = T.alloc_buffer((config.reg_n, vectors.count, vectors.lanes), store.dtype, scope="global")
     with T.grid(config.reg_n, vectors.count, vectors.lanes) as (n, v, lane), T.sblock(name):
         vn, vv, vl = T.axis.remap("SSS", [n, v, lane])
         pixel = at.start + vectors.start + vv * vectors.lanes + vl

@@ -6,12 +6,12 @@ cycles later adds to eight sums at a time; a tile of one vector and four channel
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sparsecc._tvm import T
 from sparsecc.kernels.direct_shape import DirectConfig, DirectShape
-from sparsecc.kernels.direct_tile import Tile, accumulators, channel_and_pixel, extents, first_weight, prefetch
+from sparsecc.kernels.direct_tile import Tile, accumulators, each_sum, first_weight, prefetch
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.tiles import Vectors
 
@@ -45,7 +45,7 @@ def sum_in_sets(tile: Tile, accs: list[Any], runs: Sequence[Vectors]) -> None:
     walk, count = tile.walk, sets_of(tile.shape, tile.config, runs)
     sets = [accs, *([accumulators(tile.config, run) for run in runs] for _ in range(count - 1))]
     for number, some in enumerate(sets):
-        for i, place, channel, _ in _sums(tile, runs):
+        for i, place, channel, _ in each_sum(tile, runs):
             T.buffer_store(some[i], f32(0) if number else tile.buffers["bias"][tile.slot + channel], list(place))
     walk.start()
     groups = walk.count // count
@@ -55,7 +55,7 @@ def sum_in_sets(tile: Tile, accs: list[Any], runs: Sequence[Vectors]) -> None:
     with T.serial(0, walk.count % count) as left:
         _add_block(tile, accs, runs, groups * count + left)
     for some in sets[1:]:
-        for i, place, _, _ in _sums(tile, runs):
+        for i, place, _, _ in each_sum(tile, runs):
             T.buffer_store(accs[i], accs[i][place] + some[i][place], list(place))
 
 
@@ -67,16 +67,6 @@ def _add_block(tile: Tile, accs: list[Any], runs: Sequence[Vectors], j: Any) -> 
     if config.prefetch:
         prefetch(data, weights + config.prefetch)
     pixels = T.bind(at.image * (shape.spec.ic * shape.source.channel) + tile.walk.offset(j) + at.start)
-    for i, place, channel, pixel in _sums(tile, runs):
+    for i, place, channel, pixel in each_sum(tile, runs):
         product = data[weights + channel] * tile.buffers["input"][pixels + pixel]
         T.buffer_store(accs[i], accs[i][place] + product, list(place))
-
-
-def _sums(tile: Tile, runs: Sequence[Vectors]) -> Iterator[tuple[int, tuple[Any, Any, Any], Any, Any]]:
-    """Inside of a loop over the lanes of each vector: number of its run, its place there, its channel and pixel."""
-    for i, run in enumerate(runs):
-        rows, vectors, lanes = extents(tile.config, run)
-        for n in range(rows):
-            for v in range(vectors):
-                with T.vectorized(0, lanes) as lane:
-                    yield i, (n, v, lane), *channel_and_pixel(run, n, v, lane)

@@ -49,6 +49,10 @@ class DirectShape:
     together : int
         Channels of a block whose weights lie side by side, a multiple of those in registers; 0 for these alone. With
         all of a block, kernels that have other numbers of them in registers read the same weights.
+    dtype : str
+        Of pixels and weights, and of sums in registers.
+    part : int
+        Kept blocks whose sum is in half precision, before it is added to one of float32; 0 for all of a row.
     """
 
     spec: ConvSpec
@@ -67,6 +71,8 @@ class DirectShape:
     summed: int = 0
     at_once: int = 0
     together: int = 0
+    dtype: str = "float32"
+    part: int = 0
 
     @property
     def sums(self) -> int:
@@ -203,8 +209,8 @@ def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
     store = shape.store
     channels = shape.rows * shape.block_n
     sizes: dict[str, tuple[int, str]] = {
-        "input": (shape.source.size(shape.spec.n * shape.spec.ic), "float32"),
-        "data": (max(1, shape.nnzb * shape.block_n * shape.taps), "float32"),
+        "input": (shape.source.size(shape.spec.n * shape.spec.ic), shape.dtype),
+        "data": (max(1, shape.nnzb * shape.block_n * shape.taps), shape.dtype),
         "offsets": (max(1, shape.nnzb), "int32"),
         "columns": (max(1, shape.nnzb), DTYPES["column"]),
         "steps": (max(1, shape.nnzb), DTYPES["step"]),
@@ -212,9 +218,9 @@ def buffer_of(name: str, shape: DirectShape) -> tuple[tuple[int], str]:
         "indptr": (shape.chunks * shape.rows + 1, "int32"),
         "bias": (channels, "float32"),
         "channels": (channels, "int32"),
-        "mask": (store.layout.h * store.layout.pitch, "float32"),
-        "residual": ((store.residual or store.layout).size(store.images * store.channels), "float32"),
-        "output": (store.layout.size(store.images * store.channels), "float32"),
+        "mask": (store.layout.h * store.layout.pitch, shape.dtype),
+        "residual": ((store.residual or store.layout).size(store.images * store.channels), shape.dtype),
+        "output": (store.layout.size(store.images * store.channels), shape.dtype),
     }
     size, dtype = sizes[name]
     return (size,), dtype

@@ -28,12 +28,16 @@ from sparsecc.kernels.direct_tile import (
     prefetch,
 )
 from sparsecc.kernels.extremes import f32
+from sparsecc.kernels.half import narrowed
+from sparsecc.kernels.half_parts import sum_in_parts
 from sparsecc.kernels.taps import fixed_tap_offset, tap_offset
 from sparsecc.kernels.tiles import Vectors
 
 
 def sums(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
     """A tile's sums: a buffer for each of its runs of vectors."""
+    if tile.shape.part:
+        return sum_in_parts(tile, runs)
     if tile.shape.sums == 1:
         return _sum(tile, runs, suffix)
     totals = [accumulators(tile.config, vectors) for vectors in runs]
@@ -45,7 +49,7 @@ def sums(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
 
 
 def _sum(tile: Tile, runs: tuple[Vectors, ...], suffix: str) -> list[Any]:
-    accs = [accumulators(tile.config, vectors) for vectors in runs]
+    accs = [accumulators(tile.config, vectors, tile.shape.dtype) for vectors in runs]
     if sets_of(tile.shape, tile.config, runs) > 1:
         sum_in_sets(tile, accs, runs)
     elif tile.config.ahead and not suffix:
@@ -111,7 +115,7 @@ def _sum_plainly(tile: Tile, accs: list[Any], runs: tuple[Vectors, ...], suffix:
 def _hold_weights(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:
     """Load the weights of one kept block's tap, of all channels in registers, as a vector."""
     reg_n = tile.config.reg_n
-    held = T.alloc_buffer((reg_n,), "float32", scope="global")
+    held = T.alloc_buffer((reg_n,), tile.shape.dtype, scope="global")
     (j, a, b), shape, walk = reduction, tile.shape, tile.walk
     row = by_pointer(walk.first * (shape.block_n // reg_n) + tile.at.sub * walk.count)
     place = (row + by_pointer(j)) * (shape.taps * reg_n) + by_pointer((a * shape.kernel[1] + b) * reg_n)
@@ -138,6 +142,7 @@ def _update(
         channel, place = channel_and_pixel(vectors, vn, vv, vl)
         first = tile.buffers["bias"][tile.slot + channel] if shape.sums == 1 else f32(0)
         T.reads(*([first] if shape.sums == 1 else []))
+        first = narrowed(first, shape.dtype)
         T.writes(acc[vn, vv, vl])
         if tile.config.chunks > 1:
             so_far = tile.sink.buffer[tile.sink.place(at, channel, at.start + place)]

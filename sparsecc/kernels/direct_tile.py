@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -120,14 +120,24 @@ def extents(config: DirectConfig, vectors: Vectors) -> tuple[int, int, int]:
     return (1, vectors.count, config.reg_n) if vectors.by_channel else (config.reg_n, vectors.count, vectors.lanes)
 
 
-def accumulators(config: DirectConfig, vectors: Vectors) -> Any:
+def accumulators(config: DirectConfig, vectors: Vectors, dtype: str = "float32") -> Any:
     """A buffer of sums for a tile's run of vectors."""
-    return T.alloc_buffer(extents(config, vectors), "float32", scope="global")
+    return T.alloc_buffer(extents(config, vectors), dtype, scope="global")
 
 
 def channel_and_pixel(vectors: Vectors, n: Any, v: Any, lane: Any) -> tuple[Any, Any]:
     """Channel in registers and pixel of a tile that those loops stand for."""
     return (lane, vectors.start + v) if vectors.by_channel else (n, vectors.start + v * vectors.lanes + lane)
+
+
+def each_sum(tile: Tile, runs: Sequence[Vectors]) -> Iterator[tuple[int, tuple[Any, Any, Any], Any, Any]]:
+    """Inside of a loop over the lanes of each vector: number of its run, its place there, its channel and pixel."""
+    for i, run in enumerate(runs):
+        rows, vectors, lanes = extents(tile.config, run)
+        for n in range(rows):
+            for v in range(vectors):
+                with T.vectorized(0, lanes) as lane:
+                    yield i, (n, v, lane), *channel_and_pixel(run, n, v, lane)
 
 
 def first_weight(tile: Tile, reduction: tuple[Any, Any, Any]) -> Any:

@@ -18,7 +18,7 @@ _LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440e-4
 
 def let(value: Expr, body: Callable[[Expr], Expr]) -> Expr:
     """``body(value)`` with the value computed once."""
-    name = tirx.Var("t", "float32")
+    name = tirx.Var("t", str(value.ty.dtype))
     return tirx.Let(name, value, body(name))
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import tirx
+from sparsecc.ir.tensor_type import HALF
 
 Expr = Any
 
@@ -20,18 +21,28 @@ def f32(value: float) -> Expr:
     return tirx.const(value, "float32")
 
 
+def number(value: float, x: Expr) -> Expr:
+    """A constant of the type of ``x``."""
+    return tirx.const(value, str(x.ty.dtype))
+
+
 def at_least(x: Expr, low: float) -> Expr:
     """The larger one of ``x`` and a number. One instruction."""
-    return tirx.Select(x < f32(low), f32(low), x)
+    return tirx.Select(x < number(low, x), number(low, x), x)
 
 
 def at_most(x: Expr, high: float) -> Expr:
     """The smaller one of ``x`` and a number. One instruction."""
-    return tirx.Select(x > f32(high), f32(high), x)
+    return tirx.Select(x > number(high, x), number(high, x), x)
 
 
 def larger(so_far: Expr, x: Expr) -> Expr:
-    """The larger one: two comparisons and a choice, as no instruction of x86 keeps a NaN of either side."""
+    """The larger one: two comparisons and a choice, as no instruction of x86 keeps a NaN of either side.
+
+    In half precision the late pass makes that: TVM asks for a NaN in float32.
+    """
+    if str(x.ty.dtype) == HALF:
+        return tirx.Max(so_far, x)
     return tirx.Select(tirx.isnan(x), x, tirx.Select(x > so_far, x, so_far))
 
 

@@ -12,6 +12,7 @@ from sparsecc.kernels import activation
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.extremes import f32
 from sparsecc.kernels.function import kernel
+from sparsecc.kernels.half import narrowed, widened
 from sparsecc.kernels.walk import row_range
 
 
@@ -33,6 +34,8 @@ class LinearShape:
     scattered : bool
         Output features of a row are looked up in a table.
     epilogue : Epilogue
+    dtype : str
+        Of what is read and written; sums and the bias are float32.
     """
 
     m: int
@@ -45,6 +48,7 @@ class LinearShape:
     dense: bool
     scattered: bool
     epilogue: Epilogue
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,8 @@ def linear(shape: LinearShape, config: LinearConfig) -> PrimFunc:
     """Build the unscheduled kernel.
 
     ``data`` (nnzb, block_n) float32, ``indices`` (nnzb,) int32 input features, ``bias`` and ``channels``
-    (rows * block_n,) in row order, ``input`` (m, ic) and ``output`` (m, oc) float32.
+    (rows * block_n,) in row order, ``input`` (m, ic) and ``output`` (m, oc) float32; where ``shape.dtype`` is another
+    type, all but ``bias`` have that.
 
     Loops::
 
@@ -115,7 +120,9 @@ def _buffer(name: str, shape: LinearShape) -> tuple[tuple[int], str]:
         "residual": shape.m * shape.oc,
         "output": shape.m * shape.oc,
     }
-    return (sizes[name],), "int32" if name in ("indices", "indptr", "channels") else "float32"
+    if name in ("indices", "indptr", "channels"):
+        return (sizes[name],), "int32"
+    return (sizes[name],), "float32" if name == "bias" else shape.dtype
 
 
 def _body(shape: LinearShape, config: LinearConfig, buffers: dict[str, Any]) -> None:
@@ -151,7 +158,7 @@ def _accumulate(
     def term(block: Any, m: Any, v: Any, lane: Any) -> Any:
         feature = block - first if shape.dense else buffers["indices"][block]
         weight = buffers["data"][block * shape.block_n + v * config.lanes + lane]
-        return weight * buffers["input"][(top + m) * shape.ic + feature]
+        return widened(weight) * widened(buffers["input"][(top + m) * shape.ic + feature])
 
     whole = T.floordiv(count, chains)
     with T.serial(0, whole) as j, T.grid(chains, config.reg_m, vectors, config.lanes) as loops, T.sblock("update"):
@@ -180,8 +187,8 @@ def _channel(shape: LinearShape, buffers: dict[str, Any], row: Any, slot: Any) -
 
 def _finish(shape: LinearShape, buffers: dict[str, Any], value: Any, where: Any) -> Any:
     if shape.epilogue.residual == "before":
-        value = value + buffers["residual"][where]
+        value = value + widened(buffers["residual"][where])
     value = activation.apply(shape.epilogue.activation, value)
     if shape.epilogue.residual == "after":
-        value = value + buffers["residual"][where]
-    return value
+        value = value + widened(buffers["residual"][where])
+    return narrowed(value, shape.dtype)

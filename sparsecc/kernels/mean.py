@@ -7,19 +7,21 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T, tirx
 from sparsecc.ir.layout import PlaneLayout
-from sparsecc.kernels.function import floats, kernel
+from sparsecc.kernels.function import elements, kernel
+from sparsecc.kernels.half import narrowed, widened
 
 
 @dataclass(frozen=True)
 class MeanShape:
-    """Images (n * c) and where their pixels lie (unsplit)."""
+    """Images (n * c), where their pixels lie (unsplit), and their type."""
 
     planes: int
     source: PlaneLayout
+    dtype: str = "float32"
 
 
 def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
-    """Build the kernel: ``input`` in its layout to ``output`` (planes,) float32.
+    """Build the kernel: ``input`` in its layout to ``output`` (planes,), both of one type; sums are float32.
 
     Loops::
 
@@ -46,14 +48,16 @@ def mean(shape: MeanShape, *, lanes: int) -> PrimFunc:
             T.buffer_store(total, tirx.const(0.0, "float32"), [0])
             with T.serial(0, source.h) as row:
                 with T.serial(0, chunks) as chunk, T.vectorized(0, lanes) as lane:
-                    pixel = x[base + row * source.pitch + chunk * lanes + lane]
+                    pixel = widened(x[base + row * source.pitch + chunk * lanes + lane])
                     T.buffer_store(acc, acc[lane] + pixel, [lane])
                 if rest:
                     with T.serial(0, rest) as r:
-                        pixel = x[base + row * source.pitch + chunks * lanes + r]
+                        pixel = widened(x[base + row * source.pitch + chunks * lanes + r])
                         T.buffer_store(total, total[0] + pixel, [0])
             with T.unroll(0, lanes) as lane:
                 T.buffer_store(total, total[0] + acc[lane], [0])
-            T.buffer_store(y, total[0] * tirx.const(1.0 / (source.h * source.w), "float32"), [at])
+            done = total[0] * tirx.const(1.0 / (source.h * source.w), "float32")
+            T.buffer_store(y, narrowed(done, shape.dtype), [at])
 
-    return kernel([("input", floats(source.size(shape.planes))), ("output", floats(shape.planes))], body)
+    sizes = {"input": source.size(shape.planes), "output": shape.planes}
+    return kernel([(name, elements(size, shape.dtype)) for name, size in sizes.items()], body)

@@ -205,7 +205,7 @@ def fill(y: Any, start: Any, count: int, value: float) -> None:
 
 def _constant(value: float, buffer: Any) -> Any:
     dtype = str(buffer.ty.dtype.dtype)
-    return tirx.const(value if dtype == "float32" else int(value), dtype)
+    return tirx.const(value if dtype.startswith("float") else int(value), dtype)
 
 
 def _inside(shift: int, step: int, size: int, extent: int) -> tuple[int, int]:

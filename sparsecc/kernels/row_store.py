@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparsecc._tvm import T
+from sparsecc.kernels.half import widened
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.tiles import cut
@@ -31,7 +32,7 @@ def store_pixels(
     loaded = [T.alloc_buffer((width,), "float32", scope="global") for _, width in vectors]
     for (first, width), row in zip(vectors, loaded, strict=True):
         with T.vectorized(0, width) as lane:
-            T.buffer_store(row, value(first + lane), [lane])
+            T.buffer_store(row, widened(value(first + lane)), [lane])
     for (first, width), row in zip(vectors, loaded, strict=True):
         with T.vectorized(0, width) as lane:
             residual = None

@@ -78,7 +78,7 @@ def _tiles_outer(shape: DirectShape, config: DirectConfig, buffers: dict[str, An
             number = image * shape.store.channels + output_channel(shape, config, buffers, at, n)
             _copy_rows(shape, buffers, buffers["output"], number * layout.channel + end, number)
 
-    store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue())
+    store = StoreShape(shape.store.images, shape.store.channels, plane_end, Epilogue(), dtype=shape.store.dtype)
     rows_shared(shape, config, buffers, output_sink(shape, config, buffers, store), finish)
 
 

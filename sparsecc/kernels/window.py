@@ -6,7 +6,7 @@ from typing import Any
 
 from sparsecc._tvm import PrimFunc, T
 from sparsecc.kernels import shares
-from sparsecc.kernels.function import floats, kernel
+from sparsecc.kernels.function import elements, kernel
 from sparsecc.kernels.repack import fill_lead, pack_plane
 from sparsecc.kernels.surround import clear_surround
 from sparsecc.kernels.window_flat import emit_flat_tiles
@@ -48,7 +48,13 @@ def window(shape: WindowShape, config: WindowConfig) -> PrimFunc:
 
     Where results take the place of the input there is no ``input``, and a plane is one tile.
     """
-    return kernel([(name, floats(size)) for name, size in sizes(shape)], lambda buffers: _body(shape, config, buffers))
+    parameters = [(name, elements(size, type_of(name, shape))) for name, size in sizes(shape)]
+    return kernel(parameters, lambda buffers: _body(shape, config, buffers))
+
+
+def type_of(name: str, shape: WindowShape) -> str:
+    """Type of a parameter's elements: what is added or multiplied in the end is float32."""
+    return "float32" if name in ("bias", "scale") else shape.dtype
 
 
 def sizes(shape: WindowShape) -> list[tuple[str, int]]:
@@ -101,7 +107,7 @@ def emit_plane(
         read = Plane(buffers["input"], shape.source, origin)
     else:
         target = shape.scratch.target
-        scratch = T.alloc_buffer((target.size(1),), "float32", scope="global")
+        scratch = T.alloc_buffer((target.size(1),), shape.dtype, scope="global")
         fill_lead(shape.scratch, scratch)
         pack_plane(shape.scratch, buffers["input"], scratch, shape.source.lead + origin, target.lead)
         read = Plane(scratch, target, 0)

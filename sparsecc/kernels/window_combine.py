@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparsecc.kernels.extremes import f32, larger
+from sparsecc.kernels.half import like
 
 Expr = Any
 Buffers = dict[str, Any]
@@ -33,6 +34,8 @@ class Combine:
         The result, of the accumulator, the buffers and the pixel.
     parameters : tuple of str
         Constants that these read.
+    widens : bool
+        Values of half precision are combined in float32.
     """
 
     name: str
@@ -40,14 +43,16 @@ class Combine:
     add: Callable[[Expr, Expr, Buffers, Expr], Expr]
     finish: Callable[[Expr, Buffers, Expr], Expr] = _unchanged
     parameters: tuple[str, ...] = ()
+    widens: bool = False
 
 
 #: a depthwise convolution
 WEIGHTED = Combine(
     "weighted",
     lambda buffers, channel: buffers["bias"][channel],
-    lambda total, value, buffers, weight: total + value * buffers["data"][weight],
+    lambda total, value, buffers, weight: total + value * like(buffers["data"][weight], value),
     parameters=("data", "bias"),
+    widens=True,
 )
 #: an average: a factor for each pixel
 SUM = Combine(
@@ -56,6 +61,7 @@ SUM = Combine(
     lambda total, value, buffers, weight: total + value,
     lambda value, buffers, pixel: value * buffers["scale"][pixel],
     ("scale",),
+    widens=True,
 )
 #: the largest value
 MAX = Combine(

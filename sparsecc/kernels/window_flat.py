@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparsecc._tvm import T
+from sparsecc.kernels.half import narrowed
 from sparsecc.kernels.store import finish
 from sparsecc.kernels.taps import tap_offset
 from sparsecc.kernels.window_shape import Plane, WindowConfig, WindowShape
@@ -19,7 +20,7 @@ def emit_flat_tiles(
         tile = T.axis.spatial(-(-store.flat // config.tile), loop)
         T.reads()
         T.writes(output[0 : output.ty.shape[0]])
-        acc = T.alloc_buffer((config.vectors, config.lanes), "float32", scope="global")
+        acc = T.alloc_buffer((config.vectors, config.lanes), shape.summed, scope="global")
         start = T.min(tile * config.tile, store.flat - config.tile)
         with T.grid(spec.kh, spec.kw, config.vectors, config.lanes) as (a, b, v, lane), T.sblock("window_update"):
             va, vb = T.axis.reduce(spec.kh, a), T.axis.reduce(spec.kw, b)
@@ -27,9 +28,9 @@ def emit_flat_tiles(
             T.reads()
             T.writes(acc[vv, vl])
             with T.init():
-                T.buffer_store(acc, shape.combine.start(buffers, channel), [vv, vl])
+                T.buffer_store(acc, narrowed(shape.combine.start(buffers, channel), shape.summed), [vv, vl])
             pixel = read.origin + start + tap_offset(spec, read.layout, va, vb) + vv * config.lanes + vl
-            value = read.buffer[pixel]
+            value = narrowed(read.buffer[pixel], shape.summed)
             weight = channel * spec.taps + va * spec.kw + vb
             T.buffer_store(acc, shape.combine.add(acc[vv, vl], value, buffers, weight), [vv, vl])
         with T.grid(config.vectors, config.lanes) as (v, lane), T.sblock("window_store"):

@@ -44,7 +44,7 @@ def planes_in_place(shape: WindowShape, config: WindowConfig, buffers: dict[str,
         T.writes(output[0 : output.ty.shape[0]])
         tile = RowTile(image, channel, 0)
         read = Plane(output, shape.source, (image * spec.ic + channel) * shape.source.channel)
-        acc = T.alloc_buffer((config.rows, config.lanes), "float32", scope="global")
+        acc = T.alloc_buffer((config.rows, config.lanes), shape.summed, scope="global")
         accumulate(shape, config, buffers, read, tile, acc, 0, config.lanes)
         for row in range(config.rows):
             with T.vectorized(0, config.lanes) as lane:

@@ -9,6 +9,7 @@ from typing import Any
 from sparsecc._tvm import T
 from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layout import PlaneLayout
+from sparsecc.kernels.half import narrowed
 from sparsecc.kernels.repack import fill
 from sparsecc.kernels.store import StoreShape, finish
 from sparsecc.kernels.taps import fixed_tap_offset
@@ -108,7 +109,7 @@ def _runs(
     for run in runs:
         for v in range(run.count):
             col = first + run.start + v * run.lanes
-            acc = T.alloc_buffer((config.rows, run.lanes), "float32", scope="global")
+            acc = T.alloc_buffer((config.rows, run.lanes), shape.summed, scope="global")
             accumulate(shape, config, buffers, read, tile, acc, col, run.lanes)
             for row in range(config.rows):
                 with T.vectorized(0, run.lanes) as lane:
@@ -126,7 +127,7 @@ def accumulate(
     lanes: int,
 ) -> None:
     """Sum up one vector of pixels in each row: an input vector is loaded once, for all windows that it is part of."""
-    first = shape.combine.start(buffers, tile.channel)
+    first = narrowed(shape.combine.start(buffers, tile.channel), shape.summed)
     for row in range(config.rows):
         with T.vectorized(0, lanes) as lane:
             T.buffer_store(acc, first, [row, lane])
@@ -134,7 +135,7 @@ def accumulate(
     for offset, uses in loads(shape.spec, read.layout, config.rows):
         for row, tap in uses:
             with T.vectorized(0, lanes) as lane:
-                value = read.buffer[start + offset + lane]
+                value = narrowed(read.buffer[start + offset + lane], shape.summed)
                 weight = tile.channel * shape.spec.taps + tap
                 T.buffer_store(acc, shape.combine.add(acc[row, lane], value, buffers, weight), [row, lane])
 

@@ -35,6 +35,8 @@ class WindowShape:
         How every plane is copied into scratch memory before it is read; then ``source`` is any unsplit layout.
     in_place : bool
         Results take the place of the input, see :mod:`sparsecc.kernels.window_place`.
+    dtype : str
+        Of pixels and weights.
     """
 
     spec: ConvSpec
@@ -43,6 +45,12 @@ class WindowShape:
     combine: Combine
     scratch: RepackShape | None = None
     in_place: bool = False
+    dtype: str = "float32"
+
+    @property
+    def summed(self) -> str:
+        """The type of what values of a window become: sums of half precision are float32."""
+        return "float32" if self.combine.widens else self.dtype
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ def lower(site: Site[Chain], options: ChainOptions, config: JoinedConfig) -> Low
         **{f"window_{name}": value for name, value in constants.items()},
         **packed.constants,
         "input": node.inputs[0],
-        "mask": mask_of(between.layout),
+        "mask": mask_of(between),
         "output": node.output,
     }
     arguments = tuple(values[name] for name in argument_names(shape))

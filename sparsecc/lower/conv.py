@@ -61,7 +61,7 @@ def lower(site: Site[FusedConv], options: DirectOptions, config: ConvConfig) -> 
     values: dict[str, int | NDArray[Any]] = {
         **packed.constants,
         "input": node.inputs[0],
-        "mask": mask_of(options.store.layout),
+        "mask": mask_of(options.store),
         "residual": node.inputs[-1],
         "output": node.output,
     }

@@ -35,7 +35,7 @@ def conv_space(spec: ConvSpec, works: Mapping[int, DirectWork], target: Target) 
         for config in direct_space(work, target):
             for varied in _varied(config, work):
                 yield ConvConfig(block_n, varied)
-        if block_n == target.lanes and not work.joined:
+        if block_n == target.lanes and not work.joined and not work.half:
             for lanes in lane_space(spec, target):
                 for distance in _distances(work):
                     yield ConvConfig(block_n, replace(lanes, prefetch=distance))

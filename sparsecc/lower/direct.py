@@ -13,6 +13,7 @@ from sparsecc.ir.graph import FusedConv
 from sparsecc.ir.indices import OFFSET, IndexFormat
 from sparsecc.ir.layer_key import Kind, LayerKey, Pattern, bucket
 from sparsecc.ir.layout import LINE, PlaneLayout
+from sparsecc.ir.tensor_type import HALF
 from sparsecc.ir.winograd import summed_channels
 from sparsecc.kernels.direct_shape import widens
 from sparsecc.kernels.store import StoreShape
@@ -75,6 +76,11 @@ class DirectOptions:
         return self.operator.layer.spec
 
     @property
+    def dtype(self) -> str:
+        """Type of pixels and weights."""
+        return self.operator.dtype
+
+    @property
     def by_tap(self) -> bool:
         """True when a kept block is one tap of a larger kernel."""
         return self.blocks is not None and self.blocks.taps < self.spec.taps
@@ -116,7 +122,7 @@ class DirectOptions:
         nbytes = 4 * self.spec.groups * work.nnzb * work.block_n * work.taps
         distance = prefetch_distance(nbytes, target, taps=work.taps)
         direct = ConvConfig(block_n, replace(best_config(work, target), prefetch=distance))
-        kernel = None if work.joined else lane_config(self.spec, block_n=block_n, target=target)
+        kernel = None if work.joined or work.half else lane_config(self.spec, block_n=block_n, target=target)
         if kernel is None:
             return direct
         lanes = ConvConfig(block_n, replace(kernel, prefetch=distance))
@@ -143,7 +149,8 @@ def direct_options(
         index = plan.computed.index
     by_tap = blocks is not None and blocks.taps < spec.taps
     product = plan.tile is not None and blocks is not None
-    works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap, product=product)
+    half = operator.dtype == HALF
+    works = direct_works(spec, blocks, store, source, joined=joined, by_tap=by_tap, product=product, half=half)
     summed = summed_channels(spec.ic_per_group) if plan.tile is not None and blocks is None else 0
     at_once = sums_at_once(target) if product else 0
     return DirectOptions(
@@ -179,11 +186,12 @@ def direct_works(
     joined: bool = False,
     by_tap: bool = False,
     product: bool = False,
+    half: bool = False,
 ) -> dict[int, DirectWork]:
     """Output channels of a row of blocks -> the cost model's view; a dense layer (None) has a choice of rows."""
 
     def work(rows: int, block_n: int, nnzb: int) -> DirectWork:
-        made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined, product=product)
+        made = replace(_work(spec, rows, block_n, nnzb, store, source), joined=joined, product=product, half=half)
         return by_single_tap(made, spec, pitch=source.pitch) if by_tap else made
 
     if kept is not None:

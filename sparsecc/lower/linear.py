@@ -62,7 +62,7 @@ def opened(site: Site[FusedConv]) -> LinearOptions:
     shape = LinearShape(
         m=spec.n, ic=spec.ic, oc=spec.oc, rows=len(counts), block_n=rows.block_n, nnzb=int(rows.indptr[-1]),
         uniform=int(counts[0]) if is_uniform else None, dense=kept is None, scattered=not rows.contiguous,
-        epilogue=site.operator.epilogue,
+        epilogue=site.operator.epilogue, dtype=site.operator.dtype,
     )  # fmt: skip
     return LinearOptions(rows, shape)
 
@@ -102,7 +102,7 @@ def lower(site: Site[FusedConv], options: LinearOptions, config: LinearConfig) -
     node, rows, shape = site.node, options.rows, options.shape
     values: dict[str, int | NDArray[Any]] = {
         "input": node.inputs[0],
-        "data": at_least_one(rows.data.reshape(-1)),
+        "data": at_least_one(rows.data.reshape(-1)).astype(shape.dtype, copy=False),
         "indices": at_least_one(rows.indices),
         "indptr": rows.indptr,
         "bias": site.operator.layer.bias[rows.channels],

@@ -12,7 +12,7 @@ from sparsecc.lower.site import Site
 
 def opened(site: Site[MeanLayer]) -> MeanShape:
     """The kernel's shape."""
-    return MeanShape(site.operator.n * site.operator.c, site.source)
+    return MeanShape(site.operator.n * site.operator.c, site.source, site.dtype)
 
 
 def lower(site: Site[MeanLayer], shape: MeanShape, config: None) -> Lowered:

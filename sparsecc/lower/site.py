@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,13 @@ class Site(Generic[OperatorT]):
         residual = self.placed.layouts[self.node.inputs[1]] if len(self.node.inputs) > 1 else None
         layout = self.result
         _, left, _, right = layout.halo
-        return StoreShape(images, channels, layout, epilogue, residual, masked=max(left, right) > 0)
+        masked = max(left, right) > 0
+        return StoreShape(images, channels, layout, epilogue, residual, masked=masked, dtype=self.dtype)
+
+    @property
+    def dtype(self) -> str:
+        """Type of the output's elements."""
+        return self.placed.type_of(self.node.output).dtype
 
 
 def image(placed: Placed, tensor: int) -> PlaneLayout:
@@ -81,8 +87,9 @@ def image(placed: Placed, tensor: int) -> PlaneLayout:
     return layout
 
 
-def mask_of(layout: PlaneLayout) -> NDArray[np.float32]:
-    """1 at pixels, 0 in the gaps after them: ``(h * pitch,)``."""
-    mask = np.zeros((layout.h, layout.pitch), np.float32)
+def mask_of(store: StoreShape) -> NDArray[Any]:
+    """1 at pixels, 0 in the gaps after them: ``(h * pitch,)``, of the type of results."""
+    layout = store.layout
+    mask = np.zeros((layout.h, layout.pitch), store.dtype)
     mask[:, : layout.w] = 1
     return mask.reshape(-1)

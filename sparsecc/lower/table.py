@@ -10,6 +10,7 @@ from sparsecc._tvm import IRModule
 from sparsecc.analyse.layers import LayerPlan
 from sparsecc.ir.operator import Operator
 from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.tensor_type import HALF
 from sparsecc.kernels.config import Config
 from sparsecc.lower import (
     chain,
@@ -76,7 +77,7 @@ def lower(
     choose: Choose = by_cost_model,
 ) -> Lowered:
     """Make the kernel of one node; ``choose`` gives the config of one that has knobs. See :class:`Site`."""
-    site: Site[Any] = Site(node, placed, module, plans, target)
+    site: Site[Any] = Site(node, placed, module, plans, _target_of(node, placed, target))
     kernel = KERNELS[node.operator.kernel]
     opened = kernel.opened(site)
     if kernel.knobs is None:
@@ -100,7 +101,14 @@ def cost(
     once: Once,
 ) -> Cost:
     """Predicted cycles of the kernel that a node would get."""
-    return KERNELS[node.operator.kernel].cost(Site(node, placed, module, plans, target), once)
+    site: Site[Any] = Site(node, placed, module, plans, _target_of(node, placed, target))
+    return KERNELS[node.operator.kernel].cost(site, once)
+
+
+def _target_of(node: PlacedNode, placed: Placed, target: Target) -> Target:
+    """The target as a node's kernel sees it: other operators than ours compute with float32."""
+    is_half = placed.type_of(node.output).dtype == HALF and node.operator.kernel != "generic"
+    return target.for_half() if is_half else target
 
 
 def _choice(kernel: Kernel[Any, Any], site: Site[Any], opened: Any) -> Choice:

@@ -101,8 +101,8 @@ def window_shape(
 ) -> WindowShape:
     """The kernel's shape for input planes that lie as ``source`` says."""
     spec = operator.spec
-    scratch = _scratch(spec, source, store.layout, target, fill=operator.fill) if packs else None
-    return WindowShape(spec, source, store, combine, scratch)
+    scratch = _scratch(spec, source, store, target, fill=operator.fill) if packs else None
+    return WindowShape(spec, source, store, combine, scratch, dtype=store.dtype)
 
 
 def most_rows(spec: ConvSpec, target: Target) -> int:
@@ -159,18 +159,21 @@ def window_space(shape: WindowShape, target: Target) -> Iterator[WindowConfig]:
 
 def window_constants(operator: Window, store: StoreShape) -> dict[str, NDArray[Any]]:
     """Constant arguments by name."""
-    return {"mask": mask_of(store.layout), **operator.constants(store.layout)}
+    constants = operator.constants(store.layout)
+    if "data" in constants:
+        constants["data"] = constants["data"].astype(store.dtype, copy=False)
+    return {"mask": mask_of(store), **constants}
 
 
 def _scratch(
-    spec: ConvSpec, source: PlaneLayout, output: PlaneLayout, target: Target, *, fill: float = 0.0
+    spec: ConvSpec, source: PlaneLayout, store: StoreShape, target: Target, *, fill: float = 0.0
 ) -> RepackShape:
     """Scratch memory for one plane, with the pitch of the output where the kernel walks over the ends of rows."""
-    pitch = output.pitch if spec.taps > UNROLLED_TAPS else scratch_width(spec)
+    pitch = store.layout.pitch if spec.taps > UNROLLED_TAPS else scratch_width(spec)
     if spec.stride == (1, 1):
         planes = padded(spec.ih, spec.iw, halo=spec.padding, pitch=pitch)
-        return RepackShape(1, source, planes, spec.ih, fill, target.lanes)
-    return RepackShape(1, source, split(spec, pitch=pitch), split_height(spec), fill, target.lanes)
+        return RepackShape(1, source, planes, spec.ih, fill, target.lanes, store.dtype)
+    return RepackShape(1, source, split(spec, pitch=pitch), split_height(spec), fill, target.lanes, store.dtype)
 
 
 #: what is open in a window kernel

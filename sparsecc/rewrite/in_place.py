@@ -20,6 +20,7 @@ from dataclasses import replace
 from sparsecc.ir.graph import FusedConv
 from sparsecc.ir.layout import PlaneLayout
 from sparsecc.ir.placed import Placed, PlacedNode
+from sparsecc.ir.tensor_type import HALF
 from sparsecc.kernels.window_place import fits
 from sparsecc.lower.window import may_work_in_place, place_lanes
 from sparsecc.target import Target
@@ -51,6 +52,7 @@ def _layout(
     if spec is None or len(node.inputs) > 1 or node.packs or node.output in placed.outputs:
         return None
     tensor = node.inputs[0]
+    target = target.for_half() if placed.type_of(tensor).dtype == HALF else target
     if not may_work_in_place(spec, target):
         return None
     maker = makers.get(tensor)

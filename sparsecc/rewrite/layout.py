@@ -30,7 +30,7 @@ from sparsecc.ir.layout import (
     split_width,
 )
 from sparsecc.ir.placed import Placed, PlacedNode, Repack
-from sparsecc.ir.tensor_type import TensorType, Types
+from sparsecc.ir.tensor_type import FLOAT32, HALF, TensorType, Types
 from sparsecc.kernels.int8.shape import OVERREAD
 from sparsecc.kernels.window_shape import UNROLLED_TAPS
 from sparsecc.rewrite.unionfind import UnionFind
@@ -232,7 +232,8 @@ def walked(node: Node | PlacedNode, types: Types) -> ConvSpec | None:
 
     None for one that reads codes: its kernel puts their pixels side by side, with padding, wherever they lie.
     """
-    return None if node.inputs and node.inputs[0] in types else node.operator.planes
+    codes = node.inputs and types.get(node.inputs[0], FLOAT32).dtype not in (FLOAT32.dtype, HALF)
+    return None if codes else node.operator.planes
 
 
 def may_repitch(node: Node | PlacedNode, spec: ConvSpec) -> bool:

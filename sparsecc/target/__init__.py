@@ -14,11 +14,11 @@ from sparsecc.target.arm import ARM
 from sparsecc.target.core import Core
 from sparsecc.target.cores import CORES
 from sparsecc.target.given import SUFFIX, read_target
-from sparsecc.target.model import Target, has_features
+from sparsecc.target.model import HALF_FEATURE, Target, has_features
 from sparsecc.target.systems import for_system, split_system
 from sparsecc.target.x86 import X86
 
-__all__ = ["CORES", "TARGETS", "Core", "Target", "resolve"]
+__all__ = ["CORES", "TARGETS", "Core", "Target", "check_dtype", "resolve"]
 
 #: by name, those of one architecture from the most general to the best
 TARGETS: dict[str, Target] = {**X86, **ARM}
@@ -62,6 +62,23 @@ def resolve(target: str | os.PathLike[str] | Target) -> Target:
     raise TargetError(
         f"target: found {target!r}, expected one of {', '.join([*TARGETS, 'native'])}, or a file of facts (.json); "
         f"nearest: {near[0]!r}"
+    )
+
+
+def check_dtype(target: Target, dtype: str) -> None:
+    """Refuse half precision for a target that does not compute in it.
+
+    Raises
+    ------
+    TargetError
+        Names the targets that do.
+    """
+    if dtype == "float32" or target.has_half:
+        return
+    able = ", ".join(name for name, other in TARGETS.items() if other.has_half)
+    raise TargetError(
+        f"target {target.name}: found no arithmetic in half precision ({HALF_FEATURE} among cpu_features), expected it "
+        f"for dtype={dtype!r} (--fp16); use one of {able}, or leave out the dtype"
     )
 
 

@@ -16,13 +16,15 @@ from sparsecc.untrusted import shown
 
 #: names that Linux has for LLVM's features, where they differ, by architecture
 _PROC_NAMES = {
-    "aarch64": {"neon": "asimd", "dotprod": "asimddp"},
+    "aarch64": {"neon": "asimd", "dotprod": "asimddp", "fullfp16": "asimdhp", "lse": "atomics"},
     "armv7l": {"vfp4": "vfpv4", "hwdiv-arm": "idiva"},
     "x86_64": {"avx512vnni": "avx512_vnni", "avxvnni": "avx_vnni"},
 }
 #: what a name may be: it becomes part of files' names
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 _MOST_LETTERS = 100
+#: LLVM's name of arithmetic on vectors of half precision
+HALF_FEATURE = "fullfp16"
 #: widths of vectors, and registers, that there are kernels for
 _LANES, _LEAST_REGISTERS = (4, 8, 16), 16
 #: what says nothing may be zero
@@ -144,6 +146,23 @@ class Target:
         assert isinstance(attributes, list), "a list of features"
         llvm = {**self.llvm, "mattr": [*attributes, f"+{self.codes}"]}
         return replace(self, codes="", llvm=llvm, cpu_features=(*self.cpu_features, self.codes))
+
+    @property
+    def has_half(self) -> bool:
+        """Whether vectors of half precision are multiplied and added."""
+        return HALF_FEATURE in self.cpu_features
+
+    def for_half_code(self) -> Target:
+        """The same for code in half precision: LLVM is told of it, whatever it knows of the processor's name."""
+        attributes = self.llvm.get("mattr", [])
+        assert isinstance(attributes, list), "a list of features"
+        return replace(self, llvm={**self.llvm, "mattr": [*attributes, f"+{HALF_FEATURE}"]}) if self.has_half else self
+
+    def for_half(self) -> Target:
+        """The same for kernels of half precision, in the cost model's words: twice the elements everywhere."""
+        caches = {name: 2 * getattr(self, name) for name in ("l1_bytes", "l2_bytes", "l3_bytes")}
+        rates = {name: 2 * getattr(self, name) for name in ("l2_bandwidth", "l3_bandwidth", "memory_bandwidth")}
+        return replace(self, lanes=2 * self.lanes, **caches, **rates)
 
     def bandwidth(self, footprint: float) -> float:
         """Bytes a cycle from the smallest cache that holds ``footprint`` bytes; infinite for the first level."""

@@ -29,12 +29,13 @@ void qemu_plugin_outs(const char *);
 static uint64_t instructions, fused;
 static int is_64;
 
-/* fmla and fmls of whole vectors, also with one lane; vfma and vfms of four floats */
+/* fmla and fmls of whole vectors of floats or of half precision, also with one lane; vfma and vfms of four floats */
 static int is_fused(const struct qemu_plugin_insn *insn) {
   uint32_t code;
   if (qemu_plugin_insn_size(insn) != sizeof code) return 0;
   memcpy(&code, qemu_plugin_insn_data(insn), sizeof code);
   if (!is_64) return (code & 0xff900f50) == 0xf2000c50;
+  if ((code & 0xff60fc00) == 0x4e400c00 || (code & 0xffc0b400) == 0x4f001000) return 1; /* eight halves */
   return (code & 0xff60fc00) == 0x4e20cc00 || (code & 0xffc0b400) == 0x4f801000;
 }
 

@@ -69,6 +69,8 @@ class DirectWork:
     product : bool
         True for pruned products of Winograd's algorithm: planes begin at cache lines, and small tiles have several sets
         of sums, to which kept blocks go in turns.
+    half : bool
+        True for half precision: sums may not wait in the output, which is too coarse for them.
     """
 
     images: int
@@ -90,6 +92,7 @@ class DirectWork:
     halo: int = 0
     height: int = 0
     product: bool = False
+    half: bool = False
 
     @property
     def is_dense(self) -> bool:

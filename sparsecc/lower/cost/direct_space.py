@@ -24,6 +24,8 @@ _CHUNKS = (2, 4, 8, 16, 32)
 _MOST_OF_A_TAP = 6
 #: ... and taps whose addresses it has registers for: those of 5x5 cost more than a loop over rows of the kernel
 _MOST_TAPS = 9
+#: taps of half precision: weights by lane have 16 registers of 32, and with 7x7 taps each multiply-add reloaded pixels
+_MOST_HALF_TAPS = 25
 #: registers that loads ahead of their use need
 _LEAST_AHEAD = 32
 #: channels whose weights fill vectors
@@ -59,8 +61,9 @@ def direct_space(work: DirectWork, target: Target) -> Iterator[DirectConfig]:
                 if target.core_model.register_per_weight and not _fits_weights(reg_n, vectors, work.taps, target):
                     continue
                 unroll = work.taps * reg_n * vectors <= _MAX_UNROLLED and _unrolls(work.taps, target, free)
+                unroll = unroll and not (work.half and work.taps > _MOST_HALF_TAPS)
                 for rows_outer in (True, False) if _may_walk_tiles(work) else (True,):
-                    ahead = unroll and lanes == target.lanes and loads_ahead(target)
+                    ahead = unroll and lanes == target.lanes and loads_ahead(target) and not work.half
                     by_lane = not ahead and reg_n in _BY_LANE and target.core_model.weights_by_lane
                     config = DirectConfig(lanes, vectors, reg_n, rows_outer, unroll, ahead=ahead, by_lane=by_lane)
                     yield from _variants(work, config, target)
@@ -119,7 +122,7 @@ def _singles(work: DirectWork, config: DirectConfig, target: Target) -> int:
 
 def _chunks(work: DirectWork, config: DirectConfig, target: Target) -> Iterator[int]:
     """Runs of input channels worth a try: where a tile of all channels is more than the first cache holds."""
-    if config.rows_outer or config.ahead or work.groups > 1 or work.repeats:
+    if config.rows_outer or config.ahead or work.groups > 1 or work.repeats or work.half:
         return
     for chunks in _CHUNKS:
         if work.ic % chunks or tile_bytes(work, config) * 2 < target.l1_bytes * chunks:
