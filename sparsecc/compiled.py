@@ -28,7 +28,7 @@ from sparsecc.runtime import Library
 from sparsecc.runtime.files import check_writable, is_folder, new_file
 from sparsecc.runtime.shapes import Shape, same_ports
 from sparsecc.several import run_requests
-from sparsecc.target import Target
+from sparsecc.target import Target, check_dtype
 from sparsecc.target.native.cpu import processor_of
 from sparsecc.target.records.lookup import find_records
 from sparsecc.verify import computes_apart
@@ -186,6 +186,7 @@ def compile(
     meta: Mapping[str, str | Sequence[str]] | None = None,
     layout: str = "nchw",
     ports: str = "float",
+    dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Compiled:
     """Compile a network to a standalone library.
@@ -208,41 +209,41 @@ def compile(
         for each, and one set of weights; a call runs the one of its inputs' shape.
     batch : int or sequence of int, optional
         Leading dimension of all inputs, or several: ``batch=(1, 2, 4, 8)``. Batches that are not among them are run in
-        pieces that are, where the network computes each image by itself.
+        pieces, where the network computes each image by itself.
     threads : int, optional
         Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
         Compare with PyTorch (an ONNX file: with ONNX Runtime): largest error relative to the largest output; True is
-        1e-4. Code for another machine runs in an emulator (``qemu-aarch64``, ``qemu-arm``) on the PATH, else its
-        kernels are built for this machine too and run here.
+        1e-4, of float16 2e-3. Code for other machines runs in an emulator, else its kernels are built for this one.
     keep_dense : sequence of str
-        Layers to leave dense: names, or shell patterns such as ``"head.*"``.
+        Layers to leave dense: names, or patterns such as ``"head.*"``.
     min_speedup : float
         A layer becomes sparse when the cost model predicts at least this speed-up over dense.
     winograd : bool
         Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take up to
         four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
     max_growth : float, optional
-        The library's weights take at most so many times the space that they would take without Winograd's algorithm: 1
-        or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel.
+        Weights take at most so many times (1 or more) the space that they need without Winograd's algorithm.
     name : str
-        Prefix of the library's C functions; networks in one C program need different ones.
+        Prefix of the library's C functions.
     dump : path, optional
-        Folder for what every stage made, to look at; it is checked, too.
+        Folder for what every stage made; it is checked, too.
     cc : str, optional
-        C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
+        C compiler to link with (``$SPARSECC_CC``, else ``ziglang``).
     schedules : path, ``"shipped"`` or None
         Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
-        sparsecc for the target (default), or none, which leaves all to the cost model.
+        sparsecc (default), or none.
     impose : tuple of int and float, optional
-        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed before training. Blocks
-        of least L1 norm are pruned; the first convolution, depthwise ones and the last linear layer stay dense.
+        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first; not on the first convolution, depthwise
+        ones and the last linear layer.
     meta : mapping of str to str or sequence of str, optional
         What else the library is to carry, here (``lib.meta``) and in C: ``{"model_version": "3", "classes": [...]}``.
     layout : str
         ``"nchw"``, or ``"nhwc"``: all images in and out have their channels last. Examples are the model's own.
     ports : str
         ``"codes"``: a quantized network takes and gives 8-bit codes (``lib.inputs`` has scale and zero point).
+    dtype : str
+        ``"float16"``: half precision, where the target computes with it; inputs and outputs stay float32.
     progress : callable, optional
         Called with the name of every stage as it begins.
 
@@ -262,10 +263,11 @@ def compile(
     options = Options(
         threads=threads, verify=verify, keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd,
         max_growth=max_growth, name=name, dump=None if dump is None else Path(dump), cc=cc, schedules=schedules,
-        impose=pattern_of(impose), meta=meta, layout=layout, ports=ports,
+        impose=pattern_of(impose), meta=meta, layout=layout, ports=ports, dtype=dtype,
     )  # fmt: skip
     tell = progress or (lambda stage: None)
     resolved, figures = resolve_fitted(target, cc=cc, progress=tell)
+    check_dtype(resolved, options.dtype)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     artefact, imported = run_requests(
         requests_of(model, example_inputs, shapes, batch), resolved, options, progress=tell, figures=figures,

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from sparsecc.analyse.impose import Impose
 from sparsecc.errors import UserError
+from sparsecc.ir.tensor_type import FLOAT32, HALF
 from sparsecc.runtime.thread_count import check_environment
 from sparsecc.untrusted import MalformedError
 from sparsecc.untrusted.meta import check_meta
 from sparsecc.untrusted.numbers import as_float, as_int
 
+#: largest error of half precision that passes, relative to the largest value of a step's result
+HALF_TOLERANCE = 2e-3
 #: predicted speed-up over dense from which on a layer becomes sparse
 MIN_SPEEDUP = 1.05
 #: where images have their channels, and what a quantized network takes and gives
@@ -40,6 +43,7 @@ class Options:
     meta: Mapping[str, str | Sequence[str]] | None = None
     layout: str = "nchw"
     ports: str = "float"
+    dtype: str = FLOAT32.dtype
 
     def __post_init__(self) -> None:
         name, threads = self.name, self.threads
@@ -75,6 +79,8 @@ class Options:
             raise UserError(f"layout: found {self.layout!r}, expected 'nchw' as in PyTorch, or 'nhwc'")
         if self.ports not in PORTS:
             raise UserError(f"ports: found {self.ports!r}, expected 'float', or 'codes' of a quantized network")
+        if self.dtype not in (FLOAT32.dtype, HALF):
+            raise UserError(f"dtype: found {self.dtype!r}, expected 'float32' or 'float16'")
         if self.cc is not None and not isinstance(self.cc, str):
             raise UserError(f"cc: found {self.cc!r}, expected the command of a C compiler, such as 'gcc'")
 
@@ -82,5 +88,5 @@ class Options:
     def tolerance(self) -> float | None:
         """Largest error relative to the largest output that passes; None to skip the check."""
         if self.verify is True:
-            return 1e-4
+            return HALF_TOLERANCE if self.dtype == HALF else 1e-4
         return None if self.verify is False else float(self.verify)

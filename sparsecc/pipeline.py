@@ -30,6 +30,7 @@ from sparsecc.importer.impose import Keep
 from sparsecc.ir.layer import convolutions
 from sparsecc.ir.on_disk import forget
 from sparsecc.ir.placed import PlacedNode
+from sparsecc.ir.tensor_type import FLOAT16, FLOAT32, HALF
 from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.lower.follow import following
 from sparsecc.lower.join import Decide, as_chosen
@@ -41,6 +42,7 @@ from sparsecc.rewrite.assemble import assemble
 from sparsecc.rewrite.chain import chain_origins, join_chains
 from sparsecc.rewrite.extract import extract_graph
 from sparsecc.rewrite.fuse import fuse_epilogues
+from sparsecc.rewrite.halve import halve_layers
 from sparsecc.rewrite.in_place import in_place
 from sparsecc.rewrite.layout import place
 from sparsecc.rewrite.legalize import legalize
@@ -111,7 +113,7 @@ def finish(
     """
     choose = partial(records.choose, threads=options.threads or 1)
     progress("rewrite")
-    made = rewrite(imported, plan, target, choose, stage=stage)
+    made = rewrite(imported, plan, target, choose, dtype=options.dtype, stage=stage)
 
     progress("schedule")
     target = target_of(made, target)
@@ -130,6 +132,8 @@ def finish(
         macs_per_cycle=target.lanes * target.fma_per_cycle, ghz=target.ghz, types=made.types,
     )  # fmt: skip
     description = {"target": target.name, "network": name, "report": report.to_json()}
+    if options.dtype != FLOAT32.dtype:
+        description["dtype"] = options.dtype
     if options.meta:
         description["meta"] = options.meta
     program = replace(assembled.program, description=description, structure=imported.structure)
@@ -144,8 +148,9 @@ def finish(
 
 
 def target_of(made: Rewritten, target: Target) -> Target:
-    """The target that a network is lowered for: one of codes asks for instructions of its own."""
-    return target.for_codes() if made.placed.computes_codes else target
+    """The target that a network is lowered for: one of codes, or of half precision, has instructions of its own."""
+    target = target.for_codes() if made.placed.computes_codes else target
+    return target.for_half_code() if made.placed.is_half else target
 
 
 def network_name(model: Any) -> str:
@@ -175,17 +180,28 @@ def rewrite(
     target: Target,
     choose: Choose = by_cost_model,
     *,
+    dtype: str = FLOAT32.dtype,
     stage: Stages = UNWATCHED,
 ) -> Rewritten:
-    """All of the middle end; ``choose`` decides about joining."""
-    network, plan = reorder(extract(imported, stage=stage), plan, stage=stage)
+    """All of the middle end; ``choose`` decides about joining, ``dtype`` is that of layers that may have another."""
+    network = extract(imported, dtype=dtype, stage=stage)
+    network, plan = reorder(network, _typed(plan, network), stage=stage)
     return arrange(network, plan, target, decide=as_chosen(choose, target), stage=stage)
 
 
-def extract(imported: Imported, *, stage: Stages = UNWATCHED) -> Extracted:
+def _typed(plan: Plan, network: Extracted) -> Plan:
+    """The plan with the types that layers have got."""
+    halved = {node.key for node in network.graph.nodes if node.operator.types[:1] == (FLOAT16,)}
+    if not halved:
+        return plan
+    return Plan(tuple(replace(layer, dtype=HALF) if layer.key in halved else layer for layer in plan.layers))
+
+
+def extract(imported: Imported, *, dtype: str = FLOAT32.dtype, stage: Stages = UNWATCHED) -> Extracted:
     """What does not depend on the plan."""
     fused = stage("fuse", fuse_epilogues, imported.module, imported.layers, imported.origins)
     fused = quantize_layers(fused)
+    fused = fused if dtype == FLOAT32.dtype else halve_layers(fused)
     module = stage("legalize", legalize, fused.module)
     graph = stage("extract", extract_graph, module, fused.layers, fused.epilogues)
     return Extracted(graph, module, fused.origins, notes=fused.notes)
@@ -240,6 +256,8 @@ def algorithms_of(
     known: Structures | None = None,
 ) -> Algorithms:
     """Who decides about the algorithms of a network's layers; ``known`` is as :func:`find_layers` has it."""
+    if options.dtype == HALF:
+        target, options = target.for_half(), replace(options, winograd=False)
     layers = find_layers(
         [
             LayerInfo(layer.key, layer.name, layer.spec, layer.weight, layer.removed, layer.scales is not None)
@@ -266,8 +284,10 @@ def lower_all(
     plans: Mapping[str, LayerPlan] = {layer.key: layer for layer in made.plan.layers}
 
     def lowered(node: PlacedNode) -> Lowered:
+        # records are of float32
+        known = by_cost_model if made.placed.type_of(node.output).dtype == HALF else choose
         with unforeseen(f"lower: step {node.key}"):
-            own = following(choose, lead.get(node.key))
+            own = following(known, lead.get(node.key))
             kernel = lower(node, made.placed, made.module, plans, target, own)
         for weight in node.operator.weights:
             forget(weight)

@@ -14,6 +14,7 @@ from sparsecc.analyse.plan import Plan
 from sparsecc.errors import UserError
 from sparsecc.ir.program import Program
 from sparsecc.ir.provenance import RECORDS, Provenance
+from sparsecc.ir.tensor_type import HALF
 from sparsecc.runtime.files import new_file
 from sparsecc.text import in_bytes, printable
 
@@ -85,6 +86,8 @@ class Report:
 
     def __str__(self) -> str:
         lines = [str(self.plan), "", f"target {self.target}, {len(self.steps)} kernel calls"]
+        if half := sum(layer.dtype == HALF for layer in self.plan.layers):
+            lines.append(f"in half precision (float16): {half} of {len(self.plan.layers)} layers, and poolings")
         if self.memory_bytes:
             size = in_bytes(self.memory_bytes)
             lines.append(f"memory of an instance: {size} of weights, which all share, and buffers")

@@ -16,6 +16,7 @@ from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.indices import BYTES, OFFSET
 from sparsecc.ir.layer import Removed
 from sparsecc.ir.provenance import BY_MODEL, Provenance
+from sparsecc.ir.tensor_type import FLOAT32, HALF
 from sparsecc.ir.winograd import Tiling
 from sparsecc.ir.winograd_conv import PhaseTiling, is_at_once
 
@@ -96,7 +97,7 @@ class LayerPlan:
     removed : Removed or None
         As in :class:`LayerInfo`.
     dtype : str
-        What it computes with: ``"float32"``, or ``"int8"`` for codes of 8 bits.
+        What it computes with: ``"float32"``, ``"float16"``, or ``"int8"`` for codes of 8 bits.
     is_shared : bool
         Whether programs for other shapes read the same weights.
     """
@@ -165,12 +166,22 @@ class LayerPlan:
     @property
     def kept_bytes(self) -> int:
         """Bytes of the weight as decided; for sparse layers ``data``, ``indices`` and ``indptr``."""
-        return _code_bytes(self.spec, self.kept) if self.is_coded else weight_bytes(self.spec, self.kept, self.tile)
+        if self.is_coded:
+            return _code_bytes(self.spec, self.kept)
+        nbytes = weight_bytes(self.spec, self.kept, self.tile)
+        return nbytes - 2 * self._weights if self.dtype == HALF else nbytes
 
     @property
     def is_coded(self) -> bool:
         """Whether it computes with codes."""
-        return self.dtype != "float32"
+        return self.dtype not in (FLOAT32.dtype, HALF)
+
+    @property
+    def _weights(self) -> int:
+        """Weights of the direct kernel."""
+        if self.kept is None:
+            return math.prod(self.spec.weight_shape)
+        return self.kept.nnzb * self.kept.block_n * self.kept.taps(self.spec.taps)
 
     @property
     def added_bytes(self) -> int:
@@ -203,7 +214,7 @@ class LayerPlan:
                 if self.removed is None
                 else {"removed": asdict(self.removed) | {"spec": _spec_json(self.removed.spec)}}
             ),
-            **({"dtype": self.dtype} if self.is_coded else {}),
+            **({} if self.dtype == FLOAT32.dtype else {"dtype": self.dtype}),
         }
 
     @classmethod

@@ -53,7 +53,12 @@ def describe(
 def facts(description: dict[str, Any]) -> list[str]:
     """Lines about what a network is: whose, which version, which build; those that are known."""
     meta = description.get("meta", {})
-    named = [("Network", description.get("network")), *((key, value) for key, value in meta.items())]
+    kind = description.get("dtype") and f"{description['dtype']}; inputs and outputs as below"
+    named = [
+        ("Network", description.get("network")),
+        ("Computes with", kind),
+        *((key, value) for key, value in meta.items()),
+    ]
     lines = [f"{key}: {value if isinstance(value, str) else f'{len(value)} texts'}" for key, value in named if value]
     return [*lines, f"Build: {description['build']}"]
 

@@ -61,6 +61,12 @@ def configure(parser: ArgumentParser) -> None:
     arguments.add_choices(parser)
     arguments.add_impose(parser)
     _add_quantize(parser)
+    parser.add_argument(
+        "--fp16",
+        action="store_true",
+        help="compute in half precision where the target does (rpi5): half the memory, sums of more than 32 terms in "
+        "float32; inputs and outputs stay float32",
+    )
     check = parser.add_mutually_exclusive_group()
     check.add_argument(
         "--no-verify", action="store_true", help="do not compare the result with PyTorch, or ONNX Runtime"
@@ -69,7 +75,7 @@ def configure(parser: ArgumentParser) -> None:
         "--tolerance",
         type=float,
         metavar="X",
-        help="largest error that passes, relative to the largest output (default: 1e-4)",
+        help="largest error that passes, relative to the largest output (default: 1e-4; 2e-3 with --fp16)",
     )
     parser.add_argument(
         "--name",
@@ -128,6 +134,7 @@ def execute(options: Namespace) -> int:
             meta=meta_of(options.meta),
             layout=options.layout,
             ports=options.ports,
+            dtype="float16" if options.fp16 else "float32",
             progress=stages,
         )
         stages("save")

@@ -66,7 +66,12 @@ def _shapes(description: JSON) -> list[str]:
 
 def _said(description: JSON) -> list[str]:
     """Which network it is, as far as the library knows."""
-    named = {"network": description.get("network"), "build": description.get("build"), **description.get("meta", {})}
+    named = {
+        "network": description.get("network"),
+        "build": description.get("build"),
+        "computes": description.get("dtype"),
+        **description.get("meta", {}),
+    }
     return [f"{key:8} {_text(value)}" for key, value in named.items() if value]
 
 

@@ -56,7 +56,7 @@ def _check(description: dict[str, Any]) -> None:
     if not _NAME.fullmatch(description["name"]):
         raise MalformedError(f"name: found {shown(description['name'])}, expected the prefix of C functions")
     texts(description, "cpu_features")
-    for member in ("network", "build"):
+    for member in ("network", "build", "dtype"):
         if member in description:
             text(description, member)
     _at("meta", check_meta, description.get("meta", {}))

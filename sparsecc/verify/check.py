@@ -105,20 +105,24 @@ def _judge(
     """Against PyTorch's alone.
 
     Where a network has codes of 8 bits, values beside the middle between two codes fall to either side, and no result
-    has to be near PyTorch's. There every step is held against its own reference.
+    has to be near PyTorch's. There every step is held against its own reference; in half precision, too, whose rounding
+    a network may amplify.
     """
     strict, expected = is_finite(imported), reference(imported)
-    coded = imported.has_codes and artefact.placed is not None
+    half = artefact.placed is not None and artefact.placed.is_half
+    coded = half or (imported.has_codes and artefact.placed is not None)
     decided = [is_decided(other) and not coded for other in expected]
     errors = [
         0.0 if is_label else relative_error(one, other, strict=strict)
         for one, other, is_label in zip(found, expected, decided, strict=True)
     ]
     error = max(errors)
-    if imported.has_codes and artefact.placed is not None:
+    if coded and artefact.placed is not None:
         example = [x.numpy() for x in imported.example]
         note = check_steps(artefact, artefact.placed, example, tolerance=tolerance, run=run)
-        return Verified(error, compared, (note,))
+        return Verified(
+            error, compared, (note, *([_half_note(error, tolerance)] if half and error > tolerance else []))
+        )
     if error <= tolerance:
         labels = check_decided(found, expected, artefact, imported, tolerance=tolerance, run=run)
         return Verified(error, compared, labels)
@@ -135,6 +139,14 @@ def _judge(
     raise VerificationError(
         f"the library differs from PyTorch by {error:.1e} of the largest output, more than {tolerance:.1e}"
         f"{_where(compared)}; {first_difference(artefact, imported, tolerance=tolerance, run=run)}; {_advice(worst)}"
+    )
+
+
+def _half_note(error: float, tolerance: float) -> str:
+    return (
+        f"half precision: results differ from PyTorch's float32 by {error:.1e} of the largest output, more than "
+        f"{tolerance:.1e}, though no kernel does: the network amplifies rounding; compile without dtype='float16' "
+        "(--fp16) if that is too much"
     )
 
 
