@@ -209,33 +209,35 @@ def compile(
         for each, and one set of weights; a call runs the one of its inputs' shape.
     batch : int or sequence of int, optional
         Leading dimension of all inputs, or several: ``batch=(1, 2, 4, 8)``. Batches that are not among them are run in
-        pieces, where the network computes each image by itself.
+        pieces that are, where the network computes each image by itself.
     threads : int, optional
         Threads of a run of what is returned; by default its own choice, as with :func:`sparsecc.load`.
     verify : bool or float
         Compare with PyTorch (an ONNX file: with ONNX Runtime): largest error relative to the largest output; True is
-        1e-4, of float16 2e-3. Code for other machines runs in an emulator, else its kernels are built for this one.
+        1e-4, of half precision 2e-3. Code for another machine runs in an emulator (``qemu-aarch64``, ``qemu-arm``) on
+        the PATH, else its kernels are built for this machine too and run here.
     keep_dense : sequence of str
-        Layers to leave dense: names, or patterns such as ``"head.*"``.
+        Layers to leave dense: names, or shell patterns such as ``"head.*"``.
     min_speedup : float
         A layer becomes sparse when the cost model predicts at least this speed-up over dense.
     winograd : bool
         Compute 3x3 convolutions by Winograd's algorithm where that is predicted to be faster. Their weights take up to
         four times the space, and rounding errors grow: to about 3e-6 of a layer's largest output.
     max_growth : float, optional
-        Weights take at most so many times (1 or more) the space that they need without Winograd's algorithm.
+        The library's weights take at most so many times the space that they would take without Winograd's algorithm: 1
+        or more. The layers that gain least for a byte are given back to smaller tiles, or to the direct kernel.
     name : str
-        Prefix of the library's C functions.
+        Prefix of the library's C functions; networks in one C program need different ones.
     dump : path, optional
-        Folder for what every stage made; it is checked, too.
+        Folder for what every stage made, to look at; it is checked, too.
     cc : str, optional
-        C compiler to link with (``$SPARSECC_CC``, else ``ziglang``).
+        C compiler to link with; by default ``$SPARSECC_CC``, else ``ziglang``.
     schedules : path, ``"shipped"`` or None
         Records of measurements that choose configs: a file that :func:`sparsecc.tune` wrote, those that come with
-        sparsecc (default), or none.
+        sparsecc for the target (default), or none, which leaves all to the cost model.
     impose : tuple of int and float, optional
-        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first; not on the first convolution, depthwise
-        ones and the last linear layer.
+        ``(N, sparsity)``: put a 1xN pattern on a copy of the weights first, to see the speed before training. Blocks
+        of least L1 norm are pruned; the first convolution, depthwise ones and the last linear layer stay dense.
     meta : mapping of str to str or sequence of str, optional
         What else the library is to carry, here (``lib.meta``) and in C: ``{"model_version": "3", "classes": [...]}``.
     layout : str
