@@ -25,6 +25,8 @@ ROOMS: dict[str, set[str]] = {
     "judging": {"results", "showing"},
     "studies": {"cells", "command", "judging", "machine", "results", "rivals", "running", "showing"},
     "arm": {"cells", "command", "results", "showing", "studies"},
+    "emulate": {"command", "rivals", "showing"},
+    "board": {"cells", "command", "results", "showing"},
     "__main__": {"cells", "command", "machine", "results", "rivals", "running", "showing"},
 }
 #: the history names what there was
@@ -61,7 +63,8 @@ def test_files_stay_short():
 @pytest.mark.parametrize("page", NAMING, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_that_are_named_exist(page):
     for module in re.findall(r"python -m (bench[\w.]*\w)", page.read_text()):
-        found = importlib.util.find_spec("bench.__main__" if module == "bench" else module)
+        is_room = (ROOT / module.replace(".", "/") / "__main__.py").exists()
+        found = importlib.util.find_spec(f"{module}.__main__" if is_room else module)
         assert found is not None, module
         assert found.origin is not None, module
         with open(found.origin) as source:

@@ -143,8 +143,10 @@ def print_advice(console: Console, advice: Advice) -> None:
         for line in textwrap.wrap(legend(legend_parts(advice), shown), console.width):
             say(console, line, style="dim")
     say(console)
-    for line in (*advice.notes, closing(advice)):
-        say(console, line)
+    for note in advice.notes:
+        for line in textwrap.wrap(note, console.width):
+            say(console, line)
+    say(console, closing(advice))
 
 
 def _drop_share(share: float) -> int:

@@ -6,7 +6,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import Any
 
-from sparsecc.analyse.plan import Plan
 from sparsecc.cli import arguments
 from sparsecc.cli.compiler import load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
@@ -94,7 +93,9 @@ def _model(options: Namespace) -> int:
     name = resolve(target).name
     with Stages(stderr(), quiet=options.json, usual=FORECAST if options.html else INSPECT) as stages:
         stages("start")
-        compiler = load_compiler(for_model=options.file)
+        load_compiler(for_model=options.file)
+        from sparsecc.forecast import forecast, inspect
+
         choices: dict[str, Any] = {
             "shapes": arguments.one_shape_of(options),
             "keep_dense": options.keep_dense,
@@ -106,10 +107,8 @@ def _model(options: Namespace) -> int:
         }
         if options.html is None:
             stages("inspect")
-            plan: Plan = compiler.inspect(options.file, target, **choices)
+            plan = inspect(options.file, target, **choices)
         else:
-            from sparsecc.forecast import forecast
-
             report = forecast(options.file, target, progress=stages, **choices)
             plan = report.plan
             _write_page(options, Side(options.file.name, report, about={"state": "predicted, not compiled"}))
