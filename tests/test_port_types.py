@@ -110,7 +110,7 @@ def test_libraries_of_32_bits_need_no_functions_of_a_compiler(tmp_path):
 @pytest.mark.parametrize(
     ("function", "inputs", "message"),
     [
-        (lambda x: x // 2, (INPUTS["u8"],), "gives torch.uint8 of integers, expected float32: use .float()"),
+        (lambda x: x // 2, (INPUTS["u8"],), "gives torch.uint8, expected torch.float32; convert its operands"),
         (lambda x: x.clamp(0, 3), (INPUTS["i32"],), "aten.clamp.default gives torch.int32, expected torch.float32"),
         (lambda x: x.sum(), (INPUTS["i32"],), "gives torch.int64, expected torch.float32"),
         (lambda x: torch.cat([x, torch.arange(7).view(1, 7)]), (INPUTS["f"].argmax(1, True).expand(2, 7),), "of integ"),

@@ -121,6 +121,6 @@ def test_in_a_stage(function: str, monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 
 def test_in_verification(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparsecc.compiled.verify_compiled", raising(KeyError("output")))
+    monkeypatch.setattr("sparsecc.finished.verify_compiled", raising(KeyError("output")))
     with pytest.raises(InternalError, match=r"^verify: unexpected KeyError: 'output'; please report"):
         sparsecc.compile(net(), example_inputs=(X,))
