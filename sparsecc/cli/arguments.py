@@ -124,7 +124,7 @@ def one_shape_of(options: Namespace) -> dict[str, tuple[int, ...]] | None:
     """What ``--shape`` means where a command looks at a network in one shape."""
     shapes = shapes_of(options)
     if isinstance(shapes, list):
-        raise UserError(f"--shape: found {len(shapes)} shapes, expected one: name each input once")
+        raise UserError(f"--shape: found {len(shapes)} shapes, expected one: only compile makes programs for several")
     return shapes
 
 
