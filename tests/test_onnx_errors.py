@@ -111,6 +111,9 @@ FILES: dict[str, tuple[type[SparseccError], str, Callable[[Path], Path]]] = {
         f, lambda m: m.graph.node[0].MergeFrom(onnx.NodeProto(op_type="Convolve", name="/Convolve")))),
     "not translated": (NotSupportedError, "layer /Det: operator Det is not supported", lambda f: save(
         f / "m.onnx", [node("Det", "x")], inputs={"x": SHAPE})),
+    "not in the table": (NotSupportedError, "layer /TopK: operator aten.topk.default, which TopK of the ONNX",
+        lambda f: save(f / "m.onnx", [node("TopK", "x k", "y places")], inputs={"x": SHAPE},
+            weights={"k": np.array([2])})),
     "random": (NotSupportedError, "/RandomNormalLike: .*random number", lambda f: save(
         f / "m.onnx", [node("RandomNormalLike", "x")], inputs={"x": SHAPE})),
     "does not fit": (ModelError, r"layer /Conv: operator Conv does not fit its inputs of shapes \(1, 5, 8, 8\)",
