@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import subprocess
 import sys
 import tempfile
 from dataclasses import replace
@@ -94,3 +95,14 @@ def test_cross_compiled_libraries(triple: str) -> None:
     parsed = elf.parse(path.read_bytes(), name="")
     assert elf.machine_name(parsed.bits, parsed.machine) in triple.replace("armv7l", "armv7")
     assert {s.name for s in parsed.symbols(elf.DYNSYM) if s.section} == {f"tiny_{f}" for f in FUNCTIONS}
+
+
+def test_the_runtime_is_the_same_in_all_networks_of_a_name() -> None:
+    runtimes = set()
+    for program_ in (kernels_c.tiny(), replace(kernels_c.single("k_add"), name="tiny")):
+        path = kernels_c.folder() / f"steps-{len(program_.steps)}.a"
+        kernels_c.link(program_, path, static=True)
+        runtimes.add(subprocess.run(("ar", "p", path, "tiny_runtime.o"), capture_output=True, check=True).stdout)
+    (runtime,) = runtimes
+    symbols = list(elf.parse(runtime, name="runtime").symbols(elf.SYMTAB))
+    assert [s.name for s in symbols if not s.section and s.name.startswith("tiny_")] == ["tiny_network"]

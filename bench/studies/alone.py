@@ -87,10 +87,8 @@ def build(model: nn.Module, images: torch.Tensor, program: Path) -> tuple[str, .
         triple=target.triple,
         cpu_features=target.cpu_features,
     )
-    main = "\n".join([_ALL_THREADS, sources.main, _SOURCE.read_text()])
-    link_program(
-        replace(sources, main=main), program, compiler=find_compiler(None, triple=target.triple, programs=True)
-    )
+    sources = replace(sources, main=f"{_ALL_THREADS}\n{sources.main}", tail=_SOURCE.read_text())
+    link_program(sources, program, compiler=find_compiler(None, triple=target.triple, programs=True))
     return tuple(step.key for step in made.program.steps)
 
 

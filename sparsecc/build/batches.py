@@ -55,7 +55,7 @@ def models_text(models: Sequence[str], batches: Sequence[Batch], *, ports: int) 
         Most inputs or outputs.
     """
     if len(models) == 1:
-        return f"static const scc_model scc_this = {{\n{models[0]}}};\n"
+        return f"const scc_model scc_this = {{\n{models[0]}}};\n"
     rows = ", ".join(f"{{{batch.size}, {batch.family}}}" for batch in batches)
     return "\n".join(
         [
@@ -64,6 +64,7 @@ def models_text(models: Sequence[str], batches: Sequence[Batch], *, ports: int) 
             "static const scc_model scc_models[SCC_SHAPES] = {",
             *(f"{{\n{model}}}," for model in models),
             "};",
+            "#undef scc_this",
             "#define scc_this scc_models[0]",
             "/* The batch of each shape, and shapes that differ in nothing else; -1 for one that can't be a piece. */",
             f"static const struct {{ int64_t size; int family; }} scc_batches[SCC_SHAPES] = {{{rows}}};",

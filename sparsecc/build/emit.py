@@ -14,7 +14,7 @@ from sparsecc.build.objects import own_symbol
 from sparsecc.build.weights import WeightBlob
 from sparsecc.ir.program import PadFill, Port, Program, Ref, Step
 from sparsecc.runtime.digest import digest
-from sparsecc.runtime.format import DESCRIPTION_SECTION, SEAL_BYTES, SEAL_MARK, SEAL_SECTION
+from sparsecc.runtime.format import DESCRIPTION_SECTION
 from sparsecc.text import printable
 
 _HEAD = """\
@@ -24,9 +24,6 @@ _HEAD = """\
  * Compiled for the architecture's baseline; only the kernels use more. */
 #define _GNU_SOURCE 1
 #define SCC_PREFIX {name}_
-#define SCC_SEAL_SECTION "{seal_section}"
-#define SCC_SEAL_MARK "{seal_mark}"
-#define SCC_SEAL_BYTES {seal_bytes}
 
 #include "{name}.h"
 #include "scc_runtime.h"
@@ -61,34 +58,6 @@ _MODEL = """\
     .features = scc_required_features,
 """
 
-_RUNTIME = """\
-
-#include "scc_process.c"
-#include "scc_wait.c"
-#include "scc_error.c"
-#include "scc_seat.c"
-#include "scc_cpu.c"
-#include "scc_float.c"
-#include "scc_scratch.c"
-#include "scc_weights.c"
-#include "scc_check.c"
-#include "scc_files.c"
-#include "scc_speeds.c"
-#include "scc_cores.c"
-#include "scc_quota.c"
-#include "scc_machine.c"
-#include "scc_board.c"
-#include "scc_budget.c"
-#include "scc_others.c"
-#include "scc_learn.c"
-#include "scc_region.c"
-#include "scc_pool.c"
-#include "scc_turn.c"
-#include "scc_distance.c"
-#include "scc_instance.c"
-#include "scc_api.c"
-"""
-
 
 def main_source(
     program: Program,
@@ -99,7 +68,7 @@ def main_source(
     others: Sequence[tuple[Program, ArenaPlan]] = (),
     batches: Sequence[Batch] = (),
 ) -> str:
-    """C text of the library's only translation unit: steps, description, and the runtime included at its end.
+    """C text of what a library has for itself: steps and description. The runtime comes after it or beside it.
 
     Parameters
     ----------
@@ -121,9 +90,6 @@ def main_source(
         steps=len(program.steps),
         arena=arena_bytes,
         weights=weights.nbytes,
-        seal_section=SEAL_SECTION,
-        seal_mark=SEAL_MARK,
-        seal_bytes=SEAL_BYTES,
     )
     text = description_text(description)
     common = {
@@ -138,14 +104,13 @@ def main_source(
         "description_digest": _words(digest(text.encode())),
     }
     models = [_model(one, common, tag=_tag(i)) for i, (one, _) in enumerate(programs)]
-    more = '#include "scc_shapes.c"\n' if others else ""
     parts = [
         head,
         _prototypes([one for one, _ in programs]),
         *(part for i, (one, plan) in enumerate(programs) for part in _shape(one, plan, weights, tag=_tag(i))),
         _features(description["cpu_features"]),
         _description(text),
-        models_text(models, batches, ports=max(len(program.inputs), len(program.outputs))) + _RUNTIME + more,
+        models_text(models, batches, ports=max(len(program.inputs), len(program.outputs))),
     ]
     return "\n".join(parts)
 

@@ -173,7 +173,7 @@ def build_measuring_program(
         f"#define SCC_FLUSH {measured.flush_bytes}",
         '#include "scc_measure.c"',
     ]
-    link_program(replace(sources, main="\n".join([sources.main, *tail, ""])), out, compiler=compiler)
+    link_program(replace(sources, tail="\n".join([*tail, ""])), out, compiler=compiler)
 
 
 def build_program(
@@ -199,7 +199,7 @@ def build_program(
         program, memory=memory, kernels=kernels, triple=triple, cpu_features=cpu_features, others=others,
         in_pieces=in_pieces,
     )  # fmt: skip
-    link_program(replace(sources, main=f'{sources.main}\n#include "{source}"\n'), out, compiler=compiler)
+    link_program(replace(sources, tail=f'#include "{source}"\n'), out, compiler=compiler)
 
 
 def sources_of(
@@ -232,6 +232,7 @@ def sources_of(
         weights=weights,
         kernels=isolate(kernels, prefix=program.name),
         functions=(*FUNCTIONS, *(SHAPE_FUNCTIONS if others else ())),
+        apart=not others,
     )  # fmt: skip
 
 

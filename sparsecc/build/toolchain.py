@@ -51,17 +51,20 @@ class Compiler:
     archive: tuple[str, ...]
     libraries: tuple[str, ...] = ("-lm", "-lpthread")
 
-    def run(self, arguments: Sequence[str], *, folder: Path) -> None:
-        """Compile or link in ``folder``; ToolchainError with what the compiler said if that fails."""
-        self._call((*self.compile, *arguments), folder=folder)
+    def run(self, arguments: Sequence[str], *, folder: Path, kept: bool = False) -> None:
+        """Compile or link in ``folder``; ToolchainError with what the compiler said if that fails.
+
+        With ``kept`` a compiler that has a cache may keep the result for later calls: for what knows no network.
+        """
+        self._call((*self.compile, *arguments), folder=folder, kept=kept)
 
     def make_archive(self, archive: str, members: Sequence[str], *, folder: Path) -> None:
         """Make a static library in ``folder``, the same bytes every time."""
         self._call((*self.archive, "rcsD", archive, *members), folder=folder)
 
-    def _call(self, command: Sequence[str], *, folder: Path) -> None:
+    def _call(self, command: Sequence[str], *, folder: Path, kept: bool = False) -> None:
         try:
-            code, said = _run(command, folder=folder)
+            code, said = _run(command, environment=_environment(folder, kept=kept), folder=folder)
         except OSError as error:
             raise _not_run(self.name, command[0], error) from error
         if not code:
@@ -73,13 +76,13 @@ class Compiler:
         raise ToolchainError(f"{self.name} {how}\nIt said:\n{shown}\nCheck that it makes code for this target.")
 
 
-def _run(command: Sequence[str], *, folder: Path) -> tuple[int, str]:
+def _run(command: Sequence[str], *, environment: Mapping[str, str], folder: Path) -> tuple[int, str]:
     """Exit code of a program and what it said; what it started ends with it if we are stopped meanwhile."""
     process, pipe = None, subprocess.PIPE
     try:
         with uninterrupted():
             process = subprocess.Popen(
-                command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
+                command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe,
                 text=True, errors="replace", start_new_session=True,
             )  # fmt: skip
         printed, errors = process.communicate()
@@ -189,10 +192,11 @@ def _not_run(name: str, program: str, error: OSError) -> ToolchainError:
     return ToolchainError(f"{name}: can't run {program}: {error.strerror}; {advice}")
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    """The caller's environment; messages in English; whatever is stored about our files goes with the folder."""
-    here = {"TMPDIR": str(folder), "ZIG_LOCAL_CACHE_DIR": str(folder / "cache")}
-    environment = {**os.environ, "LC_ALL": "C", **here}
+def _environment(folder: Path, *, kept: bool) -> dict[str, str]:
+    """The caller's environment; messages in English; what is stored about files goes with the folder, or is kept."""
+    environment = {**os.environ, "LC_ALL": "C", "TMPDIR": str(folder)}
+    if not kept:
+        environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / "cache")
     home = Path(environment.get("XDG_CACHE_HOME") or Path(environment.get("HOME", "/nonexistent")) / ".cache")
     usable = next((p for p in (home, *home.parents) if p.exists()), Path("/"))
     if not os.access(usable, os.W_OK):  # zig keeps its C libraries in a cache: without one the first link fails

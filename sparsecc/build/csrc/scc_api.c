@@ -39,7 +39,7 @@ SCC_API int SCC_NAME(set_threads)(scc_instance *model, int threads) {
   return scc_keep_errno(before, scc_set_threads(&scc_this, model, threads));
 }
 
-static const scc_port *scc_port_at(const scc_port *ports, int count, int index) {
+SCC_RARE static const scc_port *scc_port_at(const scc_port *ports, int count, int index) {
   return index >= 0 && index < count ? &ports[index] : NULL;
 }
 static const scc_port *scc_input(int index) { return scc_port_at(scc_this.inputs, scc_this.num_inputs, index); }

@@ -61,16 +61,9 @@ static int scc_play(int index, scc_group *group, void *data) {
   return 0;
 }
 
-/* Before the steps of a run: measures one worker's distance if it is time, everyone's if none is known yet.
- *
- * Without a core for every thread nothing is measured: the partner may not be running. */
-static void scc_measure_distance(scc_pool *pool) {
-  pool->far = 0;
-  pool->stale = NULL;
-  if (!pool->can_flush || pool->claim.threads < 2 || !atomic_load_explicit(&pool->spin, memory_order_relaxed)) return;
-  uint64_t now = scc_now_ns();
-  int others = pool->claim.threads - 1, left = pool->measured ? now - pool->measured >= SCC_MEASURE_EVERY_NS : others;
-  for (; left; --left) {
+SCC_RARE static void scc_measure_partners(scc_pool *pool, int count, uint64_t now) {
+  int others = pool->claim.threads - 1;
+  for (int left = count; left; --left) {
     pool->partner = pool->partner % others + 1;
     uint64_t patience = pool->measured ? SCC_PATIENCE_NS / SCC_LESS_PATIENCE : SCC_PATIENCE_NS;
     scc_game game = {.partner = pool->partner, .patience = patience, .least = UINT64_MAX};
@@ -79,5 +72,17 @@ static void scc_measure_distance(scc_pool *pool) {
     if (game.least < UINT64_MAX) pool->workers[game.partner].far = game.least > SCC_TRIPS * SCC_FAR_NS;
     pool->measured = now;
   }
+}
+
+/* Before the steps of a run: measures one worker's distance if it is time, everyone's if none is known yet.
+ *
+ * Without a core for every thread nothing is measured: the partner may not be running. */
+static void scc_measure_distance(scc_pool *pool) {
+  pool->far = 0;
+  pool->stale = NULL;
+  if (!pool->can_flush || pool->claim.threads < 2 || !atomic_load_explicit(&pool->spin, memory_order_relaxed)) return;
+  uint64_t now = scc_now_ns();
+  if (!pool->measured || now - pool->measured >= SCC_MEASURE_EVERY_NS)
+    scc_measure_partners(pool, pool->measured ? 1 : pool->claim.threads - 1, now);
   for (int i = 1; i < pool->claim.threads; ++i) pool->far |= pool->workers[i].far;
 }

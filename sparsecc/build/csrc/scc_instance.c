@@ -60,7 +60,7 @@ static uintptr_t scc_array(const scc_model *model, const scc_call *call, int i, 
   return (uintptr_t)(i < inputs ? call->inputs[i] : call->outputs[i - inputs]);
 }
 
-static int scc_check_call(const scc_model *model, const scc_call *call) {
+SCC_RARE static int scc_check_call(const scc_model *model, const scc_call *call) {
   if (!call->arena || !call->inputs || !call->outputs)
     return scc_fail(SCC_BAD_ARGUMENT, "%s: instance, inputs and outputs must not be NULL", model->name);
   const scc_port *port, *other;

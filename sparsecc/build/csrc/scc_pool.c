@@ -27,7 +27,7 @@ static void *scc_worker_main(void *argument) {
   return NULL;
 }
 
-static int scc_start_worker(scc_worker *worker) {
+SCC_RARE static int scc_start_worker(scc_worker *worker) {
   scc_event_init(&worker->ticket);
   atomic_store(&worker->bound, !worker->pool->bind);
   int code = pthread_create(&worker->thread, NULL, scc_worker_main, worker);
@@ -35,24 +35,29 @@ static int scc_start_worker(scc_worker *worker) {
   return code;
 }
 
-/* Starts threads that are missing, up to so many (at the first run, and in a forked child). */
-static void scc_pool_prepare(scc_pool *pool, uint32_t process, int threads) {
-  if (pool->process != process) {
-    pool->process = process;
-    pool->measured = 0;
-    pool->running = 1;
-    pool->busy = 0;
-    atomic_store_explicit(&pool->ending, 0, memory_order_relaxed);
-    scc_event_init(&pool->unfinished);
-    for (int i = 0; i < pool->wanted; ++i) atomic_store(&pool->workers[i].pieces, 0); /* of a run of the parent's */
-  }
-  for (int i = 0; i < pool->wanted; ++i) scc_scratch_clear(&pool->workers[i].scratch); /* a failed step leaves blocks */
-  if (pool->running >= threads) return;
+SCC_RARE static void scc_start_workers(scc_pool *pool, int threads) {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the business of the application's threads */
   while (pool->running < threads && !scc_start_worker(&pool->workers[pool->running])) ++pool->running;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+SCC_RARE static void scc_pool_anew(scc_pool *pool, uint32_t process) {
+  pool->process = process;
+  pool->measured = 0;
+  pool->running = 1;
+  pool->busy = 0;
+  atomic_store_explicit(&pool->ending, 0, memory_order_relaxed);
+  scc_event_init(&pool->unfinished);
+  for (int i = 0; i < pool->wanted; ++i) atomic_store(&pool->workers[i].pieces, 0); /* of a run of the parent's */
+}
+
+/* Starts threads that are missing, up to so many (at the first run, and in a forked child). */
+static void scc_pool_prepare(scc_pool *pool, uint32_t process, int threads) {
+  if (pool->process != process) scc_pool_anew(pool, process);
+  for (int i = 0; i < pool->wanted; ++i) scc_scratch_clear(&pool->workers[i].scratch); /* a failed step leaves blocks */
+  if (pool->running < threads) scc_start_workers(pool, threads);
 }
 
 SCC_RARE static void scc_end_workers(scc_pool *pool) {

@@ -1,9 +1,9 @@
 /* What the generated main.c and the runtime's source files share.
  *
- * The generated main.c includes the .c files of this folder, so a library is one translation unit and everything
- * here can be static: no symbol of the runtime can meet another library's. main.c defines SCC_PREFIX, the prefix of
- * every public function ("model_"), and compiles for the architecture's baseline: nothing in here may use an
- * instruction that the CPU check (scc_cpu.c) has not asked for yet. */
+ * The runtime is one translation unit (scc_library.c), so everything here can be static: no symbol of it can meet
+ * another library's. SCC_PREFIX is the prefix of every public function ("model_") and of the little that main.c and the
+ * runtime have in common. All is compiled for the architecture's baseline: nothing in here may use an instruction that
+ * the CPU check (scc_cpu.c) has not asked for yet. */
 #ifndef SCC_RUNTIME_H
 #define SCC_RUNTIME_H
 
@@ -63,6 +63,10 @@ typedef struct {
   const scc_port *inputs, *outputs;
   const char *const *features; /* CPU features the kernels use; ends with NULL */
 } scc_model;
+
+/* The network, from main.c; of several shapes the first. */
+#define scc_this SCC_NAME(network)
+extern const scc_model scc_this __attribute__((visibility("hidden")));
 
 /* Clears what a padded-plane buffer must read as zero and no kernel writes. All numbers count floats. */
 static inline void scc_zero_gaps(void *buffer, size_t lead, size_t planes, size_t plane_stride, size_t rows,
