@@ -38,7 +38,7 @@ class Block:
 
 
 def blocks_of(page: Path) -> list[Block]:
-    """All of a page's, in order.
+    """All of a page's, in order; indented ones, drawings, as text.
 
     Raises
     ------
@@ -49,7 +49,8 @@ def blocks_of(page: Path) -> list[Block]:
     found = re.findall(r"^```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     fences = len(re.findall(r"^\s*(?:```|~~~)", text, re.MULTILINE))
     assert fences == 2 * len(found), f"{name_of(page)}: a fence is indented or has no end"
-    return [Block(name_of(page), *parts) for parts in found]
+    drawn = re.findall(r"(?<=\n\n)(?: {4,}\S.*\n+)+", without_fenced(text))
+    return [Block(name_of(page), *parts) for parts in [*found, *(("text", drawing.lstrip()) for drawing in drawn)]]
 
 
 def all_blocks(*languages: str) -> list[Block]:
@@ -67,10 +68,14 @@ def _without_comment(line: str) -> str:
     return re.sub(r"(^|\s+)# .*$", "", line).strip()
 
 
+def without_fenced(text: str) -> str:
+    """A page's text without its blocks."""
+    return re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
 def spans_of(page: Path) -> list[str]:
     """Short pieces of code within the text, line breaks as spaces."""
-    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", prose)]
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", without_fenced(page.read_text()))]
 
 
 def commands_of(line: str) -> Iterator[list[str]]:

@@ -35,7 +35,7 @@ class Net(nn.Module):
         super().__init__()
         torch.manual_seed(0)
         self.body = nn.Sequential(nn.Conv2d(64, 32, 3, stride=4), nn.ReLU(), nn.Conv2d(32, 32, 1))
-        self.head = nn.Conv2d(32, 5, 1)
+        self.head = nn.Sequential(nn.Conv2d(32, 5, 1))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.head(torch.relu(self.body(x))).mean((2, 3))

@@ -23,6 +23,14 @@ PAGES = sorted(
         *(path for folder in ("bench", "docs", "docs/reference", "schedules") for path in ROOT.glob(f"{folder}/*.md")),
     ]
 )
+#: pages of others: nothing is asked of the network, so whoever adds one opens it, and writes it here
+EXTERNAL = frozenset(
+    {
+        *(f"https://arxiv.org/abs/{number}" for number in ("1608.01409", "1911.08020", "2105.14713", "2310.06218")),
+        "https://keepachangelog.com/en/1.1.0/",
+        "https://semver.org/spec/v2.0.0.html",
+    }
+)
 #: where a file may be that a page names
 FOLDERS = (ROOT, ROOT / "sparsecc", ROOT / "sparsecc" / "build", ROOT / "sparsecc" / "build" / "csrc")
 
@@ -86,13 +94,25 @@ def test_c_in_the_readme_runs(folder):
 
 @pages
 def test_links_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
-        if target.startswith("https://"):
+    text = re.sub(r"^ {4,}.*$", "", prose(page), flags=re.MULTILINE)  # drawings
+    assert not re.search(r"\]\[|<a |<img ", text), "links of another form, which nobody looks at"
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if re.match(r"\w+:", target):
+            assert target in EXTERNAL, target
             continue
         path, _, anchor = target.partition("#")
         linked = (page.parent / path).resolve() if path else page
         assert linked.exists(), target
         assert not anchor or anchor in anchors(linked), target
+
+
+def test_addresses_of_others_are_linked():
+    """What is no link is in nobody's list; what is in the list is linked somewhere."""
+    texts = [prose(page) for page in PAGES]
+    assert {target for text in texts for target in re.findall(r"\]\((https:[^)]+)\)", text)} == EXTERNAL
+    assert [
+        found for text in texts for found in re.findall(r"(?<!\]\()https?://[^ )`]+", re.sub(r"`[^`]+`", "", text))
+    ] == []
 
 
 @pages

@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from patience import PATIENCE_S
@@ -40,6 +42,38 @@ def test_the_reference_has_what_it_names(site: Path) -> None:
     commands = (site / "reference" / "commands.html").read_text()
     assert all(f'<h2 id="{name}">' in commands for name in ("compile", "inspect", "tune", "advise"))
     assert "--schedules" in commands
+
+
+class Links(HTMLParser):
+    """Where a page's links lead, and what can be led to in it."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.names: set[str] = {""}
+        self.targets: list[str] = []
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.names.add(given.get("id") or "")
+        target = given.get("href" if tag in ("a", "link") else "src")
+        if target and not urlsplit(target).scheme:
+            self.targets.append(target)
+
+
+def test_links_lead_to_pages_and_headings(site: Path) -> None:
+    """Those of the theme and of the reference, too."""
+    pages = {page: Links(page) for page in site.rglob("*.html") if page.name != "404.html"}  # served at any depth
+    dead = []
+    for page, links in pages.items():
+        for target in links.targets:
+            path, anchor = urlsplit(target).path, unquote(urlsplit(target).fragment)
+            led = (page.parent / unquote(path)).resolve() if path else page
+            led = led / "index.html" if led.is_dir() else led
+            if not led.is_file() or (led in pages and anchor not in pages[led].names):
+                dead.append(f"{page.relative_to(site)}: {target}")
+    assert len(pages) > 25
+    assert dead == []
 
 
 def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
