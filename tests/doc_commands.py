@@ -17,17 +17,7 @@ from doc_pages import ROOT
 from sparsecc.cli.parser import make_parser
 
 #: programs of other people, of a library's folder or of the system: whether they take the words only a run can tell
-OTHERS = {
-    "build/detector/detect",
-    "build/model_example",
-    "cc",
-    "cd",
-    "cmake",
-    "scp",
-    "sha256sum",
-    "ssh",
-    "tritonserver",
-}
+OTHERS = {".", "build/detector/detect", "build/model_example", "cc", "cd", "cmake", "scp", "sha256sum", "ssh"}
 #: examples that import what only the test of services installs
 _NOT_IMPORTED = "examples/services/"
 
@@ -121,4 +111,4 @@ def parses(program: str, *words: str) -> bool:
     name = program.removeprefix("triton-env/bin/").removeprefix("env/bin/")
     if name in _PARSERS:
         return _PARSERS[name](words)
-    return name in OTHERS or name.startswith("./")
+    return name in OTHERS or name == "tritonserver" or name.startswith("./")

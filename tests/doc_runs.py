@@ -37,6 +37,8 @@ NOT_RUN = {
     "python -m bench.emulate cell/ --rival mnn_sparse --system system/ --core cortex-a72": _TOOLS,
     "pip install '.[services]'": "installs; its extra is in pyproject.toml",
     "pip install '.[compiler,tune]'": "installs; its extras are in pyproject.toml",
+    "pip install torch==2.13.0": "installs; constraints.txt has this version",
+    "pip install './sparsecc[compiler]'": "installs; its extra is in pyproject.toml",
     "MODEL=model.so uvicorn --app-dir examples/services fastapi_app:app": _SERVICE,
     "python examples/services/ray_app.py model.so --replicas 2": _SERVICE,
     "tritonserver --model-repository=repository --model-control-mode=explicit --load-model=network": _SERVICE,
@@ -57,6 +59,7 @@ BEFORE = {
     "docs/faq.md": "sparsecc compile model.pt2 --target x86-64-v3 -o model.a",
     "docs/raspberry-pi.md": "sparsecc compile model.pt2 -o out/",
     "docs/services.md": "sparsecc compile model.pt2 -o model.so",
+    "docs/ten-minutes.md": "cp model.pt2 dense.pt2 && sparsecc compile model.pt2 -o pruned.so",
 }
 
 

@@ -63,6 +63,13 @@ def stored() -> Names:
     return {"MyNet": MyNet}
 
 
+def ready() -> Names:
+    """A module with a model, its weights, and a loop that needs no data."""
+    torch.save(MyNet().state_dict(), "dense.pth")
+    Path("my_net.py").write_text("from test_doc_python import MyNet\n")
+    return {"train": lambda model: model.train()}
+
+
 #: page -> what its reader has before the first block
 STANDINS: dict[str, Callable[[], Names]] = {
     "docs/advise.md": own,
@@ -70,6 +77,7 @@ STANDINS: dict[str, Callable[[], Names]] = {
     "docs/pruning.md": trained,
     "docs/quantization.md": quantized,
     "docs/raspberry-pi.md": stored,
+    "docs/ten-minutes.md": ready,
 }
 
 
@@ -79,6 +87,8 @@ def check(page: str, names: Names) -> bool:
         return isinstance(names["pruner"], prune.OneByN) and bool((names["model"][2].weight == 0).float().mean() >= 0.7)
     if page == "docs/borders.md":
         return names["labels"].shape == (1, 16, 16) and names["lib"].inputs[0].shape == (1, 32, 32, 3)
+    if page == "docs/ten-minutes.md":
+        return bool(torch.from_numpy(names["y"]).isclose(names["model"](names["x"]), atol=1e-5).all())
     made = {"docs/index.md": "model.so", "docs/shapes.md": "model.so", "docs/raspberry-pi.md": "out/model_bench"}
     if page in made:
         return Path(made[page]).is_file()
@@ -90,6 +100,7 @@ def check(page: str, names: Names) -> bool:
 )
 def test_programs_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     names = STANDINS.get(page, dict)()
     for block in all_blocks("python"):
         if block.page == page:
