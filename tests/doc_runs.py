@@ -9,7 +9,7 @@ _CI = ".ci/run runs it"
 _HOURS = "minutes to hours of measuring; its words are parsed"
 _SERVICE = "waits for requests; tests/test_service_examples.py starts it and sends them"
 _TOOLS = "needs llvm-mca and a folder of 100 MB for ARM; its words are parsed"
-_TRITON = "downloads 2 GB; tests/test_service_examples.py uses such an environment"
+_TRITON = "installs a server; tests/test_service_examples.py uses such an environment"
 
 #: command, as written -> why no test runs it
 NOT_RUN = {
