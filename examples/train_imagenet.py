@@ -1,6 +1,6 @@
 """Trains a pruned ResNet or MobileNet on a folder of images, on one process or several.
 
-    torchrun --nproc-per-node 8 -- examples/train_imagenet.py IMAGENET --net resnet50 --method subp --n 16 --sparsity 0.5
+    torchrun --nproc-per-node 8 -- examples/train_imagenet.py IMAGENET --net resnet50 --method subp --n 16 --epochs 90
     torchrun --nproc-per-node 8 -- examples/train_imagenet.py IMAGENET --method onebyn --weights dense.pt --lr 0.01
 
 The folder has ``train/<class>/*`` and ``val/<class>/*``; Pillow reads the images (``pip install '.[prune]'``). The

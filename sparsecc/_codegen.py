@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,28 @@ _INTRINSIC = "tirx.call_llvm_pure_intrin"
 _ARCHITECTURES = ("llvm.x86.", "llvm.aarch64.", "llvm.arm.")
 
 
-def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> tuple[bytes, str]:
+@dataclass(frozen=True)
+class ObjectCode:
+    """Compiled kernels.
+
+    Attributes
+    ----------
+    data : bytes
+        The object file.
+    module : Any
+        TVM's, which can show it.
+    """
+
+    data: bytes
+    module: Any = field(repr=False)
+
+    @property
+    def assembly(self) -> str:
+        """The listing; LLVM generates code anew for it, a tenth of a compilation."""
+        return str(self.module.inspect_source("s"))
+
+
+def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]) -> ObjectCode:
     """Compile kernels to one relocatable object.
 
     Parameters
@@ -50,18 +72,13 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
         C symbol -> scheduled kernel.
     llvm : mapping
         Target description for TVM's LLVM back end.
-
-    Returns
-    -------
-    tuple
-        The object file and its assembly listing.
     """
     module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
     built = tirx.build(module, target=_target(llvm), pipeline=PIPELINE)
     # to memory: LLVM ends the whole process where a disk is full
     with open(os.memfd_create("kernels.o"), "rb") as file:
         built.write_to_file(f"/proc/self/fd/{file.fileno()}", "o")
-        return file.read(), str(built.inspect_source("s"))
+        return ObjectCode(file.read(), built)
 
 
 def own_instructions(functions: Iterable[PrimFunc]) -> list[str]:

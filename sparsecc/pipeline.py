@@ -122,7 +122,7 @@ def finish(
     assembled = stage("assemble", assemble, options.name, made.placed, lowered, inputs=ports[0], outputs=ports[1])
 
     progress("build")
-    kernels = b"" if lead is not None else stage("build", compile_object, assembled.functions, target.llvm)[0]
+    kernels = b"" if lead is not None else stage("build", compile_object, assembled.functions, target.llvm).data
     memory = stage("memory", plan_memory, assembled.program)
 
     unused = problems_of([kernel for _, kernel in lowered], made.joins)

@@ -168,7 +168,7 @@ def united(made: Sequence[Artefact]) -> Artefact:
     weights, functions = _Weights(), _Functions()
     programs = [weights.renumbered(functions.renamed(one)) for one in made]
     target = made[0].target
-    kernels, _ = compile_object(functions.functions, target.llvm)
+    kernels = compile_object(functions.functions, target.llvm).data
     stored = tuple(weights.arrays)
     places = plan_weights(stored)
     planned = [

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from sparsecc._codegen import ObjectCode
 from sparsecc._tvm import IRModule
 from sparsecc.analyse.plan import Plan
 from sparsecc.build import MemoryPlan
@@ -84,5 +85,5 @@ _TEXTS: dict[type, tuple[str, Callable[[Any], str]]] = {
     list: (".py", _kernels),
     Assembled: (".txt", _program),
     MemoryPlan: (".txt", _places),
-    tuple: (".s", lambda made: made[1]),
+    ObjectCode: (".s", lambda made: made.assembly),
 }

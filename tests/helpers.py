@@ -186,7 +186,7 @@ def run_jobs(jobs: Sequence[Job], *, target: str = "native") -> list[Array]:
         for name, tensors in ports
     )
     assembled = assemble("jobs", placed, lowered, inputs=inputs, outputs=outputs)
-    kernels, _ = compile_object(assembled.functions, resolved.llvm)
+    kernels = compile_object(assembled.functions, resolved.llvm).data
     program = replace(assembled.program, description={"target": resolved.name})
     report = make_report(Plan(()), lowered, resolved.name, (), "")
     artefact = Artefact(program, plan_memory(program), kernels, resolved, report, {}, ())

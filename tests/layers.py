@@ -37,7 +37,7 @@ LAYERS: dict[str, set[str]] = {
     "rewrite/shrink": {"_tvm", "analyse", "importer", "ir", "kernels", "lower", "rewrite"},
     "stages": {"errors"},
     "checker": {"_tvm", "analyse", "build", "errors", "ir", "importer", "lower", "rewrite"},
-    "watch": {"_tvm", "analyse", "build", "checker", "dump", "ir", "importer", "rewrite", "stages"},
+    "watch": {"_codegen", "_tvm", "analyse", "build", "checker", "dump", "ir", "importer", "rewrite", "stages"},
     "artefact": {"_tvm", "build", "errors", "ir", "report", "target"},
     "algorithms": {"analyse", "lower/cost", "ir", "lower", "options", "target"},
     "pipeline": {

@@ -55,7 +55,7 @@ def test_a_core_in_order_waits_less(kernel, n):
     shares = []
     for ahead in (True, False):
         function = task.lower(replace(config, kernel=replace(config.kernel, ahead=ahead))).function
-        loop = inner_loop(compile_object({"kernel": function}, target.llvm)[1])
+        loop = inner_loop(compile_object({"kernel": function}, target.llvm).assembly)
         shares.append(fmas(loop) / cycles(loop, paired=True))
         assert not ahead or not [line for line in loop if line.lstrip().startswith(("str\tq", "stp\tq", "stur\tq"))]
     assert shares[0] > 1.1 * shares[1]

@@ -99,7 +99,7 @@ def test_channels_as_the_vector(target):
         kernels = {c: c.kernel for c in task.space if isinstance(c.kernel, LaneConfig)}
         for config, kernel in kernels.items():
             found[f"{name}_{kernel.rows}_{kernel.cols}_{kernel.prefetch}"] = task.lower(config).function
-    _, assembly = compile_object(found, TARGETS[target].llvm)
+    assembly = compile_object(found, TARGETS[target].llvm).assembly
     inner = [loop for lines in functions(assembly).values() for loop in loops(lines) if len(fmas(loop)) >= 6]
     assert len(inner) >= len(found) >= len(TILED)
     stores = re.compile(rf"\s+vmov\w+\s+%{REGISTER[target]}\d+, -?\d*\(%")

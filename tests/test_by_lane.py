@@ -48,7 +48,7 @@ def test_boards_load_no_weight_alone(kernel, n):
     target = TARGETS["rpi4"]
     task = layer(n, kernel, target)
     assert task.choice.default.kernel.by_lane
-    loop = inner_loop(compile_object({"kernel": task.lower(task.choice.default).function}, target.llvm)[1])
+    loop = inner_loop(compile_object({"kernel": task.lower(task.choice.default).function}, target.llvm).assembly)
     assert fmas(loop) >= 16
     assert sum(bool(BY_LANE.search(line)) for line in loop) == fmas(loop)
     assert not [line for line in loop if ALONE.search(line) or re.search(r"\sst(r|p|ur)\sq", line)]
@@ -59,7 +59,7 @@ def test_a_step_computes_one_address(n):
     """Of 32 instructions 24 multiply-adds: weights and offsets by pointers that move on, pixels by a sum of two."""
     target = TARGETS["rpi4"]
     task = layer(n, 1, target)
-    loop = inner_loop(compile_object({"kernel": task.lower(task.choice.default).function}, target.llvm)[1])
+    loop = inner_loop(compile_object({"kernel": task.lower(task.choice.default).function}, target.llvm).assembly)
     code = [line.split() for line in loop if line.startswith("\t") and not line.startswith("\t.")]
     assert len(code) <= fmas(loop) + 8
     assert sum(words[0] in ("add", "sbfiz", "lsl", "madd", "sxtw") for words in code) <= 1

@@ -110,7 +110,7 @@ def code_of(channels: int, kernel: int) -> str:
     from helpers import _job_plan
 
     kernel_made = lower(conv, placed, IRModule({}), {"layer": _job_plan("layer", job)}, TARGETS["rpi5"])
-    return compile_object({"kernel": kernel_made.function}, TARGETS["rpi5"].llvm)[1]
+    return compile_object({"kernel": kernel_made.function}, TARGETS["rpi5"].llvm).assembly
 
 
 @pytest.mark.parametrize("kernel", [1, 3])

@@ -55,7 +55,7 @@ def assembly_of(options: QuantOptions) -> str:
     """Of the default config."""
     config = options.default()
     shape, _ = packed(options, config)
-    return compile_object({"kernel": function_of(shape, config)}, options.target.for_codes().llvm)[1]
+    return compile_object({"kernel": function_of(shape, config)}, options.target.for_codes().llvm).assembly
 
 
 def count(pattern: str, lines: Sequence[str]) -> int:

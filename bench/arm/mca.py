@@ -95,7 +95,7 @@ def _row(board: str, kernel: int, n: int, *, mca: str, show: bool) -> list[str]:
     target = TARGETS[board]
     task = layer(n, kernel, target)
     config = task.choice.default
-    loop = inner_loop(compile_object({"kernel": task.lower(config).function}, target.llvm)[1])
+    loop = inner_loop(compile_object({"kernel": task.lower(config).function}, target.llvm).assembly)
     if show:
         print("\n".join(loop))
     models = ", ".join(f"{cpu} {percent(share_of_bound(loop, target, cpu, mca))}" for cpu in _CORES[board])

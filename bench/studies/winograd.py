@@ -166,7 +166,7 @@ def _library(imported: Imported, plan: Plan, target: Target, folder: Path) -> Li
     made = rewrite(imported, plan, target)
     lowered = lower_all(made, target, by_cost_model)
     assembled = assemble("layer", made.placed, lowered, inputs=imported.inputs, outputs=imported.outputs)
-    kernels, _ = compile_object(assembled.functions, target.llvm)
+    kernels = compile_object(assembled.functions, target.llvm).data
     program = replace(assembled.program, description={"target": target.name}, structure=imported.structure)
     path = folder / f"{plan.layers[0].tile}.so"
     build_library(

@@ -51,7 +51,7 @@ def write_candidates(
     """
     made = _Table()
     timed = [made.add(candidate) for candidate in candidates]
-    kernels, _ = compile_object(made.functions, target.llvm)
+    kernels = compile_object(made.functions, target.llvm).data
     floats = max(made.weights[row.expected].size for row in timed)
     program = Program(
         name=_NAME, inputs=(), outputs=(Port("y", (floats,)),), buffers=tuple(made.buffers),

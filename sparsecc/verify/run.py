@@ -38,7 +38,7 @@ def linked(imported: Imported, *, cc: str | None) -> Run:
 
 def rebuilt(functions: Mapping[str, PrimFunc], imported: Imported, *, host: Target) -> Run:
     """Runs the very kernels of another target, with its layouts and widths, as code for this machine."""
-    kernels, _ = compile_object(functions, host.llvm)
+    kernels = compile_object(functions, host.llvm).data
 
     def run(artefact: Artefact) -> list[Array]:
         return linked(imported, cc=None)(replace(artefact, kernels=kernels, target=host))
