@@ -25,7 +25,6 @@ from sparsecc._tvm import (
     codegen,
     compilation_pipeline,
     is_buffer_var,
-    s_tir,
     structural_walk,
     tirx,
     tvm,
@@ -36,6 +35,9 @@ PIPELINE = "sparsecc"
 #: loops where a choice guards loads (halves of rows that are computed and concatenated, as in rotary embeddings). Of
 #: 222 kernels of five networks two come out differently without it, of 233 for AVX2 one
 _LLVM_OPTIONS = ["-vectorize-loops:bool=0"]
+#: TVM's passes leave common subexpressions to LLVM: their own for them took a tenth to a third of a compilation
+#: (ResNet-18 for a Cortex-A72: 6.2 of 20 s), and libraries are as fast without it, and smaller
+_PASSES = {"tirx.disable_cse_tir": True}
 #: calling_conv of a function that TVM's packing pass leaves alone (anything but 0)
 _C_CALL = 2
 _INTRINSIC = "tirx.call_llvm_pure_intrin"
@@ -74,7 +76,7 @@ def compile_object(functions: Mapping[str, PrimFunc], llvm: Mapping[str, object]
         Target description for TVM's LLVM back end.
     """
     module = IRModule({name: _with_pointers(f).with_attr("global_symbol", name) for name, f in functions.items()})
-    built = tirx.build(module, target=_target(llvm), pipeline=PIPELINE)
+    built = _built(module, llvm)
     # to memory: LLVM ends the whole process where a disk is full
     with open(os.memfd_create("kernels.o"), "rb") as file:
         built.write_to_file(f"/proc/self/fd/{file.fileno()}", "o")
@@ -110,12 +112,17 @@ def export_kernels(
         Runs the C compiler with arguments.
     """
     named = {f"candidate_{i}": f.with_attr("global_symbol", f"candidate_{i}") for i, f in enumerate(functions)}
-    built = tirx.build(IRModule(named), target=_target(llvm), pipeline=PIPELINE)
+    built = _built(IRModule(named), llvm)
 
     def compile_shared(path: str, objects: Sequence[str], **_options: Any) -> None:
         link(["-shared", "-fPIC", "-o", path, *objects])
 
     built.export_library(str(out), fcompile=compile_shared, workspace_dir=str(out.parent))
+
+
+def _built(module: IRModule, llvm: Mapping[str, object]) -> Any:
+    with tvm.transform.PassContext(config=_PASSES):
+        return tirx.build(module, target=_target(llvm), pipeline=PIPELINE)
 
 
 def _target(llvm: Mapping[str, object]) -> Any:
@@ -147,58 +154,25 @@ def _with_pointers(func: PrimFunc) -> PrimFunc:
     return raw.with_attr("calling_conv", _C_CALL)
 
 
-def _scheduled() -> list[Any]:
-    """Scheduled blocks to loops over flat memory: of TVM's own list what processors need, in its order.
-
-    Common subexpressions are left to LLVM. TVM's own pass for them took a tenth to a third of a compilation (ResNet-18
-    for a Cortex-A72: 6.2 of 20 s), and libraries are as fast without it, and smaller.
-    """
-    blocks, loops = s_tir.transform, tirx.transform
-    return [
-        blocks.CanonicalizeLoop(),
-        blocks.LowerInitBlock(),
-        blocks.PlanAndUpdateBufferAllocationLocation(),
-        blocks.ConvertBlocksToOpaque(),
-        blocks.CompactBufferAllocation(),
-        blocks.LowerMatchBuffer(),
-        blocks.StmtSimplify(),
-        blocks.LowerOpaqueBlock(),
-        loops.FlattenBuffer(),
-        loops.NarrowDataType(32),
-        blocks.LoopPartition(),
-        loops.VectorizeLoop(True),
-        loops.StorageRewrite(),
-        blocks.HoistIfThenElse(),
-        loops.UnrollLoop(),
-        blocks.RenormalizeSplitPattern(),
-        loops.StmtSimplify(),
-        loops.RemoveNoOp(),
-        blocks.RewriteUnsafeSelect(),
-        loops.VerifyMemory(),
-        loops.AnnotateEntryFunc(),
-        loops.SplitHostDevice(),
-        loops.MakePackedAPI(),
-    ]
-
-
-def _callable() -> list[Any]:
-    """Loops to what LLVM's code generator reads."""
-    lower = tirx.transform
-    return [
-        _passes.device_scope,
-        _passes.stack_accumulators,
-        _passes.private_scratch,
-        lower.LowerTVMBuiltin(),
-        lower.LowerIntrin(),
-        exact_extremes,
-        strided_bytes,
-        _passes.stored_values,
-    ]
-
-
 def _pipeline() -> tuple[Any, Callable[[], Any], Any]:
-    _default, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
-    return tvm.transform.Sequential(_scheduled()), lambda: tvm.transform.Sequential(_callable()), device
+    passes, _host, device = compilation_pipeline.get_tir_pipeline("s_tir")
+
+    def host() -> Any:
+        lower = tirx.transform
+        return tvm.transform.Sequential(
+            [
+                _passes.device_scope,
+                _passes.stack_accumulators,
+                _passes.private_scratch,
+                lower.LowerTVMBuiltin(),
+                lower.LowerIntrin(),
+                exact_extremes,
+                strided_bytes,
+                _passes.stored_values,
+            ]
+        )
+
+    return passes, host, device
 
 
 compilation_pipeline.register_tir_pipeline(PIPELINE, _pipeline)
