@@ -47,10 +47,14 @@ def without_exponent(x: Expr, n: Expr) -> Expr:
 
 
 def _polynomial(r: Expr) -> Expr:
-    poly = f32(1 / math.factorial(7))
-    for k in range(6, -1, -1):
-        poly = poly * r + f32(1 / math.factorial(k))
-    return poly
+    """Of degree 7, as a tree (Estrin's scheme): half as long a chain of sums and products as one after the other."""
+    c = [f32(1 / math.factorial(k)) for k in range(8)]
+
+    def tree(r2: Expr) -> Expr:
+        pairs = [c[k] + c[k + 1] * r for k in range(0, 8, 2)]
+        return (pairs[0] + pairs[1] * r2) + (pairs[2] + pairs[3] * r2) * (r2 * r2)
+
+    return let(r * r, tree)
 
 
 def power_of_two(n: Expr) -> Expr:
