@@ -90,7 +90,7 @@ def _pip(words: Sequence[str]) -> bool:
 
 
 def _uvicorn(words: Sequence[str]) -> bool:
-    _, folder, application = words
+    _, folder, application, *_ = words
     module, _, name = application.partition(":")
     return f"\n{name} = " in (ROOT / folder / f"{module}.py").read_text()
 
