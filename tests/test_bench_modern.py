@@ -19,15 +19,16 @@ def modern():
 
 
 class Small(nn.Module):
-    """A stem, a layer to prune, one of few channels and one of narrow groups; a dict as output."""
+    """A stem, a layer to prune, few channels, narrow groups, a norm that starts at 0; a dict as output."""
 
     def __init__(self):
         super().__init__()
         convs = nn.Conv2d(3, 32, 3), nn.Conv2d(32, 64, 1), nn.Conv2d(64, 64, 1, groups=4), nn.Conv2d(64, 8, 1)
-        self.convs = nn.Sequential(*convs)
+        self.convs, self.norm = nn.Sequential(*convs), nn.BatchNorm2d(8)
+        nn.init.zeros_(self.norm.weight)
 
     def forward(self, x):
-        return {"out": self.convs(x)}
+        return {"out": self.norm(self.convs(x))}
 
 
 def test_layers_with_blocks_to_spare_are_pruned(modern):
@@ -37,6 +38,7 @@ def test_layers_with_blocks_to_spare_are_pruned(modern):
     assert [float((layer.weight != 0).float().mean()) for layer in model.net.convs] == [1.0, 0.25, 1.0, 1.0]
     model, _ = made(Modern("small", Small, 8), pruned=False)
     assert all(bool((layer.weight != 0).all()) for layer in model.net.convs)
+    assert model.net.norm.weight.min().item() >= 0.1  # a branch without a scale would be removed
 
 
 def test_ratios_are_those_of_rounds_to_the_better_engine(modern):
