@@ -119,3 +119,36 @@ def with_padding(spec: ConvSpec, extra: tuple[int, int, int, int]) -> ConvSpec:
     """The layer with more zeros around its input."""
     top, left, bottom, right = (a + b for a, b in zip(spec.padding, extra, strict=True))
     return replace(spec, padding=(top, left, bottom, right))
+
+
+def used_taps(spec: ConvSpec, weight: Array) -> tuple[ConvSpec, Array]:
+    """Leave out outer taps that read nothing but the zeros around the image, wherever the window stands.
+
+    A 3x3 kernel dilated by 24 on 20x20 pixels, padded by 24, is its middle tap: a 1x1 kernel without padding. Taps stay
+    where padding is too small to go with them.
+
+    Parameters
+    ----------
+    spec : ConvSpec
+    weight : numpy.ndarray
+        float32 ``(oc, ic / groups, kh, kw)``.
+    """
+    (top, left, bottom, right), (sh, sw), (dh, dw) = spec.padding, spec.stride, spec.dilation
+    above, below = _idle_taps(spec.ih, spec.oh, spec.kh, sh, dh, (top, bottom))
+    before, after = _idle_taps(spec.iw, spec.ow, spec.kw, sw, dw, (left, right))
+    if not any((above, below, before, after)):
+        return spec, weight
+    padding = (top - above * dh, left - before * dw, bottom - below * dh, right - after * dw)
+    kh, kw = spec.kh - above - below, spec.kw - before - after
+    kept = weight[:, :, above : above + kh, before : before + kw]
+    return replace(spec, kh=kh, kw=kw, padding=padding), kept
+
+
+def _idle_taps(size: int, out: int, taps: int, stride: int, dilation: int, padding: tuple[int, int]) -> tuple[int, int]:
+    """How many taps at either end of one axis read no pixel of ``size``; none where no tap at all reads one."""
+    first, last = padding
+    starts = np.arange(out) * stride - first
+    used = [tap for tap in range(taps) if np.any((starts + tap * dilation >= 0) & (starts + tap * dilation < size))]
+    if not used:
+        return 0, 0
+    return min(used[0], first // dilation), min(taps - 1 - used[-1], last // dilation)

@@ -14,7 +14,7 @@ from sparsecc.errors import NotSupportedError
 from sparsecc.importer.arguments import arguments, pair, result_shape
 from sparsecc.importer.code_pools import mean_of_codes, pool_of_codes
 from sparsecc.importer.context import Context, image_shape, shape_of
-from sparsecc.importer.convolution import BatchNorm, fold, scaled, untranspose, with_padding
+from sparsecc.importer.convolution import BatchNorm, fold, scaled, untranspose, used_taps, with_padding
 from sparsecc.importer.names import layer_name
 from sparsecc.importer.reductions import axes_of
 from sparsecc.importer.unequal_windows import unequal_maximum
@@ -261,6 +261,8 @@ def conv_layer(
 
 
 def _conv_layer(ctx: Context, node: fx.Node, spec: ConvSpec, x: Any, weight: Any, bias: Any, scales: Any) -> Any:
+    spec, weight = used_taps(spec, weight)
+
     def make(key: str, name: str) -> ConvLayer:
         return ConvLayer(key, name, spec, _floats(weight), _floats(bias), scales)
 
