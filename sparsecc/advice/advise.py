@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from sparsecc.advice.codes import AtHand, imposed_us, plan_us, said_of, why_unknown
+from sparsecc.advice.codes import AtHand, imposed_us, plan_us, said_of, said_of_codes, why_unknown
 from sparsecc.advice.curves import LayerAdvice, NetAdvice
 from sparsecc.advice.network import Network
 from sparsecc.advice.result import Advice
@@ -110,7 +110,7 @@ def advise(
             name,
             weight=calls[0].spec.weight_shape,
             pixels=(calls[0].spec.oh, calls[0].spec.ow),
-            dense_us=sum(dense_us(call.spec, network.planner, scale) for call in calls),
+            dense_us=sum(dense_us(call, network.planner, scale) for call in calls),
             curves=tuple(
                 layer_curve(calls, n=block_n, sparsities=shares, planner=network.planner, scale=scale)
                 for block_n in blocks
@@ -123,7 +123,9 @@ def advise(
     notes = tuple(gone_lines(network.planner.plan(None).layers))
     coded: tuple[NetAdvice, ...] = ()
     unknown = why_unknown(resolved)
-    if unknown:
+    if imported.has_codes:
+        notes = (*notes, said_of_codes(resolved))
+    elif unknown:
         notes = (*notes, unknown)
     else:
         coded = tuple(_coded(network, block_n, shares, scale) for block_n in blocks)

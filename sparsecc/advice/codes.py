@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from sparsecc.advice.curves import NetAdvice
 from sparsecc.advice.network import Network
@@ -12,9 +11,7 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import Structure
 from sparsecc.ir.conv import ConvSpec
-from sparsecc.lower.int8 import window
 from sparsecc.lower.int8.options import instructions_of
-from sparsecc.lower.int8.price import coded_cycles, coded_shape
 from sparsecc.target import Target
 from sparsecc.target.records.scale import Scale
 
@@ -31,6 +28,13 @@ def why_unknown(target: Target) -> str:
         return ""
     slow = "has no instruction for them that is faster than float32's, and " if by == "smlal" else ""
     return f"int8 is not predicted: {target.name} {slow}has no figures for codes of 8 bits in the cost model"
+
+
+def said_of_codes(target: Target) -> str:
+    """What the times of a network that was quantized before are."""
+    by = instructions_of(target.for_codes()).name
+    rough = "" if by in _KNOWN else f"; the cost model has no measured figures for {by}, so they are rough"
+    return f"the network is quantized: times are those of layers of codes, float32 is not predicted{rough}"
 
 
 def coded_us(network: Network, kept: Callable[[str], Structure | None], scale: Scale) -> float:
@@ -78,23 +82,11 @@ def _pruned(structure: Structure | None) -> Structure | None:
 
 
 def _us(network: Network, spec: ConvSpec, kept: Structure | None, scale: Scale) -> float:
-    costs = network.planner.costs
-
-    def cycles(structure: Structure | None) -> float:
-        blocks = None if structure is None else (structure.rows, structure.block_n, structure.nnzb, structure.counts)
-        return costs.once(("codes", spec, blocks), lambda: layer_cycles(spec, structure, costs.target))
-
-    least = cycles(None)
-    return scale.us(convolution=0.0, rest=least if kept is None or spec.is_depthwise else min(least, cycles(kept)))
-
-
-def layer_cycles(spec: ConvSpec, kept: Structure | None, target: Target) -> float:
-    """Cycles of a layer of codes with some blocks, or dense (None), by its best kernel."""
-    target = target.for_codes()
-    if not spec.is_depthwise:
-        return coded_cycles(spec, kept, target)
-    shape = window.counted(replace(coded_shape(spec, target), rows=spec.oc, most=1, uniform=1, scattered=False))
-    return min(window.predict(shape, config) for config in window.configs(shape))
+    cycles = network.planner.costs.codes
+    least = cycles(spec, None)
+    return scale.us(
+        convolution=0.0, rest=least if kept is None or spec.is_depthwise else min(least, cycles(spec, kept))
+    )
 
 
 def said_of(

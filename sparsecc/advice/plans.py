@@ -14,7 +14,6 @@ from sparsecc.analyse.impose import Impose
 from sparsecc.analyse.layers import FoundLayer
 from sparsecc.analyse.plan import Plan
 from sparsecc.analyse.structure import Structure
-from sparsecc.ir.conv import ConvSpec
 from sparsecc.ir.layer import ConvLayer
 from sparsecc.lower.choice import Choose, by_cost_model
 from sparsecc.options import Options
@@ -56,12 +55,21 @@ class Planner:
         )  # fmt: skip
         return decider.plan(self.choose)
 
-    def cycles(self, spec: ConvSpec, structure: Structure | None) -> float:
+    def cycles(self, layer: ConvLayer, structure: Structure | None) -> float:
         """Of a layer by itself with some blocks, or dense (None), by its faster algorithm."""
-        return self.costs.prices.cycles(spec, structure, self.tile(spec, structure))
+        return self.cycles_by(layer, structure, self.tile(layer, structure))
 
-    def tile(self, spec: ConvSpec, structure: Structure | None) -> int | None:
-        """Side of its tiles; None for the direct kernel."""
+    def cycles_by(self, layer: ConvLayer, structure: Structure | None, tile: int | None) -> float:
+        """The same with tiles of that side, or with the direct kernel (None)."""
+        if has_codes(layer):
+            return self.costs.codes(layer.spec, structure)
+        return self.costs.prices.cycles(layer.spec, structure, tile)
+
+    def tile(self, layer: ConvLayer, structure: Structure | None) -> int | None:
+        """Side of its tiles; None for the direct kernel, which is the only one that codes have."""
+        spec = layer.spec
+        if has_codes(layer):
+            return None
         tile, _ = (self.costs.winograd(spec, structure) if self.options.winograd else None) or (None, 1.0)
         return tile
 
@@ -70,4 +78,9 @@ class Planner:
         structure = None if kind == "depthwise" else dense_structure(spec)
         if impose is not None and structure is not None and layer.name in self.prunable:
             structure = structure_of(spec, impose)
-        return FoundLayer(layer.key, layer.name, kind, spec, structure, layer.removed)
+        return FoundLayer(layer.key, layer.name, kind, spec, structure, layer.removed, has_codes(layer))
+
+
+def has_codes(layer: ConvLayer) -> bool:
+    """Whether a layer's weights are codes of 8 bits, which have kernels and a cost model of their own."""
+    return layer.scales is not None

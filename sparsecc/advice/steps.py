@@ -12,6 +12,7 @@ from sparsecc.ir.placed import Placed, PlacedNode
 from sparsecc.ir.program import Ref
 from sparsecc.lower.cost.algorithm import fetch_cycles
 from sparsecc.lower.cost.stream import clear_cycles
+from sparsecc.lower.kernel import Cost
 from sparsecc.lower.table import cost
 from sparsecc.rewrite.assemble import gaps
 from sparsecc.rewrite.rewritten import Rewritten
@@ -79,12 +80,20 @@ class _Steps:
 
     def step(self, node: PlacedNode) -> StepCost:
         """Predict one step."""
-        kernel = cost(node, self._placed, self._module, self._plans, self._target, self._costs.once)
+        kernel = self._kernel(node)
         joined = node.operator.joined
         rest = kernel.rest + _CALL + self._clearing(node) + self._fetching(node)
         found = self._plans[node.key].kept if kernel.convolution else None
         block_n = 0 if found is None else found.block_n
         return StepCost(node.key, kernel.kind, kernel.chosen, kernel.convolution, rest, block_n, joined, kernel.windows)
+
+    def _kernel(self, node: PlacedNode) -> Cost:
+        """Predict its kernel; of a layer of codes by the blocks that the plan gives it, not by those of its weights."""
+        if node.operator.kernel == "qconv":
+            plan = self._plans[node.key]
+            cycles = self._costs.codes(plan.spec, plan.kept)
+            return Cost("int8", rest=cycles, chosen=cycles)
+        return cost(node, self._placed, self._module, self._plans, self._target, self._costs.once)
 
     def _clearing(self, node: PlacedNode) -> float:
         """Cycles to clear the gaps around pixels before the kernel runs."""

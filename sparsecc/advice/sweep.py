@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sparsecc.advice.curves import Bounds, Curve, Point
-from sparsecc.advice.plans import Planner
+from sparsecc.advice.plans import Planner, has_codes
 from sparsecc.advice.structures import structure_of
 from sparsecc.analyse.impose import Impose
 from sparsecc.ir.conv import ConvSpec
@@ -53,11 +53,11 @@ def layer_curve(
     scale : Scale
         Cycles to microseconds.
     """
-    dense = sum(planner.cycles(layer.spec, None) for layer in calls)
-    whole_us = sum(dense_us(layer.spec, planner, scale) for layer in calls)
+    dense = sum(planner.cycles(layer, None) for layer in calls)
+    whole_us = sum(dense_us(layer, planner, scale) for layer in calls)
 
     def sides(sparsity: float) -> Sides:
-        found = [_sides(layer.spec, Impose(n, sparsity), planner, scale) for layer in calls]
+        found = [_sides(layer, Impose(n, sparsity), planner, scale) for layer in calls]
         return Sides(*(sum(each) for each in zip(*((f.compute, f.memory, f.cycles) for f in found), strict=True)))
 
     def point(sparsity: float) -> Point:
@@ -76,28 +76,39 @@ def layer_curve(
     return Curve(n, tuple(point(sparsity) for sparsity in sparsities), bounds)
 
 
-def dense_us(spec: ConvSpec, planner: Planner, scale: Scale) -> float:
+def dense_us(layer: ConvLayer, planner: Planner, scale: Scale) -> float:
     """Microseconds of a dense layer."""
-    return scale.us(convolution=planner.cycles(spec, None))
+    return planner.cycles(layer, None) * _cycle_us(layer, scale, 0)
 
 
-def _sides(spec: ConvSpec, impose: Impose, planner: Planner, scale: Scale) -> Sides:
+def _cycle_us(layer: ConvLayer, scale: Scale, block_n: int) -> float:
+    """Microseconds of a cycle: what was measured of float32 kernels says nothing of those of codes."""
+    return scale.us(convolution=0.0, rest=1.0) if has_codes(layer) else scale.us(convolution=1.0, block_n=block_n)
+
+
+def _sides(layer: ConvLayer, impose: Impose, planner: Planner, scale: Scale) -> Sides:
     """Split the predicted time of the faster algorithm.
 
     What no pruning removes is what is left without any block, Winograd's transforms among it, or the traffic of both
     images if that is more.
     """
+    spec, coded = layer.spec, has_codes(layer)
     structure = structure_of(spec, impose)
-    cycles, tile = planner.cycles(spec, structure), planner.tile(spec, structure)
-    empty = planner.costs.prices.cycles(spec, structure_of(spec, Impose(impose.block_n, 1.0)), tile)
-    memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target)))
-    us = scale.us(convolution=1.0, block_n=impose.block_n)
-    return Sides((cycles - memory) * us, memory * us, cycles * slower_than_predicted(planner.scale, spec, structure))
+    cycles, tile = planner.cycles(layer, structure), planner.tile(layer, structure)
+    empty = planner.cycles_by(layer, structure_of(spec, Impose(impose.block_n, 1.0)), tile)
+    element = 1 if coded else 4
+    memory = min(cycles, max(empty, image_cycles(spec, planner.costs.target, element)))
+    us = _cycle_us(layer, scale, impose.block_n)
+    slower = 1.0 if coded else slower_than_predicted(planner.scale, spec, structure)
+    return Sides((cycles - memory) * us, memory * us, cycles * slower)
 
 
-def image_cycles(spec: ConvSpec, target: Target) -> float:
-    """Cycles to read a layer's input and write its output once: the ``S_A / B`` of Park et al."""
-    read, written = 4 * spec.n * spec.ic * spec.ih * spec.iw, 4 * spec.n * spec.oc * spec.oh * spec.ow
+def image_cycles(spec: ConvSpec, target: Target, element: int) -> float:
+    """Cycles to read a layer's input and write its output once: the ``S_A / B`` of Park et al.
+
+    ``element`` is the bytes of a pixel of a channel.
+    """
+    read, written = element * spec.n * spec.ic * spec.ih * spec.iw, element * spec.n * spec.oc * spec.oh * spec.ow
     return (read + WRITTEN * written) / target.bandwidth(read + written)
 
 
