@@ -162,6 +162,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], tuple[Shape, ...], str]] = {
         ((3, 4), (3, 2)),
         "an index of aten.gather.default depends on the input",
     ),
+    "sort": (
+        lambda x: x.sort(1).values, ((1, 20000),),
+        "sort of 20000 elements is not supported, expected at most 16384; return them",
+    ),
     "norm": (lambda x: x.norm(p=3, dim=1), (IMAGE,), "a norm of order 3 is not supported, expected 1 or 2"),
     "put truth": (
         lambda x: (x > 0).index_put((INDEX([0, 1]),), x > 1, accumulate=True).float(), (IMAGE,),

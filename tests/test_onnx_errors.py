@@ -21,6 +21,7 @@ from sparsecc.errors import ModelError, NotSupportedError, SparseccError, UserEr
 from sparsecc.importer import import_model, with_shapes
 from sparsecc.importer.onnx import table
 from sparsecc.importer.onnx.read import read
+from sparsecc.importer.sorting import SORTING
 from sparsecc.verify import onnx as verify_onnx
 
 WEIGHT = np.ones((4, 3, 1, 1), np.float32)
@@ -111,9 +112,6 @@ FILES: dict[str, tuple[type[SparseccError], str, Callable[[Path], Path]]] = {
         f, lambda m: m.graph.node[0].MergeFrom(onnx.NodeProto(op_type="Convolve", name="/Convolve")))),
     "not translated": (NotSupportedError, "layer /Det: operator Det is not supported", lambda f: save(
         f / "m.onnx", [node("Det", "x")], inputs={"x": SHAPE})),
-    "not in the table": (NotSupportedError, "layer /TopK: operator aten.topk.default, which TopK of the ONNX",
-        lambda f: save(f / "m.onnx", [node("TopK", "x k", "y places")], inputs={"x": SHAPE},
-            weights={"k": np.array([2])})),
     "random": (NotSupportedError, "/RandomNormalLike: .*random number", lambda f: save(
         f / "m.onnx", [node("RandomNormalLike", "x")], inputs={"x": SHAPE})),
     "does not fit": (ModelError, r"layer /Conv: operator Conv does not fit its inputs of shapes \(1, 5, 8, 8\)",
@@ -236,3 +234,22 @@ def test_weights_of_bfloat16_are_known(tmp_path: Path) -> None:
     model.graph.initializer.extend([half])
     onnx.save(model, path)
     assert import_model(path, None).onnx is not None
+
+
+def test_what_an_operator_became_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(SORTING, "topk.default")
+    with pytest.raises(NotSupportedError, match=r"layer /TopK: operator aten.topk.default, which TopK of the ONNX"):
+        import_model(_top_two(tmp_path), None)
+
+
+def test_of_equal_ones_the_first_are_taken(tmp_path: Path) -> None:
+    x = np.repeat(np.float32([[3, 1, 2, 0]]), 5, axis=1)
+    made = sparsecc.compile(_top_two(tmp_path, x.shape), verify=False)
+    values, places = made(x)
+    assert values.tolist() == [[3, 3]]
+    assert places.tolist() == [[0, 1]]
+
+
+def _top_two(folder: Path, shape: tuple[int, ...] = SHAPE) -> Path:
+    nodes = [node("TopK", "x k", "y places"), node("Cast", "places", "p", to=FLOAT)]
+    return save(folder / "m.onnx", nodes, inputs={"x": shape}, outputs=("y", "p"), weights={"k": np.array([2])})

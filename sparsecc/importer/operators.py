@@ -27,6 +27,7 @@ from sparsecc.importer.reductions import REDUCTIONS
 from sparsecc.importer.resizing import RESIZING
 from sparsecc.importer.running import RUNNING
 from sparsecc.importer.scatter import SCATTER
+from sparsecc.importer.sorting import SORTING
 from sparsecc.ir.epilogue import Activation
 from sparsecc.kernels import activation
 
@@ -166,12 +167,12 @@ SPLITS: frozenset[str] = frozenset({"split.Tensor", "split_with_sizes.default", 
 
 #: operators that are translated one by one
 TABLES: tuple[dict[str, Translate], ...] = (
-    LABELS, ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, FUNCTIONS, REDUCTIONS, RUNNING, LOGIC, SHAPES, INDEXING,
-    SCATTER, PUT, GRID, RESIZING,
+    LABELS, SORTING, ACTIVATIONS, ARITHMETIC, CODES, ELEMENTWISE, FUNCTIONS, REDUCTIONS, RUNNING, LOGIC, SHAPES,
+    INDEXING, SCATTER, PUT, GRID, RESIZING,
 )  # fmt: skip
 
 #: operators that may give integers, but for codes
-INTEGER: frozenset[str] = frozenset({*LABELS, *INTEGER_ARITHMETIC})
+INTEGER: frozenset[str] = frozenset({*LABELS, *SORTING, *INTEGER_ARITHMETIC})
 
 #: operators that compute truth values, or move them; 0 or 1 between kernels
 TRUTH: frozenset[str] = frozenset(

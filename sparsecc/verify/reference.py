@@ -19,6 +19,21 @@ from sparsecc.ir.on_disk import forget, in_parts
 
 Array = NDArray[Any]
 
+
+def _first_of_equal_ones(x: Any, k: int, dim: int = -1, largest: bool = True, _sorted: bool = True) -> Any:
+    values, places = torch.sort(x, dim=dim, descending=largest, stable=True)
+    return (values.narrow(dim, 0, k), places.narrow(dim, 0, k)) if x.ndim else (values, places)
+
+
+#: operators of which PyTorch leaves something open -> the same without that: what it computes may lie in another order
+#: in memory than the exporter expected, and of equal elements any may come first
+_DEFINED: dict[Any, Callable[..., Any]] = {
+    torch.ops.aten.view.default: torch.ops.aten.reshape.default,
+    torch.ops.aten.topk.default: _first_of_equal_ones,
+    torch.ops.aten.sort.default: lambda x, dim=-1, descending=False: torch.sort(
+        x, dim=dim, descending=descending, stable=True
+    ),
+}
 _WIDER = {torch.float32: torch.float64}
 
 
@@ -80,9 +95,7 @@ class _Interpreter(fx.Interpreter):  # type: ignore[misc]  # torch's types are n
         self._record = record
 
     def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
-        # what PyTorch computes may lie in another order in memory than the exporter expected
-        is_view = target is torch.ops.aten.view.default
-        return super().call_function(torch.ops.aten.reshape.default if is_view else target, args, kwargs)
+        return super().call_function(_DEFINED.get(target, target), args, kwargs)
 
     def run_node(self, n: fx.Node) -> Any:
         result = super().run_node(n)
