@@ -245,9 +245,9 @@ def test_what_an_operator_became_is_named(tmp_path: Path, monkeypatch: pytest.Mo
 def test_of_equal_ones_the_first_are_taken(tmp_path: Path) -> None:
     x = np.repeat(np.float32([[3, 1, 2, 0]]), 5, axis=1)
     made = sparsecc.compile(_top_two(tmp_path, x.shape), verify=False)
-    values, places = made(x)
-    assert values.tolist() == [[3, 3]]
-    assert places.tolist() == [[0, 1]]
+    found = made(x)
+    assert found["y"].tolist() == [[3, 3]]
+    assert found["p"].tolist() == [[0, 1]]
 
 
 def _top_two(folder: Path, shape: tuple[int, ...] = SHAPE) -> Path:

@@ -53,7 +53,7 @@ RESULTS: dict[str, Callable[..., Any]] = {
     "labels of equal and odd numbers": lambda odd, **_: (odd.argmax(1), odd.argmin(1), odd.argmin(0)),
     "extremes with places": lambda f, **_: (*f.max(1), *f.min(0, keepdim=True)),
     "sorted": lambda f, odd, **_: (*odd.sort(dim=1, stable=True), f[0, 0].sort().values, *odd.sort(dim=0, stable=True)),
-    "sorted as zeros and NaN are": lambda odd, **_: (odd * -0.0).sort(descending=True, stable=True),
+    "sorted as zeros and NaN are": lambda odd, **_: odd.fmod(1).sort(descending=True, stable=True),
     "places in order": lambda f, **_: (f.argsort(0), f.argsort(1).float() * 2),
     "the largest": lambda f, **_: (*f.topk(3), *f.topk(1, 0, largest=False)),
     "few of many": lambda u8, **_: (u8.float().flatten() + torch.arange(216) / 1000).topk(3),

@@ -81,7 +81,7 @@ def _back(ctx: Context, found: Any, axis: int, shape: tuple[int, ...] | None) ->
 
 
 def _places(ctx: Context, node: fx.Node, data: Any, k: int, *, largest: bool) -> Any:
-    """Which elements of the last axis are the first ``k``, in their order, float32."""
+    """Which elements of the last axis are the first ``k``, in their order, int32."""
     return _first(
         ctx, node, _alone(ctx, node, "keys", shape_of(data), lambda x, *i: _key(x(*i), largest=largest), data), k
     )
@@ -100,11 +100,11 @@ def _first(ctx: Context, node: fx.Node, keys: Any, k: int) -> Any:
         return tirx.Select(at < extent, keys(*i[:-2], tirx.min(at, extent - 1)), tirx.const(_LAST, "int32"))
 
     def candidate(keys: Any, own: Any, *i: Expr) -> Expr:
-        return keys(*i[:-1], i[-1] // few, tirx.Cast("int32", own(*i[:-1], i[-1] // few, i[-1] % few)))
+        return keys(*i[:-1], i[-1] // few, own(*i[:-1], i[-1] // few, i[-1] % few))
 
     def chosen(own: Any, best: Any, *i: Expr) -> Expr:
-        at = tirx.Cast("int32", best(*i))
-        return tirx.Cast("float32", at // few * run) + own(*i[:-1], at // few, at % few)
+        at = best(*i)
+        return at // few * run + own(*i[:-1], at // few, at % few)
 
     by_run = _alone(ctx, node, "dealt", (*outer, runs, run), dealt, keys)
     own = _counted(ctx, node, by_run, few)
@@ -138,7 +138,9 @@ def _counted(ctx: Context, node: fx.Node, keys: Any, k: int) -> Any:
         return te.sum(tirx.Select(is_it, tirx.Cast("float32", at), f32(0)), axis=at)
 
     ranks = _alone(ctx, node, "ranks", (*outer, extent), rank, keys)
-    return _alone(ctx, node, "places", (*outer, k), place, ranks)
+    found = _alone(ctx, node, "places", (*outer, k), place, ranks)
+    # 32-bit ARM has no instruction that makes an index of 64 bits of a float
+    return _alone(ctx, node, "whole", (*outer, k), lambda x, *i: tirx.Cast("int32", x(*i)), found)
 
 
 def _key(x: Expr, *, largest: bool) -> Expr:
@@ -154,7 +156,7 @@ def _taken(ctx: Context, node: fx.Node, data: Any, places: Any) -> Any:
     """Elements of the last axis at these places."""
 
     def element(x: Any, places: Any, *i: Expr) -> Expr:
-        return x(*i[:-1], tirx.Cast("int32", places(*i)))
+        return x(*i[:-1], places(*i))
 
     return _alone(ctx, node, "taken", shape_of(places), element, data, places)
 
@@ -163,7 +165,7 @@ def _labels(ctx: Context, node: fx.Node, places: Any) -> Any:
     """Places as PyTorch's type of them."""
 
     def element(x: Any, *i: Expr) -> Expr:
-        return tirx.Cast("int64", tirx.Cast("int32", x(*i)))
+        return tirx.Cast("int64", x(*i))
 
     return _alone(ctx, node, "label", shape_of(places), element, places)
 
