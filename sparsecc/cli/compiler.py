@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 
@@ -10,6 +12,19 @@ from sparsecc.errors import ModelError, missing_package
 from sparsecc.untrusted import open_file, other_model
 
 _ELF = b"\x7fELF"
+#: objects made between two collections of the youngest; Python's own 700 make thousands of them in one import
+_YOUNG_OBJECTS = 100_000
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """Search for garbage rarely: what imports and a model that is read make stays, a fifth of the time went there."""
+    found = gc.get_threshold()
+    gc.set_threshold(_YOUNG_OBJECTS, *found[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*found)
 
 
 def refuse_other_model(path: Path) -> None:
@@ -42,7 +57,8 @@ def load_compiler(*, for_model: Path) -> ModuleType:
         raise ModelError(f"{for_model}: no such file; expected a .pt2 written by torch.export.save, or an ONNX file")
     refuse_other_model(for_model)
     try:
-        import sparsecc.compiled
+        with few_collections():
+            import sparsecc.compiled
     except ModuleNotFoundError as error:
         raise missing_package(error) from error
     return sparsecc.compiled

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sparsecc.cli import arguments
-from sparsecc.cli.compiler import load_compiler
+from sparsecc.cli.compiler import few_collections, load_compiler
 from sparsecc.cli.console import print_json, say, stderr, stdout
 from sparsecc.cli.library_view import library_document, print_library
 from sparsecc.cli.page import add_html, check_html, other_side, stored, write_page
@@ -107,7 +107,8 @@ def _model(options: Namespace) -> int:
         }
         if options.html is None:
             stages("inspect")
-            plan = inspect(options.file, target, **choices)
+            with few_collections():
+                plan = inspect(options.file, target, **choices)
         else:
             report = forecast(options.file, target, progress=stages, **choices)
             plan = report.plan
