@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tuning_case import emulator, program
 
+from bench.arm.mca import instructions
 from bench.emulate import in_order
 from bench.emulate.__main__ import main
 from bench.emulate.blocks import Block, EmulationError, run
@@ -107,6 +108,30 @@ def fmlas(count: int) -> list[str]:
 )
 def test_rules_that_were_measured_on_a_cortex_a53(code, cycles):
     assert in_order.cycles(code, "cortex-a53") == cycles
+
+
+def test_a_loop_of_a_compiler_is_read_by_the_same_rules():
+    """Labels, directives and comments take no cycle."""
+    loop = [
+        ".LBB0_1:",
+        "\t.p2align\t4",
+        "\tldr\tq0, [x0]  // 16-byte Folded Reload",
+        *(f"\t{line}" for line in fmlas(16)),
+    ]
+    assert instructions(loop) == ["ldr\tq0, [x0]", *fmlas(16)]
+    assert in_order.cycles(instructions(loop), "cortex-a53") == in_order.cycles(
+        ["ldr\tq0, [x0]", *fmlas(16)], "cortex-a53"
+    )
+
+
+def test_a_load_among_multiply_adds_waits_on_a_cortex_a53():
+    """It starts no four cycles after one that adds up; on A55 and in groups it costs less."""
+    spread = [
+        line for i, fmla in enumerate(fmlas(24)) for line in ([fmla] if i % 6 else [fmla, f"ldr\tq{26 + i // 6}, [x0]"])
+    ]
+    group = [*(f"ldr\tq{26 + i}, [x0]" for i in range(4)), *fmlas(24)]
+    assert in_order.cycles(spread, "cortex-a53") > 1.2 * in_order.cycles(group, "cortex-a53")
+    assert in_order.cycles(spread, "cortex-a55") <= in_order.cycles(group, "cortex-a55")
 
 
 def test_halves_beside_multiply_adds():

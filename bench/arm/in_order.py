@@ -3,7 +3,8 @@
 Two instructions start in a cycle, each when the registers that it reads are ready; results come in any order. Figures
 of multiply-adds are those measured of Cortex-A53 (insn_bench_aarch64 by H. Suzuki): a vector of them a cycle, its
 result after 8 cycles, for the next sum after 4. Assumed are 64 bits loaded a cycle, and the latencies of loads and of
-other instructions. Whether a load of 128 bits may start together with a multiply-add is not documented: both are given.
+other instructions. Whether a load of 128 bits may start together with a multiply-add is left open: both are given.
+What was measured since is in ``bench/emulate/in_order.py``, which tables use; tests of loads ahead hold to these.
 """
 
 from __future__ import annotations

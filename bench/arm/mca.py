@@ -6,10 +6,10 @@ that its multiply-adds need at least, by the same model (a stream of independent
 Cortex-A72 and A76 have no model of their own in LLVM 14: that of Cortex-A57 stands in. LLVM 17 and later (``--mca``)
 have Neoverse N1, which is Cortex-A76's sibling.
 
-LLVM's model of Cortex-A53 lets results be written in the order of the program only: in its timeline each load after a
-multiply-add waits for it. That the core does not is an assumption, the one of ``in_order.py``; its shares stand in the
-last two columns, with and without vectors' loads that start together with a multiply-add. 32-bit cores have no such
-column: there the share of multiply-adds among vector instructions counts.
+LLVM's model of Cortex-A53 lets results be written in the order of the program only, which the core does not. The last
+two columns are by rules that were measured on Cortex-A53 and A55 (``bench/emulate/in_order.py``), for boards whose
+core starts instructions in order. 32-bit cores have no such column: there the share of multiply-adds among vector
+instructions counts.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from bench.arm import in_order
 from bench.command import parser_of
+from bench.emulate import in_order
 from bench.showing.markdown import percent, table
 from bench.studies.kernels import kernels_of
 from sparsecc._codegen import compile_object
@@ -35,6 +35,8 @@ from sparsecc.tuning.tasks import KernelTask
 _ITERATIONS = 200
 #: board -> LLVM's processors for 64-bit code
 _CORES = {"rpi2": (), "rpi3": ("cortex-a53",), "rpi4": ("cortex-a72",), "rpi5": ("cortex-a76", "neoverse-n1")}
+#: cores in order that were measured, as columns
+_MEASURED = ("cortex-a53", "cortex-a55")
 _STREAM = [f"\tfmla\tv{n}.4s, v30.4s, v31.4s" for n in range(24)]
 _LABEL, _BRANCH = re.compile(r"^(\.LBB\w+):"), re.compile(r"^\s+(?:b\.?\w*|cbn?z\s+\w+,|tbn?z\s+.*,)\s+(\.LBB\w+)\s*$")
 
@@ -67,6 +69,11 @@ def _loops(lines: Sequence[str]) -> Iterator[list[str]]:
         body = lines[start + 1 : i + 1]
         if start < i and not any(_BRANCH.match(inner) for inner in body[:-1]):
             yield list(body)
+
+
+def instructions(loop: Sequence[str]) -> list[str]:
+    """A loop's instructions, without labels, directives and comments."""
+    return [line.split("//")[0].strip() for line in loop if re.match(r"\s+[a-z]", line)]
 
 
 def share_of_vectors(loop: Sequence[str]) -> float:
@@ -103,7 +110,7 @@ def _row(board: str, kernel: int, n: int, *, mca: str, show: bool) -> list[str]:
     if not models:
         models = f"{percent(share_of_vectors(loop))} of vector instructions"
     elif target.in_order:
-        ours = [percent(fmas(loop) / in_order.cycles(loop, paired=paired)) for paired in (True, False)]
+        ours = [percent(fmas(loop) / in_order.cycles(instructions(loop), core)) for core in _MEASURED]
     tile = f"{config.kernel.vectors} x {config.kernel.reg_n}"
     return [board, f"{kernel}x{kernel}", str(n), tile, str(fmas(loop)), models, *ours]
 
@@ -124,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for n in (4, 8, 16)
     ]
     heads = ["board", "kernel", "N", "vectors x channels", "multiply-adds", "share of the bound, llvm-mca",
-             "in order, paired", "not paired"]  # fmt: skip
+             "Cortex-A53, measured rules", "Cortex-A55"]  # fmt: skip
     print(table(heads, rows))
     return 0
 
