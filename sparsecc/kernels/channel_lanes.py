@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, ClassVar
 
 from sparsecc._tvm import PrimFunc, T
+from sparsecc.ir.conv import ConvSpec
 from sparsecc.kernels import shares
 from sparsecc.kernels.config import Config
 from sparsecc.kernels.direct import channel_in
@@ -30,6 +31,8 @@ from sparsecc.kernels.walk import Walk
 _REGISTERS = {8: 16}
 #: pixels, and sums, for a register: those of the first pixels are free again before the last ones are loaded
 _REUSED = 9 / 8
+#: share of a dilated kernel's rows that may read padding before tiles leave those out
+_PADDING = 1 / 8
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def channel_lanes(shape: DirectShape, config: LaneConfig) -> PrimFunc:
         parallel image, row of blocks, [part of the image]:
             for tile of pixels:
                 acc[pixels] = bias                                            a vector of channels each
-                for kept block of the row, tap:                               loops: unrolled taps were 1.4 x slower
+                for kept block of the row, tap that reads pixels:             loops: unrolled taps were 1.4 x slower
                     acc[pixel] += data * broadcast(input[offset + tap + pixel])
                 output = epilogue(transposed(acc))
     """
@@ -168,7 +171,9 @@ def _accumulate(
     spec, source = shape.spec, shape.source
     channel = tile.image * (spec.ic * source.channel) + walk.offset(j)
     corner = channel + tile.top * source.pitch + tile.left
-    with T.grid(*shape.kernel) as (a, b):
+    begin, end = _tap_rows(shape, tile)
+    with T.serial(0, end - begin) as i, T.serial(0, shape.kernel[1]) as b:
+        a = begin + i
         place = corner if shape.by_tap else corner + tap_offset(spec, source, a, b)
         weights = ((walk.first + j) * shape.taps + a * shape.kernel[1] + b) * config.lanes
         if shape.dense and not config.shares_pixels(shape.kernel, rows=tile.rows):
@@ -180,6 +185,25 @@ def _accumulate(
             x = buffers["input"][place + (r * source.pitch + c)]
             with T.vectorized(0, config.lanes) as lane:
                 T.buffer_store(acc, acc[pixel, lane] + buffers["data"][weights + lane] * x, [pixel, lane])
+
+
+def _tap_rows(shape: DirectShape, tile: _Tile) -> tuple[Any, Any]:
+    """First row of taps that reads pixels for a tile, and the one after the last; all where few read only padding."""
+    spec, taps = shape.spec, shape.kernel[0]
+    if shape.by_tap or not _reads_padding(spec):
+        return 0, taps
+    stride, dilation, (top, *_) = spec.stride[0], spec.dilation[0], spec.padding
+    first, last = tile.top * stride - top, (tile.top + tile.rows - 1) * stride - top
+    begin = T.bind(T.max(T.floordiv(dilation - 1 - last, dilation), 0))
+    return begin, T.bind(T.min(T.floordiv(spec.ih - 1 - first, dilation) + 1, taps))
+
+
+def _reads_padding(spec: ConvSpec) -> bool:
+    """Whether a fair share of the rows that a dilated kernel reads are padding: on images little larger than it."""
+    stride, dilation, (top, *_) = spec.stride[0], spec.dilation[0], spec.padding
+    rows = [y * stride + a * dilation - top for y in range(spec.oh) for a in range(spec.kh)]
+    outside = sum(not 0 <= row < spec.ih for row in rows)
+    return dilation > 1 and outside > _PADDING * len(rows)
 
 
 def _store_row(shape: DirectShape, config: LaneConfig, buffers: dict[str, Any], tile: _Tile, acc: Any, r: int) -> None:
