@@ -96,3 +96,19 @@ def test_a_dilated_kernel_on_a_small_image_is_one_tap():
     report = sparsecc.compile(model, example_inputs=(torch.randn(1, 32, 20, 20),)).report
     assert report.error <= 1e-5
     assert [layer.spec.taps for layer in report.plan.layers] == [1, 1, 9, 9]
+
+
+@pytest.mark.parametrize(
+    ("size", "dilation", "padding", "stride", "pruned"),
+    [(20, 12, 12, 1, False), (20, 6, 6, 1, True), (23, 9, 12, 2, False), (14, 8, 8, 1, True)],
+)
+def test_tiles_leave_out_rows_of_taps_in_the_padding(size, dilation, padding, stride, pruned):
+    """Where each tap reads pixels somewhere, but not for every row of pixels."""
+    torch.manual_seed(0)
+    model = nn.Conv2d(64, 32, 3, stride, padding, dilation).eval()
+    if pruned:
+        with torch.no_grad():
+            model.weight[:16, ::2] = 0
+    report = sparsecc.compile(model, example_inputs=(torch.randn(2, 64, size, size),), winograd=False).report
+    assert report.error <= 1e-5
+    assert report.plan.layers[0].spec.taps == 9
