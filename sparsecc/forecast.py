@@ -48,29 +48,23 @@ def inspect(
 def forecast(
     model: Any,
     target: str | Target = "native",
+    options: Options | None = None,
     *,
     example_inputs: Sequence[Any] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
-    keep_dense: Sequence[str] = (),
-    min_speedup: float = 1.05,
-    winograd: bool = True,
-    max_growth: float | None = None,
-    schedules: str | os.PathLike[str] | None = "shipped",
-    impose: tuple[int, float] | None = None,
     progress: Callable[[str], None] = lambda stage: None,
 ) -> Report:
     """Say of every layer what :func:`sparsecc.compile` would make, and how long that is predicted to take.
 
-    Parameters are those of :func:`sparsecc.compile`; nothing is verified, and the memory is not planned.
+    Parameters are those of :func:`sparsecc.compile`, whose options are one here; nothing is verified, and the memory is
+    not planned.
     """
-    options = Options(
-        keep_dense=keep_dense, min_speedup=min_speedup, winograd=winograd, max_growth=max_growth, schedules=schedules
-    )
+    options = Options() if options is None else options
     resolved, figures = resolve_fitted(target)
     records = find_records(options.schedules, resolved, cpu=processor_of(target))
     choose = partial(records.choose, threads=1)
     progress("import")
-    imported = bring_in(*one_request(model, example_inputs, shapes), impose=pattern_of(impose))
+    imported = bring_in(*one_request(model, example_inputs, shapes), impose=options.impose)
     progress("analyse")
     plan = analyse(imported, resolved, options, choose=choose, cpu=records.cpu)
     progress("rewrite")

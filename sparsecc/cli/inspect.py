@@ -94,23 +94,25 @@ def _model(options: Namespace) -> int:
     with Stages(stderr(), quiet=options.json, usual=FORECAST if options.html else INSPECT) as stages:
         stages("start")
         load_compiler(for_model=options.file)
+        from sparsecc.analyse.impose import pattern_of
         from sparsecc.forecast import forecast, inspect
+        from sparsecc.options import Options
 
+        shapes = arguments.one_shape_of(options)
         choices: dict[str, Any] = {
-            "shapes": arguments.one_shape_of(options),
             "keep_dense": options.keep_dense,
             "min_speedup": options.min_speedup,
             "winograd": not options.no_winograd,
             "max_growth": options.max_growth,
             "schedules": arguments.schedules_of(options),
-            "impose": options.impose,
         }
         if options.html is None:
             stages("inspect")
             with few_collections():
-                plan = inspect(options.file, target, **choices)
+                plan = inspect(options.file, target, shapes=shapes, impose=options.impose, **choices)
         else:
-            report = forecast(options.file, target, progress=stages, **choices)
+            wanted = Options(impose=pattern_of(options.impose), **choices)
+            report = forecast(options.file, target, wanted, shapes=shapes, progress=stages)
             plan = report.plan
             _write_page(options, Side(options.file.name, report, about={"state": "predicted, not compiled"}))
     if options.json:
