@@ -96,6 +96,11 @@ CASES = [
     Case("stride_larger_than_kernel", ConvSpec(1, 8, 13, 13, 8, 2, 2, (4, 4))),
     Case("dilation_2", ConvSpec(1, 8, 13, 13, 8, 3, 3, padding=(2, 2, 2, 2), dilation=(2, 2))),
     Case("dilation_3x1_stride_2", ConvSpec(1, 8, 15, 14, 8, 3, 3, (2, 2), (3, 1, 3, 1), (3, 1))),
+    # tiles leave out rows of taps that lie in the padding
+    Case(
+        "dilation_in_the_padding", ConvSpec(2, 16, 10, 11, 32, 3, 3, padding=(6, 6, 6, 6), dilation=(6, 6)), block_n=16
+    ),
+    Case("dilation_beyond_the_middle", ConvSpec(1, 8, 14, 9, 16, 5, 3, (2, 1), (9, 3, 7, 3), (4, 3)), block_n=8),
     Case("1x1_padded", ConvSpec(1, 8, 6, 6, 8, padding=(1, 1, 1, 1))),
     Case("asymmetric_padding", ConvSpec(1, 8, 9, 9, 8, 3, 3, padding=(0, 1, 2, 3))),
     Case("same_padding_stride_2", ConvSpec(1, 8, 12, 12, 8, 3, 3, (2, 2), (0, 0, 1, 1))),

@@ -19,6 +19,8 @@ from sparsecc.importer import import_model
 #: packages whose networks are tried; their versions are those of the table
 PACKAGES = ("timm", "torchvision", "segmentation-models-pytorch")
 BLOCK_N, SPARSITY, TOLERANCE = 16, 0.75, 1e-4
+#: of random numbers, for batch norms' statistics
+_IMAGES = 14
 Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
 
 #: what is known of a network in the table: counts and the difference, or why it is refused
@@ -38,8 +40,11 @@ def made(name: str) -> tuple[nn.Module, tuple[Tensor, ...]]:
     model, inputs = net.make().eval(), random_inputs(*net.shapes)
     _enliven(model)
     _prune(model, rearrange=list(NETS).index(name) % 2 == 1)
-    if len(inputs) == 1:
-        calibrate_batchnorm(model, torch.cat([inputs[0], inputs[0].flip(1)]))
+    if (
+        len(inputs) == 1
+    ):  # of fewer images batch norms would divide by next to nothing, where one is left with 2x2 pixels
+        more = torch.randn(_IMAGES, *inputs[0].shape[1:], generator=torch.Generator().manual_seed(2))
+        calibrate_batchnorm(model, torch.cat([inputs[0], inputs[0].flip(1), more]))
     return model, inputs
 
 

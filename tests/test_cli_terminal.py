@@ -1,29 +1,16 @@
-"""Commands that compile nothing: without torch and TVM; and the terminal's width and wish for no colours."""
+"""Tables on a terminal: its width, and its wish for no colours."""
 
 from __future__ import annotations
 
 import io
 import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from cli_case import ROOT, Made
-from patience import PATIENCE_S
+from cli_case import Made
 
 from sparsecc.cli import main
 
-_WATCHED = """
-import sys
-from contextlib import suppress
-from sparsecc.cli import main
-with suppress(SystemExit):
-    if code := main(sys.argv[1:]):
-        sys.exit(f"ended with {code}")
-found = sorted({"torch", "tvm"} & {name.partition(".")[0] for name in sys.modules})
-sys.exit(f"imported {found}" if found else 0)
-"""
 _COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3|4|9|10)[0-8](?:;\d+)*m")
 _SEQUENCE = re.compile(r"\x1b\[[\d;]*m")
 
@@ -33,22 +20,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [["--help"], ["inspect", "--help"], ["completion", "bash"], ["targets"], ["doctor"], ["inspect", "LIBRARY"],
-     ["run", "LIBRARY", "--input", "X", "--input", "Y", "--output", "OUT"]],
-    ids=lambda arguments: " ".join(arguments[:2]),
-)  # fmt: skip
-def test_what_compiles_nothing_imports_no_compiler(arguments: list[str], made: Made, tmp_path: Path) -> None:
-    paths = {"LIBRARY": made.library, "X": made.x, "Y": made.y, "OUT": tmp_path / "all.npz"}
-    call = [str(paths.get(word, word)) for word in arguments]
-    done = subprocess.run(
-        [sys.executable, "-c", _WATCHED, *call], capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE_S
-    )
-    assert done.returncode == 0, done.stderr
-    assert "imported" not in done.stderr
 
 
 @pytest.mark.parametrize("width", [60, 80])
