@@ -24,8 +24,8 @@ ROOMS: dict[str, set[str]] = {
     "showing": {"results"},
     "judging": {"results", "showing"},
     "studies": {"cells", "command", "judging", "machine", "results", "rivals", "running", "showing"},
-    "arm": {"cells", "command", "results", "showing", "studies"},
     "emulate": {"command", "rivals", "showing"},
+    "arm": {"cells", "command", "emulate", "results", "showing", "studies"},
     "board": {"cells", "command", "results", "showing"},
     "__main__": {"cells", "command", "machine", "results", "rivals", "running", "showing"},
 }
