@@ -15,7 +15,7 @@ LIMIT = 1e-4
 #: networks that take long to compile and have no operator that the others lack
 HEAVY = [
     *("densenet121", "darknet53_yolo", "unet_prelu", "resnet34", "se_resnet50", "regnet_y_400mf", "resnet50"),
-    *("mnasnet", "vgg16", "inception_like", "mobilenet_v3_large", "resnext50"),
+    *("mnasnet", "vgg16", "inception_like", "mobilenet_v2", "mobilenet_v3_large", "resnext50"),
 ]
 SIZES = [(64, 64), (97, 161), (225, 225)]
 #: N, sparsity, rearranged, uniform; unstructured 90 % is left to full width, where channels do not die of it
