@@ -121,6 +121,8 @@ _TIMM_ANY = (
     "swiftformer_xs", "tf_efficientnet_b0", "tf_efficientnetv2_b0", "tinynet_e", "tresnet_m", "vgg11",
     "visformer_tiny", "convformer_s18", "caformer_s18", "resnetrs50", "legacy_xception", "xception41",
 )  # fmt: skip
+#: one of those takes any size, but has to be told
+_ALIKE = {"visformer_tiny": _SIZED}
 _TIMM_OTHER: dict[str, tuple[int, dict[str, Any]]] = {
     "bat_resnext26ts": (256, {}),
     "efficientformer_l1": (224, {}),
@@ -193,7 +195,7 @@ _SEGMENTATION = (
 #: "package: name" -> the network
 NETS: dict[str, Net] = {
     **{f"timm: {name}": _timm(name, 64, _SIZED) for name in _TIMM_SIZED},
-    **{f"timm: {name}": _timm(name, 64, {}) for name in _TIMM_ANY},
+    **{f"timm: {name}": _timm(name, 64, _ALIKE.get(name, {})) for name in _TIMM_ANY},
     **{f"timm: {name}": _timm(name, size, options) for name, (size, options) in _TIMM_OTHER.items()},
     **{f"torchvision: {name}": _torchvision(name, *how) for name, how in _TORCHVISION.items()},
     **{f"torchvision: {name}": _detector(name, *how) for name, how in _DETECTORS.items()},
