@@ -38,7 +38,9 @@ def placed_text(placed: Placed) -> str:
 
 def placed_line(node: PlacedNode, placed: Placed) -> str:
     """One node: tensors and shape, kind, key, and where its result lies."""
-    how = ", planes are packed" * node.packs + f", in the place of t{node.inputs[0]}" * node.in_place
+    how = ", planes are packed" * node.packs
+    if node.in_place:  # others may read no tensor at all
+        how += f", in the place of t{node.inputs[0]}"
     result = f"t{node.output} {_tensor(placed, node.output)}"
     what = f"{node.operator}: {node.key}({_tensors(node.inputs)})"
     return f"{result} = {what}{how}, {layout_text(placed.layouts[node.output])}"
