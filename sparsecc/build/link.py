@@ -17,8 +17,10 @@ from sparsecc.runtime.format import FUNCTIONS, SEAL_BYTES, SEAL_MARK, SEAL_SECTI
 from sparsecc.runtime.scratch import scratch_folder
 
 # -g0: no path of this machine in the result; the same input gives the same bytes
-_COMPILE = ("-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-g0", "-Wall", f"-I{SOURCES}")
-_SEAL = (f'-DSCC_SEAL_SECTION="{SEAL_SECTION}"', f'-DSCC_SEAL_MARK="{SEAL_MARK}"', f"-DSCC_SEAL_BYTES={SEAL_BYTES}")
+_COMPILE = (
+    "-std=c11", "-O2", "-fPIC", "-fvisibility=hidden", "-g0", "-Wall", f"-I{SOURCES}",
+    f'-DSCC_SEAL_SECTION="{SEAL_SECTION}"', f'-DSCC_SEAL_MARK="{SEAL_MARK}"', f"-DSCC_SEAL_BYTES={SEAL_BYTES}",
+)  # fmt: skip
 _RUNTIME = "scc_library.c"
 _SHARE = ("-shared", "-s", "-Wl,-z,defs", "-Wl,-z,noexecstack", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,--build-id=none")
 
@@ -61,7 +63,7 @@ def link_shared(sources: Sources, out: Path, *, compiler: Compiler) -> None:
         exports = " ".join(f"{name}_{function};" for function in sources.functions)
         (folder / "exports.map").write_text(f"{{ global: {exports} local: *; }};\n")
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o", *_runtime(sources, folder, compiler))
-        flags = (*_COMPILE, *_SEAL, *_SHARE, "-Wl,--version-script=exports.map")
+        flags = (*_COMPILE, *_SHARE, "-Wl,--version-script=exports.map")
         compiler.run((*flags, "-o", "result", *parts, *compiler.libraries), folder=folder)
         seal(folder / "result")
         _deliver(folder / "result", out, executable=True)
@@ -72,7 +74,7 @@ def link_static(sources: Sources, out: Path, *, compiler: Compiler) -> None:
     name = sources.name
     with _workplace(sources, out) as folder:
         for part in (f"{name}_main.c", f"{name}_weights.S"):
-            compiler.run((*_COMPILE, *_SEAL, "-c", part, "-o", f"{Path(part).stem}.o"), folder=folder)
+            compiler.run((*_COMPILE, "-c", part, "-o", f"{Path(part).stem}.o"), folder=folder)
         members = [f"{name}_{part}.o" for part in ("main", "kernels", "weights")]
         compiler.make_archive("result", [*members, *_runtime(sources, folder, compiler)], folder=folder)
         _deliver(folder / "result", out, executable=False)
@@ -83,7 +85,7 @@ def link_program(sources: Sources, out: Path, *, compiler: Compiler) -> None:
     name = sources.name
     with _workplace(replace(sources, apart=False), out) as folder:
         parts = (f"{name}_main.c", f"{name}_weights.S", f"{name}_kernels.o")
-        compiler.run((*_COMPILE, *_SEAL, "-s", "-o", "result", *parts, *compiler.libraries), folder=folder)
+        compiler.run((*_COMPILE, "-s", "-o", "result", *parts, *compiler.libraries), folder=folder)
         _deliver(folder / "result", out, executable=True)
 
 
@@ -95,7 +97,7 @@ def _runtime(sources: Sources, folder: Path, compiler: Compiler) -> tuple[str, .
     if not sources.apart:
         return ()
     name = sources.name
-    flags = (*_COMPILE, *_SEAL, f"-DSCC_PREFIX={name}_", "-Os", "-c")
+    flags = (*_COMPILE, f"-DSCC_PREFIX={name}_", "-Os", "-c")
     compiler.run((*flags, str(SOURCES / _RUNTIME), "-o", f"{name}_runtime.o"), folder=folder, kept=True)
     return (f"{name}_runtime.o",)
 
